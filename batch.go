@@ -1,0 +1,86 @@
+package kload
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Position names a place in what a reader reads: a record of a shard, a
+// message of a queue, an object of a bucket. Positions of one Partition are
+// ordered by the reader that issued them; nobody else takes them apart.
+type Position struct {
+	Partition string // shard ID, queue URL, bucket/prefix
+	Offset    string // sequence number, message ID, object key
+	Sub       int64  // sub-sequence number: index inside an aggregated record
+}
+
+// StreamRecord is one record as Kinesis stores it. It may hold many user
+// records.
+type StreamRecord struct {
+	Data     []byte
+	Key      string
+	Sequence string
+	Arrived  int64 // T4: ApproximateArrivalTimestamp, whole milliseconds
+}
+
+// Delivery is one user record on its way out, after de-aggregation. Its slices
+// point into the batch's memory.
+type Delivery struct {
+	Data []byte // payload as sent, trace included
+	Tag  []byte // tags field of an aggregated record, nil otherwise
+	Key  []byte
+	// Hash is the point that decided the shard: the explicit hash key, else the
+	// MD5 of Key. HasHash is false for a plain record that may have been sent with
+	// an explicit hash key, which the service does not give back.
+	Hash    HashKey
+	HasHash bool
+	// Stream is the index of the stream record in Batch.Records that held this
+	// user record; Sub its index inside it (0 for a plain record).
+	Stream int
+	Sub    int64
+	// The trace, filled in by the tap. Traced is false when none was found.
+	Traced   bool
+	Producer uint32
+	Seq      uint64
+	Intended int64 // T0
+}
+
+// Batch is what a reader returned in one answer: stream records of one
+// partition in order, then, after de-aggregation, their user records.
+//
+// A batch is shared. It starts with one reference; Retain adds one, Release
+// drops one, and the last Release hands the memory back to its reader. A holder
+// that wants bytes for longer copies them.
+type Batch struct {
+	Partition string
+	Records   []StreamRecord
+	Users     []Delivery
+	Received  int64         // T5: the answer was fully read
+	Behind    time.Duration // MillisBehindLatest
+	// End says that the partition is closed and this is its last batch; Children
+	// lists the partitions that continue it.
+	End      bool
+	Children []Child
+
+	// Recycle, if set, takes the batch back after its last release.
+	Recycle func(*Batch)
+	refs    atomic.Int32
+}
+
+// Child is a shard that continues one or two closed ones.
+type Child struct {
+	Partition string
+	Parents   []string
+}
+
+// Retain adds a reference. It may be called by any holder, from any goroutine.
+func (b *Batch) Retain() { b.refs.Add(1) }
+
+// Release drops a reference; the last one recycles the batch, which must not be
+// touched afterwards.
+func (b *Batch) Release() {
+	if b.refs.Add(-1) < 0 && b.Recycle != nil {
+		b.refs.Store(0)
+		b.Recycle(b)
+	}
+}
