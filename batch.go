@@ -18,7 +18,7 @@ type Position struct {
 // records.
 type StreamRecord struct {
 	Data     []byte
-	Key      string
+	Key      []byte
 	Sequence string
 	Arrived  int64 // T4: ApproximateArrivalTimestamp, whole milliseconds
 }
@@ -26,7 +26,7 @@ type StreamRecord struct {
 // Delivery is one user record on its way out, after de-aggregation. Its slices
 // point into the batch's memory.
 type Delivery struct {
-	Data []byte // payload as sent, trace included
+	Data []byte // payload as sent; the tap takes a prefix stamp off
 	Tag  []byte // tags field of an aggregated record, nil otherwise
 	Key  []byte
 	// Hash is the point that decided the shard: the explicit hash key, else the
@@ -43,6 +43,9 @@ type Delivery struct {
 	Producer uint32
 	Seq      uint64
 	Intended int64 // T0
+	// Extra is set by the ledger on what is not the first sighting of a record of
+	// this run: the consumer has seen it before, or it is not the run's.
+	Extra bool
 }
 
 // Batch is what a reader returned in one answer: stream records of one

@@ -8,7 +8,9 @@ type Source interface {
 	// Next fills dst from the front and returns how many records it filled. The
 	// bytes it lends stay valid until the following call of Next or Close. At the
 	// end of the data it returns io.EOF, with or after the last records. n == 0
-	// with a nil error is not allowed for a non-empty dst.
+	// with a nil error is not allowed for a non-empty dst. Unless the source is
+	// [Timed], dst[i].Intended holds the record's T0 on entry, so that a generator
+	// can write the time into the payload.
 	Next(ctx context.Context, dst []Record) (n int, err error)
 	// Close releases the source. It is called exactly once.
 	Close() error
@@ -22,11 +24,11 @@ type Timed interface {
 	Timed() bool
 }
 
-// SourceStats is implemented by sources with something to account for, such as
-// malformed lines. Names are snake_case counters for the summary. It is called
-// after the source ended.
-type SourceStats interface {
-	SourceStats() map[string]uint64
+// Counted is implemented by sources, keyers, openers and sinks with something to
+// account for, such as malformed lines or empty polls. The names are the
+// counters' in the summary, in snake_case. It is called after the run.
+type Counted interface {
+	Counters() map[string]uint64
 }
 
 // OutcomeFunc receives outcomes. It is called concurrently from the ingress's
@@ -116,18 +118,4 @@ type Sink interface {
 	Written() uint64
 	// Close flushes and releases the sink.
 	Close() error
-}
-
-// Observer reads back what a sink holds, to check it from outside. It is used
-// after the sink was closed.
-type Observer interface {
-	// Observe returns how many distinct records the sink holds, by payload
-	// identity, and how many in all.
-	Observe(ctx context.Context) (unique, total uint64, err error)
-}
-
-// Store keeps checkpoints. It is safe for concurrent use.
-type Store interface {
-	Load(ctx context.Context, consumer, partition string) (Position, bool, error)
-	Save(ctx context.Context, consumer string, p Position) error
 }

@@ -1,0 +1,19 @@
+# The parts of .ci/run that one needs while working. BENCH, PKG and BENCHTIME
+# narrow `make bench`, for example: make bench PKG=./internal/kpl BENCH=Encode
+BENCH ?= .
+PKG ?= ./...
+BENCHTIME ?= 1s
+
+.PHONY: test lint bench e2e interop fuzz
+
+test: ; go test ./...
+
+lint: ; go test ./internal/arch && go tool -modfile=tools/go.mod golangci-lint run
+
+bench: ; go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) $(PKG)
+
+e2e: ; go run ./cmd/kload run quickstart
+
+interop: ; KLOAD_INTEROP=must go test -tags interop ./test/interop/...
+
+fuzz: ; bash .ci/run fuzz

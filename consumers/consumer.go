@@ -1,0 +1,243 @@
+// Package consumers reads a stream the way its applications do and measures
+// what they would see.
+//
+// A [Consumer] opens every partition of its input, fetches from each in its own
+// goroutine, and hands the batches to a few workers: a partition always goes to
+// the same worker, so its order is kept, and each worker owns its de-aggregation
+// tables and histograms, so their memory does not grow with the shards. A worker
+// unpacks the batch, shows it to the tap (ledger and hop times) and passes it
+// to the host.
+//
+// Readers, hosts and sinks are plug-ins in the folders below.
+package consumers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kload/kload"
+)
+
+// openAtOnce bounds the calls made to position readers at the start.
+const openAtOnce = 16
+
+// Options describes one consumer.
+type Options struct {
+	Name    string
+	Opener  kload.Opener
+	Host    kload.Host
+	Workers int // goroutines that process batches; 0 means 2
+	// PlainByKey says that plain records were routed by their partition keys, so
+	// that their routing can be checked.
+	PlainByKey bool
+	Tap        TapOptions
+	Inject     *Injector // nil: no mutation
+}
+
+// Consumer runs one consumer.
+type Consumer struct {
+	o       Options
+	seed    maphash.Seed
+	workers []*worker
+
+	open  sync.WaitGroup // partitions being read or still in a worker's queue
+	group *errgroup.Group
+
+	mu     sync.Mutex // guards what follows
+	done   map[string]bool
+	seen   map[string]bool   // partitions ever opened
+	caught map[string]caught // partitions being read
+}
+
+// caught holds when a partition was last found read to its tip.
+type caught struct{ last, before int64 }
+
+// New prepares a consumer. The host stays the caller's to close.
+func New(o Options) *Consumer {
+	if o.Workers == 0 {
+		o.Workers = 2
+	}
+	c := &Consumer{o: o, seed: maphash.MakeSeed(), done: map[string]bool{}, seen: map[string]bool{}, caught: map[string]caught{}}
+	for range o.Workers {
+		c.workers = append(c.workers, newWorker(&c.o))
+	}
+	return c
+}
+
+// Run positions a reader on every partition, calls ready, and consumes until
+// ctx ends or every partition has ended. A ctx that ends is the normal way to
+// stop and no error. Batches already fetched are processed before Run returns.
+func (c *Consumer) Run(ctx context.Context, ready func()) error {
+	readers, err := c.position(ctx)
+	if err != nil {
+		return fmt.Errorf("positioning consumer %s: %w", c.o.Name, err)
+	}
+	group, gctx := errgroup.WithContext(ctx)
+	c.group = group
+	var workers sync.WaitGroup
+	for _, w := range c.workers {
+		workers.Go(func() { w.run(gctx, c) })
+	}
+	for partition, r := range readers {
+		c.start(gctx, partition, r)
+	}
+	ready()
+	c.open.Wait()
+	for _, w := range c.workers {
+		close(w.queue)
+	}
+	workers.Wait()
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("consumer %s: %w", c.o.Name, err)
+	}
+	return nil
+}
+
+// position opens all partitions that exist.
+func (c *Consumer) position(ctx context.Context) (map[string]kload.Reader, error) {
+	parts, err := c.o.Opener.Partitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	readers := make(map[string]kload.Reader, len(parts))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(openAtOnce)
+	for _, p := range parts {
+		c.seen[p.Partition] = true
+		g.Go(func() error {
+			r, err := c.o.Opener.Open(gctx, p.Partition, false)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			readers[p.Partition] = r
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		for _, r := range readers {
+			err = errors.Join(err, r.Close())
+		}
+		return nil, err
+	}
+	return readers, nil
+}
+
+// start reads a partition in its own goroutine.
+func (c *Consumer) start(ctx context.Context, partition string, r kload.Reader) {
+	c.open.Add(1)
+	c.mu.Lock()
+	c.caught[partition] = caught{}
+	c.mu.Unlock()
+	w := c.workers[maphash.String(c.seed, partition)%uint64(len(c.workers))]
+	c.group.Go(func() error {
+		ended, err := fetch(ctx, r, w)
+		if !ended {
+			c.open.Done()
+		}
+		if cerr := r.Close(); err == nil {
+			err = cerr
+		}
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("reading %s: %w", partition, err)
+		}
+		return nil
+	})
+}
+
+// fetch moves batches from a reader to a worker. ended says that the last batch
+// of the partition is on its way; the worker books its end.
+func fetch(ctx context.Context, r kload.Reader, w *worker) (ended bool, err error) {
+	for {
+		b, err := r.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return ended, nil
+		}
+		if err != nil {
+			return ended, err
+		}
+		ended = b.End
+		w.queue <- b
+		if ended {
+			return true, nil
+		}
+	}
+}
+
+// ended books the end of a partition and opens the children whose parents have
+// all been read.
+func (c *Consumer) ended(ctx context.Context, partition string, children []kload.Child) {
+	defer c.open.Done()
+	for _, child := range c.releaseChildren(partition, children) {
+		r, err := c.o.Opener.Open(ctx, child, true)
+		if err != nil {
+			if ctx.Err() == nil {
+				c.group.Go(func() error { return fmt.Errorf("opening %s: %w", child, err) })
+			}
+			continue
+		}
+		c.start(ctx, child, r)
+	}
+}
+
+func (c *Consumer) releaseChildren(partition string, children []kload.Child) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done[partition] = true
+	delete(c.caught, partition)
+	var free []string
+	for _, child := range children {
+		waits := c.seen[child.Partition]
+		for _, parent := range child.Parents {
+			// A parent never opened here had expired before this consumer started.
+			waits = waits || c.seen[parent] && !c.done[parent]
+		}
+		if !waits {
+			c.seen[child.Partition] = true
+			free = append(free, child.Partition)
+		}
+	}
+	return free
+}
+
+// progressed books a processed batch.
+func (c *Consumer) progressed(b *kload.Batch) {
+	if b.Behind > 0 || b.End {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.caught[b.Partition] = caught{last: b.Received, before: c.caught[b.Partition].last}
+}
+
+// CaughtUp reports whether everything stored by the time since (Unix ns) has
+// been processed. Each partition must have been found read to its tip twice
+// after it: the first answer may belong to a call that began before.
+func (c *Consumer) CaughtUp(since int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, at := range c.caught {
+		if at.before < since {
+			return false
+		}
+	}
+	return true
+}
+
+// BadAggregates returns how many stream records claimed to be aggregates and
+// were not. Call it after Run.
+func (c *Consumer) BadAggregates() uint64 {
+	var n uint64
+	for _, w := range c.workers {
+		n += w.deagg.bad
+	}
+	return n
+}

@@ -1,0 +1,177 @@
+// Package polling reads shards with GetRecords at a fixed interval, as
+// applications on the shared throughput of a stream do.
+//
+// Each shard allows five GetRecords calls a second to all its pollers together
+// and 2 MiB/s; a refused call is counted and repeated at the next interval. A
+// record waits half an interval on average before it is fetched, and nearly a
+// whole one at the 99th percentile.
+package polling
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/conf"
+	"github.com/kload/kload/internal/pace"
+)
+
+// Config configures the reader.
+type Config struct {
+	Every time.Duration `yaml:"every" default:"200ms" help:"time between two GetRecords calls on a shard"`
+	Start string        `yaml:"start" default:"at_run_start" enum:"at_run_start|latest|trim_horizon" help:"where reading starts: at the run's first record, at the tip when the consumer is ready, or at the oldest record"`
+	Limit int           `yaml:"limit" default:"10000" help:"stream records per call"`
+
+	AllowThrottling bool `yaml:"allow_throttling" help:"accept more calls than a shard answers"`
+}
+
+// Validate checks the limits of GetRecords.
+func (c *Config) Validate() []conf.Issue {
+	var issues []conf.Issue
+	if c.Every < 10*time.Millisecond {
+		issues = append(issues, conf.Issue{
+			Field: "every", Msg: "must be at least 10ms",
+			Hint: "a shard answers 5 calls per second: 200ms is the fastest one poller can go",
+		})
+	}
+	if c.Limit < 1 || c.Limit > 10_000 {
+		issues = append(issues, conf.Issue{Field: "limit", Msg: "must be between 1 and 10000, the most one GetRecords returns"})
+	}
+	return issues
+}
+
+// API is the part of the Kinesis client the reader uses.
+type API interface {
+	GetRecords(context.Context, *kinesis.GetRecordsInput, ...func(*kinesis.Options)) (*kinesis.GetRecordsOutput, error)
+	GetShardIterator(context.Context, *kinesis.GetShardIteratorInput, ...func(*kinesis.Options)) (*kinesis.GetShardIteratorOutput, error)
+	ListShards(context.Context, *kinesis.ListShardsInput, ...func(*kinesis.Options)) (*kinesis.ListShardsOutput, error)
+}
+
+// Options says what to read.
+type Options struct {
+	API    API
+	Stream string
+	Config Config
+	Clock  *pace.Clock
+	// Fresh says that the run created the stream: whatever it holds is the run's.
+	Fresh bool
+}
+
+// Opener opens the shards of a stream. It is safe for concurrent use.
+type Opener struct {
+	o     Options
+	start time.Time // when the consumer was made: no record of the run is older
+	stats counters
+
+	mu    sync.Mutex
+	free  []*kload.Batch
+	opens int // readers opened, to spread their calls over the interval
+}
+
+// New returns an opener.
+func New(o Options) *Opener {
+	return &Opener{o: o, start: time.Unix(0, o.Clock.Now())}
+}
+
+// Partitions lists the open shards; of a stream with history, with start:
+// trim_horizon, also the closed ones that still hold data.
+func (op *Opener) Partitions(ctx context.Context) ([]kload.Child, error) {
+	filter := types.ShardFilterTypeAtLatest
+	if op.o.Config.Start == "trim_horizon" {
+		filter = types.ShardFilterTypeAtTrimHorizon
+	}
+	in := &kinesis.ListShardsInput{StreamName: aws.String(op.o.Stream), ShardFilter: &types.ShardFilter{Type: filter}}
+	var parts []kload.Child
+	for {
+		out, err := op.o.API.ListShards(ctx, in)
+		if err != nil {
+			return nil, awsclient.Explain(err, "listing the shards of stream "+op.o.Stream)
+		}
+		for _, s := range out.Shards {
+			parts = append(parts, kload.Child{Partition: aws.ToString(s.ShardId)})
+		}
+		if out.NextToken == nil {
+			return parts, nil
+		}
+		in = &kinesis.ListShardsInput{NextToken: out.NextToken}
+	}
+}
+
+// Open positions a reader on a shard.
+func (op *Opener) Open(ctx context.Context, shard string, child bool) (kload.Reader, error) {
+	r := &reader{op: op, shard: shard, pacer: pace.NewPacer(op.o.Clock), child: child}
+	if err := r.seek(ctx); err != nil {
+		return nil, err
+	}
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	// Shards opened one after the other poll at different moments.
+	r.next = op.o.Clock.Now() + int64(op.o.Config.Every)*int64(op.opens%8)/8
+	op.opens++
+	return r, nil
+}
+
+// batch returns an empty batch, a used one where there is one.
+func (op *Opener) batch() *kload.Batch {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if n := len(op.free); n > 0 {
+		b := op.free[n-1]
+		op.free = op.free[:n-1]
+		return b
+	}
+	return &kload.Batch{Recycle: op.recycle}
+}
+
+// maxFree bounds the batches kept for reuse.
+const maxFree = 32
+
+func (op *Opener) recycle(b *kload.Batch) {
+	clear(b.Records)
+	clear(b.Users)
+	b.Records, b.Users, b.Children, b.End = b.Records[:0], b.Users[:0], nil, false
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if len(op.free) < maxFree {
+		op.free = append(op.free, b)
+	}
+}
+
+// Stats counts what the readers did.
+type Stats struct {
+	Calls     uint64 // GetRecords calls that were answered
+	Empty     uint64 // of those, without records
+	Throttled uint64 // calls refused for their rate
+	Failed    uint64 // calls failed otherwise and repeated
+	Expired   uint64 // iterators that expired and were replaced
+}
+
+type counters struct{ calls, empty, throttled, failed, expired atomic.Uint64 }
+
+// Stats returns the counters so far.
+func (op *Opener) Stats() Stats {
+	c := &op.stats
+	return Stats{
+		Calls: c.calls.Load(), Empty: c.empty.Load(), Throttled: c.throttled.Load(),
+		Failed: c.failed.Load(), Expired: c.expired.Load(),
+	}
+}
+
+// Counters returns the counters by their names in results.
+func (op *Opener) Counters() map[string]uint64 {
+	s := op.Stats()
+	return map[string]uint64{
+		"get_records": s.Calls, "empty": s.Empty, "read_throttled": s.Throttled,
+		"read_failed": s.Failed, "iterators_expired": s.Expired,
+	}
+}
+
+func (r *reader) describe(doing string) string { return fmt.Sprintf("%s of %s", doing, r.shard) }

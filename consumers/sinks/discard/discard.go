@@ -1,0 +1,31 @@
+// Package discard is the sink that counts records and keeps nothing: the
+// ceiling for what a consumer can do.
+package discard
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/kload/kload"
+)
+
+// Config configures the sink. It has no settings.
+type Config struct{}
+
+// Sink counts records. It is safe for concurrent use.
+type Sink struct{ written atomic.Uint64 }
+
+// New returns the sink.
+func New() *Sink { return new(Sink) }
+
+// Write counts the records.
+func (s *Sink) Write(_ context.Context, _ *kload.Batch, users []kload.Delivery) error {
+	s.written.Add(uint64(len(users)))
+	return nil
+}
+
+// Written returns how many records were counted.
+func (s *Sink) Written() uint64 { return s.written.Load() }
+
+// Close does nothing.
+func (s *Sink) Close() error { return nil }

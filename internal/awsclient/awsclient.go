@@ -1,0 +1,180 @@
+// Package awsclient configures the AWS SDK the one way kload uses it: request
+// bodies isolated from smithy-go's early close, no hidden retries on data calls,
+// many HTTP/1.1 connections, and every attempt counted, so that a result can
+// state how many requests the SDK really sent.
+//
+// Never set StreamId on a request: with a custom endpoint it sends the call to
+// the real service.
+package awsclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/smithy-go/middleware"
+
+	"github.com/kload/kload"
+)
+
+// Options says whom to talk to.
+type Options struct {
+	// Region and Profile override the SDK's default chain. Default: the chain's.
+	Region, Profile string
+	// Endpoint replaces the service's URL. Default: the real service.
+	Endpoint string
+	// Local uses fixed dummy credentials and region us-east-1 and reads no
+	// configuration of the host, for the embedded target.
+	Local bool
+	// Connections bounds the open connections. Default: 64.
+	Connections int
+	// Dial replaces the network, for in-memory tests. Default: TCP.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// Client is a pair of Kinesis clients over one connection pool. It is safe for
+// concurrent use.
+type Client struct {
+	// Data is for PutRecords, GetRecords and the like: exactly one attempt per
+	// call. Control is for everything else and keeps the SDK's retries.
+	Data, Control *kinesis.Client
+	// Region is the region in force.
+	Region string
+	// Host is the host that data calls go to, as resolved.
+	Host string
+
+	transport *http.Transport
+	calls     atomic.Uint64
+	attempts  atomic.Uint64
+}
+
+// New builds the clients. Errors wrap [kload.ErrUnreachable] and carry a hint:
+// no region, no credentials, broken configuration.
+func New(ctx context.Context, o Options) (*Client, error) {
+	c := &Client{transport: newTransport(o)}
+	cfg, err := loadConfig(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	c.Region = cfg.Region
+	endpoint := func(ko *kinesis.Options) {
+		if o.Endpoint != "" {
+			ko.BaseEndpoint = aws.String(o.Endpoint)
+		}
+	}
+	c.Data = kinesis.NewFromConfig(cfg, endpoint, func(ko *kinesis.Options) {
+		ko.Retryer = aws.NopRetryer{}
+		ko.HTTPClient = &isolating{next: &http.Client{Transport: c.transport}, attempts: &c.attempts}
+		ko.APIOptions = append(ko.APIOptions, c.countCalls)
+	})
+	c.Control = kinesis.NewFromConfig(cfg, endpoint, func(ko *kinesis.Options) {
+		ko.HTTPClient = &isolating{next: &http.Client{Transport: c.transport}, attempts: new(atomic.Uint64)}
+	})
+	c.Host = resolveHost(ctx, c.Data, o)
+	return c, nil
+}
+
+// Calls returns how many data calls were made.
+func (c *Client) Calls() uint64 { return c.calls.Load() }
+
+// Attempts returns how many requests those calls sent. It equals Calls unless
+// the SDK retried behind kload's back.
+func (c *Client) Attempts() uint64 { return c.attempts.Load() }
+
+// Close closes idle connections.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+func (c *Client) countCalls(s *middleware.Stack) error {
+	return s.Initialize.Add(middleware.InitializeMiddlewareFunc("kload.CountCalls",
+		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+			middleware.InitializeOutput, middleware.Metadata, error,
+		) {
+			c.calls.Add(1)
+			return next.HandleInitialize(ctx, in)
+		}), middleware.Before)
+}
+
+// newTransport keeps data calls on HTTP/1.1: HTTP/2 would put all of them on
+// one connection with one flow-control window.
+func newTransport(o Options) *http.Transport {
+	conns := o.Connections
+	if conns == 0 {
+		conns = 64
+	}
+	dial := o.Dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         dial,
+		Protocols:           protocols,
+		MaxConnsPerHost:     conns,
+		MaxIdleConns:        conns,
+		MaxIdleConnsPerHost: conns,
+		IdleConnTimeout:     90 * time.Second,
+		TLSHandshakeTimeout: 10 * time.Second,
+		ReadBufferSize:      64 << 10,
+		WriteBufferSize:     64 << 10,
+		DisableCompression:  true,
+	}
+}
+
+func loadConfig(ctx context.Context, o Options) (aws.Config, error) {
+	if o.Local {
+		return aws.Config{
+			Region:      "us-east-1",
+			Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+		}, nil
+	}
+	var opts []func(*config.LoadOptions) error
+	if o.Region != "" {
+		opts = append(opts, config.WithRegion(o.Region))
+	}
+	if o.Profile != "" {
+		opts = append(opts, config.WithSharedConfigProfile(o.Profile))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, opts...)
+	if err != nil {
+		return cfg, unreachable(fmt.Errorf("reading the AWS configuration: %w", err),
+			"check ~/.aws/config, AWS_PROFILE and the profile named in target.profile")
+	}
+	if cfg.Region == "" {
+		return cfg, unreachable(errors.New("no AWS region is set"),
+			"set target.region in the scenario, --set target.region=us-east-1, or AWS_REGION")
+	}
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		return cfg, unreachable(fmt.Errorf("finding AWS credentials: %w", err),
+			"run 'aws configure' or 'aws sso login', set AWS_PROFILE, or use --target local, which needs no account")
+	}
+	return cfg, nil
+}
+
+// resolveHost names the host of data calls, for the record of the run.
+func resolveHost(ctx context.Context, k *kinesis.Client, o Options) string {
+	if o.Endpoint != "" {
+		return o.Endpoint
+	}
+	params := kinesis.EndpointParameters{
+		Region: aws.String(k.Options().Region), OperationType: aws.String("data"),
+	}
+	ep, err := k.Options().EndpointResolverV2.ResolveEndpoint(ctx, params)
+	if err != nil {
+		return "unknown"
+	}
+	return ep.URI.Host
+}
+
+func unreachable(err error, hint string) error {
+	return kload.WithHint(fmt.Errorf("%w: %w", kload.ErrUnreachable, err), hint)
+}

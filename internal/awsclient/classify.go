@@ -1,0 +1,100 @@
+package awsclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// Class says what a failed call means for the records it carried.
+type Class uint8
+
+// The classes of failure.
+const (
+	// Throttled: refused for its rate; nothing was stored, try again later.
+	Throttled Class = iota + 1
+	// NotSent: no connection was made; nothing was stored, try again later.
+	NotSent
+	// Ambiguous: a timeout, a cut connection or a server error; the service may
+	// have stored the records. Try again, knowing that it may duplicate.
+	Ambiguous
+	// Fatal: the service refuses and will go on refusing.
+	Fatal
+	// Cancelled: the caller gave up; what was sent may have been stored.
+	Cancelled
+)
+
+// Classify returns the class of a call's error and a short code for counters:
+// the service's error code where it gave one.
+func Classify(err error) (Class, string) {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return classifyCode(api.ErrorCode(), status(err)), api.ErrorCode()
+	}
+	var op *net.OpError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return Cancelled, "Cancelled"
+	case errors.Is(err, context.DeadlineExceeded):
+		return Ambiguous, "Timeout"
+	case errors.As(err, &op) && op.Op == "dial":
+		return NotSent, "ConnectionRefused"
+	case status(err) >= 500, status(err) == 0:
+		return Ambiguous, "ConnectionLost"
+	}
+	return Fatal, fmt.Sprintf("HTTP%d", status(err))
+}
+
+// classifyCode sorts the codes of reference material for Kinesis; anything the
+// service calls a client fault and that is not about rate is final.
+func classifyCode(code string, status int) Class {
+	switch code {
+	case "ProvisionedThroughputExceededException", "LimitExceededException",
+		"ThrottlingException", "KMSThrottlingException", "RequestLimitExceeded":
+		return Throttled
+	case "RequestTimeout", "InternalFailure", "InternalFailureException", "ServiceUnavailable":
+		return Ambiguous
+	}
+	if status >= 500 {
+		return Ambiguous
+	}
+	return Fatal
+}
+
+func status(err error) int {
+	var re *smithyhttp.ResponseError
+	if errors.As(err, &re) && re.Response != nil && re.Response.Response != nil {
+		return re.Response.StatusCode
+	}
+	return 0
+}
+
+// Explain wraps a control call's error with what was attempted and with advice.
+// Failures to reach or to be served become [kload.ErrUnreachable].
+func Explain(err error, doing string) error {
+	if err == nil {
+		return nil
+	}
+	wrapped := fmt.Errorf("%s: %w", doing, err)
+	class, code := Classify(err)
+	switch code {
+	case "ResourceNotFoundException":
+		return unreachable(wrapped, "create the stream first, or set stream.create: true")
+	case "ResourceInUseException":
+		return unreachable(wrapped, "the name is taken: choose another stream.name, or set stream.create: false to use the stream that is there")
+	case "AccessDeniedException", "UnrecognizedClientException", "InvalidSignatureException",
+		"MissingAuthenticationTokenException", "IncompleteSignatureException", "ExpiredTokenException":
+		return unreachable(wrapped, "the credentials are not allowed to do this: check the identity with 'aws sts get-caller-identity' and its Kinesis permissions")
+	case "LimitExceededException":
+		return unreachable(wrapped, "an account limit is reached: delete unused streams, lower stream.shards, or try again in a minute")
+	}
+	if class == NotSent || class == Ambiguous || status(err) == http.StatusForbidden {
+		return unreachable(wrapped, "check the network, target.region and target.endpoint")
+	}
+	return wrapped
+}

@@ -1,0 +1,209 @@
+package ledger
+
+import (
+	"github.com/kload/kload"
+)
+
+// LoadOptions say what can be checked about a load's records.
+type LoadOptions struct {
+	// Counted: the records carry no trace, so acknowledgements and sightings are
+	// only compared by number. Duplicates cannot be told from records, and a
+	// duplicate hides a loss; reports are marked by_count.
+	Counted bool
+	// Ordered: consumers must see the records of one partition key in the order
+	// of their sequence numbers.
+	Ordered bool
+	// ByKey: the MD5 of the partition key routed every record, so that misrouting
+	// can be checked for plain records too, which do not say how they were routed.
+	ByKey bool
+}
+
+// slack is how far beyond the records known to be sent a sequence number is
+// believed: the ingress may deliver records before Sent is called for their
+// batch. What is further out is damaged or made up.
+const slack = 1 << 22
+
+// maxCodes bounds the error codes told apart.
+const maxCodes = 64
+
+// Load is the account of one load. It is safe for concurrent use.
+type Load struct {
+	ledger   *Ledger
+	name     string
+	options  LoadOptions
+	producer uint32
+
+	// Guarded by ledger.mu from here.
+	scheduled, sent, shed   uint64
+	acked, rejected         uint64
+	unknown, inTime         uint64
+	ambiguous, stray        uint64
+	bytes, streams, attempt uint64
+	deadline                int64
+	ackTimes                ackTimes
+	codes                   map[string]uint64
+	blocks                  []*block // by sequence number / blockSize
+	views                   []*view  // by consumer
+}
+
+// block is the fate of 65,536 consecutive records of a load.
+type block struct {
+	acked, rejected, unknown bitset
+	ambiguous                bitset // some unacknowledged attempt may have stored it
+	retried                  bitset // more than one attempt
+	views                    []seen // by consumer
+}
+
+func (b *block) settled(i uint16) bool {
+	return b.acked.has(i) || b.rejected.has(i) || b.unknown.has(i)
+}
+
+// Producer returns the number that stands for the load in traces.
+func (p *Load) Producer() uint32 { return p.producer }
+
+// Schedule states how many records are due so far. A lower number than before
+// is ignored. When the load ends, it is called with the final number.
+func (p *Load) Schedule(n uint64) {
+	p.ledger.mu.Lock()
+	defer p.ledger.mu.Unlock()
+	p.scheduled = max(p.scheduled, n)
+}
+
+// Sent counts n more records as accepted by the ingress. Their sequence numbers
+// follow those before, from 0, without gaps. Outcomes and sightings of them may
+// come in earlier than this call.
+func (p *Load) Sent(n uint64) {
+	p.ledger.mu.Lock()
+	defer p.ledger.mu.Unlock()
+	p.sent += n
+}
+
+// Shed counts n records as left out on purpose because the ingress was
+// saturated. They get no sequence number: the next record sent takes the one
+// they would have had.
+func (p *Load) Shed(n uint64) {
+	p.ledger.mu.Lock()
+	defer p.ledger.mu.Unlock()
+	p.shed += n
+}
+
+// Deadline sets the end of the schedule plus grace, in Unix nanoseconds:
+// acknowledgements (T3) up to it count as delivered. Set before the first
+// acknowledgement it is exact; those already in, as at the end of a replay whose
+// length was not known before, are judged to a tenth of a second. Without a
+// deadline everything is in time.
+func (p *Load) Deadline(unixNano int64) {
+	p.ledger.mu.Lock()
+	defer p.ledger.mu.Unlock()
+	if unixNano == p.deadline {
+		return
+	}
+	p.deadline = unixNano
+	p.inTime = p.ackTimes.upTo(unixNano)
+}
+
+// Outcomes takes in what became of records. It keeps nothing of o.
+func (p *Load) Outcomes(o []kload.Outcome) {
+	l := p.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.started = true
+	for i := range o {
+		p.settle(&o[i])
+	}
+}
+
+func (p *Load) settle(o *kload.Outcome) {
+	p.attempt += uint64(max(o.Attempts, 0))
+	if o.Status == kload.Acked {
+		p.streams++
+	}
+	inTime := p.deadline == 0 || o.Acked <= p.deadline
+	for i := range o.Records {
+		r := &o.Records[i]
+		if r.Producer != p.producer || !p.options.Counted && !p.enter(o, r.Seq) {
+			p.stray++
+			continue
+		}
+		p.count(o, r, inTime)
+	}
+}
+
+func (p *Load) count(o *kload.Outcome, r *kload.Receipt, inTime bool) {
+	if o.Ambiguous {
+		p.ambiguous++
+	}
+	switch o.Status {
+	case kload.Acked:
+		p.acked++
+		p.bytes += uint64(r.Bytes)
+		p.ackTimes.add(o.Acked)
+		if inTime {
+			p.inTime++
+		}
+		return
+	case kload.Rejected:
+		p.rejected++
+	default:
+		p.unknown++
+	}
+	p.countCode(o.Code)
+}
+
+// countCode counts a record that was not acknowledged under its error code.
+func (p *Load) countCode(code string) {
+	if p.codes == nil {
+		p.codes = map[string]uint64{}
+	}
+	if _, known := p.codes[code]; !known && len(p.codes) >= maxCodes {
+		code = "other"
+	}
+	p.codes[code]++
+}
+
+// enter notes the outcome of one record by identity. It returns false for a
+// record that cannot exist or already has an outcome.
+func (p *Load) enter(o *kload.Outcome, seq uint64) bool {
+	b, i, ok := p.block(seq)
+	if !ok || b.settled(i) {
+		return false
+	}
+	free := &p.ledger.free
+	switch o.Status {
+	case kload.Acked:
+		b.acked.add(i, free)
+	case kload.Rejected:
+		b.rejected.add(i, free)
+	default:
+		b.unknown.add(i, free)
+	}
+	if o.Ambiguous {
+		b.ambiguous.add(i, free)
+	}
+	if o.Attempts > 1 {
+		b.retried.add(i, free)
+	}
+	for c, v := range p.views {
+		if b.views[c].first.has(i) {
+			v.settle(o, &b.views[c], i, seq, free)
+		}
+	}
+	return true
+}
+
+// block returns the block of a sequence number and the offset in it.
+func (p *Load) block(seq uint64) (b *block, offset uint16, ok bool) {
+	n := seq / blockSize
+	if n >= uint64(len(p.blocks)) {
+		if seq >= p.sent+slack {
+			return nil, 0, false
+		}
+		p.blocks = append(p.blocks, make([]*block, n+1-uint64(len(p.blocks)))...)
+	}
+	if p.blocks[n] == nil {
+		p.blocks[n] = &block{views: make([]seen, len(p.views))}
+	}
+	return p.blocks[n], uint16(seq), true
+}
+
+func (p *Load) settled() uint64 { return p.acked + p.rejected + p.unknown }

@@ -1,0 +1,66 @@
+package ledger
+
+import "hash/maphash"
+
+// maxKeys bounds the partition keys whose order is checked, per load and
+// consumer: 12 MiB of table. Records of further keys are counted as unchecked.
+const maxKeys = 1 << 18
+
+// keyOrder remembers for each partition key the highest sequence number seen. It
+// is an open-addressing hash table with linear probing. Keys are stood for by
+// their 64-bit hash; two of a full table share one with a chance of 2^-29.
+type keyOrder struct {
+	slots []keySlot
+	keys  int
+}
+
+// keySlot is vacant when hash is 0.
+type keySlot struct {
+	hash uint64
+	seq  uint64
+	part uint32
+}
+
+// advance notes a first sighting. late says that a higher sequence number of the
+// same key was seen before, and across that this was in another partition. known
+// is false when the table has no room for the key.
+func (o *keyOrder) advance(seed maphash.Seed, key []byte, seq uint64, part uint32) (late, across, known bool) {
+	hash := maphash.Bytes(seed, key) | 1<<63
+	if o.keys >= len(o.slots)/4*3 && len(o.slots) < 2*maxKeys {
+		o.grow()
+	}
+	s := o.find(hash)
+	if s.hash == 0 {
+		if o.keys == maxKeys {
+			return false, false, false
+		}
+		o.keys++
+		*s = keySlot{hash: hash, seq: seq, part: part}
+		return false, false, true
+	}
+	if seq < s.seq {
+		return true, part != s.part, true
+	}
+	s.seq, s.part = seq, part
+	return false, false, true
+}
+
+// find returns the slot of a hash, or the vacant one where it belongs.
+func (o *keyOrder) find(hash uint64) *keySlot {
+	mask := uint64(len(o.slots) - 1)
+	for i := hash & mask; ; i = (i + 1) & mask {
+		if s := &o.slots[i]; s.hash == hash || s.hash == 0 {
+			return s
+		}
+	}
+}
+
+func (o *keyOrder) grow() {
+	old := o.slots
+	o.slots = make([]keySlot, max(64, 2*len(old)))
+	for _, s := range old {
+		if s.hash != 0 {
+			*o.find(s.hash) = s
+		}
+	}
+}

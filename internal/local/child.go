@@ -1,0 +1,99 @@
+package local
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/kload/kload/internal/local/kinesis"
+)
+
+// ChildVerb is the argument under which an executable that uses [Start] must
+// call [Child].
+const ChildVerb = "__target"
+
+// hello is the child's first line.
+type hello struct {
+	Endpoint string `json:"endpoint"`
+	PID      int    `json:"pid"`
+}
+
+// farewell is the child's last line.
+type farewell struct {
+	Stats       kinesis.Stats `json:"stats"`
+	MaxRSSBytes int64         `json:"max_rss_bytes"` // 0 where unknown
+}
+
+// drain is how long the child lets calls under way finish.
+const drain = 5 * time.Second
+
+// Child is the target's process: it serves on a free port of the loopback
+// interface until stdin ends. Interrupts are ignored, because Ctrl-C reaches the
+// whole process group and it is the parent who decides.
+func Child(stdin io.Reader, stdout io.Writer) error {
+	signal.Ignore(os.Interrupt)
+	in := bufio.NewReader(stdin)
+	var cfg Config
+	line, err := in.ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &cfg)
+	}
+	if err != nil {
+		return fmt.Errorf("reading the target's configuration: %w", err)
+	}
+	svc, err := newService(cfg)
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("listening for the embedded target: %w", err)
+	}
+	if err := writeLine(stdout, hello{"http://" + ln.Addr().String(), os.Getpid()}); err != nil {
+		return err
+	}
+	return svc.serveUntil(in, ln, stdout)
+}
+
+func (s *service) serveUntil(in io.Reader, ln net.Listener, stdout io.Writer) error {
+	failed := make(chan error, 1)
+	go func() { failed <- s.http.Serve(ln) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		io.Copy(io.Discard, in) //nolint:errcheck // its end is all that matters
+	}()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving the embedded target: %w", err)
+	case <-ended:
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	err := s.shutdown(ctx)
+	if serveErr := <-failed; err == nil && serveErr != http.ErrServerClosed {
+		err = serveErr
+	}
+	if err != nil {
+		return err
+	}
+	return writeLine(stdout, farewell{s.kinesis.Stats(), peakMemory()})
+}
+
+func writeLine(w io.Writer, v any) error {
+	text, err := json.Marshal(v)
+	if err == nil {
+		_, err = w.Write(append(text, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("reporting to the parent process: %w", err)
+	}
+	return nil
+}

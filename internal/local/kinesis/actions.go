@@ -1,0 +1,26 @@
+package kinesis
+
+import "sync/atomic"
+
+// action is one API operation: its handler fills rq.out or refuses.
+type action struct {
+	handle func(s *Server, rq *request) error
+	count  atomic.Uint64
+}
+
+// actions returns the operations served, by name. A further one is a file and a
+// line.
+func actions() map[string]*action {
+	return map[string]*action{
+		"CreateStream":          {handle: (*Server).createStream},
+		"DeleteStream":          {handle: (*Server).deleteStream},
+		"DescribeStream":        {handle: (*Server).describeStream},
+		"DescribeStreamSummary": {handle: (*Server).describeStreamSummary},
+		"GetRecords":            {handle: (*Server).getRecords},
+		"GetShardIterator":      {handle: (*Server).getShardIterator},
+		"ListShards":            {handle: (*Server).listShards},
+		"ListStreams":           {handle: (*Server).listStreams},
+		"PutRecord":             {handle: (*Server).putRecord},
+		"PutRecords":            {handle: (*Server).putRecords},
+	}
+}

@@ -1,0 +1,60 @@
+package kinesis
+
+import "sync/atomic"
+
+// Stats is what a server counted since it started. Records are stream records.
+type Stats struct {
+	RecordsIn       uint64            `json:"records_in"`       // acknowledged
+	BytesIn         uint64            `json:"bytes_in"`         // acknowledged, data and keys
+	RecordsOut      uint64            `json:"records_out"`      // returned by GetRecords
+	BytesOut        uint64            `json:"bytes_out"`        // returned by GetRecords, data and keys
+	ThrottledWrites uint64            `json:"throttled_writes"` // records
+	ThrottledReads  uint64            `json:"throttled_reads"`  // GetRecords calls
+	Trimmed         uint64            `json:"trimmed"`          // records that made room for others
+	TrimmedUnread   uint64            `json:"trimmed_unread"`   // of these, never returned by a GetRecords
+	StoredBytesHigh int64             `json:"stored_bytes_high"`
+	Dropped         uint64            `json:"dropped"`    // user records acknowledged but not stored, on purpose
+	Duplicated      uint64            `json:"duplicated"` // user records stored twice, on purpose
+	Requests        map[string]uint64 `json:"requests"`   // by operation, refused ones included
+}
+
+type counters struct {
+	recordsIn, bytesIn, recordsOut, bytesOut atomic.Uint64
+	throttledWrites, throttledReads          atomic.Uint64
+	trimmed, trimmedUnread                   atomic.Uint64
+}
+
+// Stats returns the counters so far. It is safe for concurrent use; counters of
+// calls under way may or may not be in it.
+func (s *Server) Stats() Stats {
+	s.settle()
+	c := &s.counters
+	st := Stats{
+		RecordsIn: c.recordsIn.Load(), BytesIn: c.bytesIn.Load(),
+		RecordsOut: c.recordsOut.Load(), BytesOut: c.bytesOut.Load(),
+		ThrottledWrites: c.throttledWrites.Load(), ThrottledReads: c.throttledReads.Load(),
+		Trimmed: c.trimmed.Load(), TrimmedUnread: c.trimmedUnread.Load(),
+		StoredBytesHigh: s.arena.highWater(),
+		Dropped:         s.mutation.drop.done(), Duplicated: s.mutation.dup.done(),
+		Requests: map[string]uint64{},
+	}
+	for name, a := range s.actions {
+		if n := a.count.Load(); n > 0 {
+			st.Requests[name] = n
+		}
+	}
+	return st
+}
+
+// settle lets every shard count what was trimmed from it.
+func (s *Server) settle() {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, st := range s.streams {
+		for _, sh := range st.shards {
+			sh.mu.Lock()
+			sh.enter(sh.clock)
+			sh.mu.Unlock()
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package kinesis
+
+import (
+	"time"
+
+	"github.com/kload/kload/internal/local/httpapi"
+)
+
+const (
+	provisioned = "PROVISIONED"
+	onDemand    = "ON_DEMAND"
+
+	onDemandShards = 4 // a new on-demand stream takes 4 MiB/s
+	maxCreating    = 5 // streams being created or deleted at once
+	minRecordKiB   = 1024
+	maxRecordKiB   = 10240
+)
+
+// createRequest is the input of CreateStream.
+type createRequest struct {
+	name      string
+	shards    int64
+	mode      string
+	recordKiB int64
+}
+
+// createStream is the API action CreateStream.
+//
+//   - The stream is ACTIVE at once, or after Config.StateDelay.
+//   - n shards divide the hash key space evenly; on-demand streams, and requests
+//     that name neither a mode nor a number, get 4.
+//   - MaxRecordSizeInKiB 1024 (default) to 10240.
+//   - At most 5 streams CREATING or DELETING, and Config.ShardQuota shards.
+//   - Tags, warm throughput and the distribution strategy are accepted and
+//     ignored.
+func (s *Server) createStream(rq *request) error {
+	in, err := rq.readCreateRequest()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expunge(rq.now)
+	if s.streams[in.name] != nil {
+		return httpapi.Refuse("ResourceInUseException", "Stream %s under account %s already exists.", in.name, s.cfg.Account)
+	}
+	if err := s.quota(int(in.shards), rq.now); err != nil {
+		return err
+	}
+	s.streams[in.name] = s.newStream(in.name, in.mode, int(in.shards), int(in.recordKiB)<<10, rq.now)
+	return nil
+}
+
+func (rq *request) readCreateRequest() (createRequest, error) {
+	in := createRequest{recordKiB: minRecordKiB}
+	m, err := rq.members()
+	if err != nil {
+		return in, err
+	}
+	var v httpapi.Violations
+	name, named := m.String("StreamName")
+	shards, counted := m.Int("ShardCount")
+	if kib, ok := m.Int("MaxRecordSizeInKiB"); ok {
+		in.recordKiB = kib
+	}
+	if details, ok := m.Object("StreamModeDetails"); ok {
+		in.mode, _ = details.String("StreamMode")
+		v.Enum("streamModeDetails.streamMode", in.mode, provisioned, onDemand)
+	}
+	if err := m.Err(); err != nil {
+		return in, err
+	}
+	if counted {
+		v.Range("shardCount", shards, 1, 100000)
+	}
+	v.Range("maxRecordSizeInKiB", in.recordKiB, minRecordKiB, maxRecordKiB)
+	if named {
+		checkName(&v, "streamName", name)
+	} else {
+		v.Missing("streamName")
+	}
+	if in.mode == provisioned && !counted {
+		v.Missing("shardCount")
+	}
+	in.name, in.shards = name, shards
+	if !counted {
+		in.shards = onDemandShards
+	}
+	if in.mode == "" {
+		in.mode = provisioned
+		if !counted {
+			in.mode = onDemand
+		}
+	}
+	return in, v.Err()
+}
+
+// quota refuses what would be too much at once. s.mu is held.
+func (s *Server) quota(shards int, now time.Time) error {
+	have, changing := 0, 0
+	for _, st := range s.streams {
+		have += len(st.shards)
+		if st.status(now) != "ACTIVE" {
+			changing++
+		}
+	}
+	if changing >= maxCreating {
+		return httpapi.Refuse("LimitExceededException",
+			"Only %d streams can simultaneously be in CREATING or DELETING states", maxCreating)
+	}
+	if have+shards > s.cfg.ShardQuota {
+		return httpapi.Refuse("LimitExceededException",
+			"This request would exceed the shard limit for the account %s in %s. Current shard count for the account: %d. "+
+				"Limit: %d. Number of additional shards that would have resulted from this request: %d. "+
+				"Refer to the AWS Service Limits page (http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) "+
+				"for current limits and how to request higher limits.",
+			s.cfg.Account, s.cfg.Region, have, s.cfg.ShardQuota, shards)
+	}
+	return nil
+}

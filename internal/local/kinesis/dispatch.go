@@ -1,0 +1,122 @@
+package kinesis
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kload/kload/internal/local/httpapi"
+)
+
+const (
+	contentType  = "application/x-amz-json-1.1"
+	targetPrefix = "Kinesis_20131202."
+)
+
+// request is one call with the memory it works in, which is reused by later
+// calls: bodies are large and alike.
+type request struct {
+	server *Server
+	now    time.Time
+	body   []byte
+	out    []byte // the answer's body
+	put    putScratch
+	spans  []span
+}
+
+// reply appends v as JSON to the answer. Control-plane actions use it.
+func (rq *request) reply(v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encoding an answer: %w", err)
+	}
+	rq.out = append(rq.out, text...)
+	return nil
+}
+
+// members parses the body.
+func (rq *request) members() (httpapi.Members, error) {
+	v, err := httpapi.Parse(rq.body)
+	return httpapi.NewMembers(v), err
+}
+
+// ServeHTTP answers one call. It judges in the service's order: method, content
+// type, syntax, operation, credentials, then the action's own checks: types,
+// constraints, meaning.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.ids.Stamp(w.Header())
+	target := r.Header.Get("X-Amz-Target")
+	if !s.reachable(w, r, target) {
+		return
+	}
+	rq, ok := s.requests.Get().(*request)
+	if !ok {
+		return
+	}
+	defer s.requests.Put(rq)
+	rq.out = rq.out[:0]
+	status := http.StatusOK
+	if err := s.serve(rq, r, target); err != nil {
+		refusal := asError(err)
+		status = refusal.Status
+		rq.out = refusal.AppendJSON(rq.out[:0])
+	}
+	h := w.Header()
+	h["Content-Type"] = []string{contentType}
+	h["Content-Length"] = []string{strconv.Itoa(len(rq.out))}
+	w.WriteHeader(status)
+	// The client may be gone; that is its business.
+	w.Write(rq.out) //nolint:errcheck
+}
+
+// reachable answers what the service's front end refuses before it looks at the
+// operation, and reports whether the call may go on.
+func (s *Server) reachable(w http.ResponseWriter, r *http.Request, target string) bool {
+	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	media = strings.TrimSpace(media)
+	known := media == contentType || media == "application/json"
+	switch {
+	case r.Method == http.MethodPost && known:
+		return true
+	case r.Method == http.MethodPost && target != "":
+		httpapi.XMLError(w, http.StatusNotFound, "UnknownOperationException", "")
+	default:
+		httpapi.XMLError(w, http.StatusForbidden, "AccessDeniedException",
+			"Unable to determine service/operation name to be authorized")
+	}
+	return false
+}
+
+func (s *Server) serve(rq *request, r *http.Request, target string) (err error) {
+	if rq.body, err = httpapi.ReadBody(rq.body, r); err != nil {
+		return err
+	}
+	name, ours := strings.CutPrefix(target, targetPrefix)
+	action, known := s.actions[name]
+	unsigned := s.cfg.RequireSignature && r.Header.Get("Authorization") == ""
+	if !ours || !known || unsigned {
+		if err := httpapi.Check(rq.body); err != nil {
+			return err
+		}
+		if unsigned && ours && known {
+			return httpapi.Refuse("MissingAuthenticationTokenException", "Missing Authentication Token")
+		}
+		return httpapi.Refuse("UnknownOperationException", "")
+	}
+	action.count.Add(1)
+	rq.now = time.Now()
+	return action.handle(s, rq)
+}
+
+// asError makes any error an answer. What is not a refusal is the server's own
+// fault and is not explained to the client.
+func asError(err error) *httpapi.Error {
+	if refusal, ok := errors.AsType[*httpapi.Error](err); ok {
+		return refusal
+	}
+	return &httpapi.Error{Status: http.StatusInternalServerError, Code: "InternalFailure", Message: "Internal Service Failure"}
+}

@@ -1,0 +1,58 @@
+package kinesis
+
+import "time"
+
+// ScannedRecord is a record as the scanner of PutRecords read it. Absent members
+// are nil.
+type ScannedRecord struct {
+	Data              []byte
+	Key, ExplicitHash *string
+}
+
+// ScanPutRecords runs the scanner.
+func ScanPutRecords(body []byte) (stream *string, listed bool, recs []ScannedRecord, err error) {
+	var p putScratch
+	if err := p.scanBatch(body); err != nil {
+		return nil, false, nil, err
+	}
+	if p.target.hasName {
+		stream = &p.target.name
+	}
+	for _, e := range p.entries {
+		var r ScannedRecord
+		if e.has&hasData != 0 {
+			r.Data = append([]byte{}, e.data...)
+		}
+		if e.has&hasKey != 0 {
+			key := string(e.key)
+			r.Key = &key
+		}
+		if e.has&hasExplicit != 0 {
+			explicit := string(e.explicit)
+			r.ExplicitHash = &explicit
+		}
+		recs = append(recs, r)
+	}
+	return stream, p.listed, recs, nil
+}
+
+// FormatSequence and ParseSequence give tests the layout.
+func FormatSequence(created time.Time, counter uint64, arrived time.Time, shard uint32) string {
+	return string(sequence{created.Unix(), counter, arrived.Unix(), shard}.append(nil))
+}
+
+// ParseSequence decodes a sequence number.
+func ParseSequence(text string) (created time.Time, counter uint64, arrived time.Time, shard uint32, ok bool) {
+	q, ok := parseSequence(text)
+	return time.Unix(q.created, 0).UTC(), q.counter, time.Unix(q.arrived, 0).UTC(), q.shard, ok
+}
+
+// FlipBit changes one bit of an iterator.
+func FlipBit(text string) string {
+	raw, err := strictBase64.DecodeString(text)
+	if err != nil {
+		return text
+	}
+	raw[len(raw)/2] ^= 1
+	return strictBase64.EncodeToString(raw)
+}

@@ -1,0 +1,165 @@
+// Package kinesis is a Kinesis Data Streams compatible target: an http.Handler
+// that unmodified AWS SDKs talk to. It exists to be measured against, so it
+// enforces the service's limits, states real positions and times, and is cheap
+// enough not to be what a benchmark measures.
+//
+// # What it models
+//
+// Each API action has a file of its own, whose header states the limits and
+// behaviours modelled; actions.go lists them. Records are routed by the MD5 of
+// their partition key or by an explicit hash key, get 56-digit sequence numbers
+// in the service's own layout, and are read through opaque iterators that expire
+// and are renewed.
+//
+// # Memory
+//
+// Records live in byte slabs, never as heap objects of their own (slab.go). One
+// budget holds for the whole server; when it is used up the oldest data goes,
+// whichever shard it belongs to, and is counted (arena.go).
+//
+// # Time and concurrency
+//
+// The server starts no goroutine: whatever is due later (an iterator's expiry, a
+// bucket's refill, a stream becoming active) is worked out from the clock when
+// somebody asks. It therefore needs no Close and runs in a testing/synctest
+// bubble. Locks are per shard and are not held while reading from or writing to
+// a connection. Lock order: stream table, shard, arena.
+package kinesis
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/internal/local/httpapi"
+)
+
+// The service's own limits.
+const (
+	WriteBytesPerShard   = 1 << 20 // bytes per second, partition keys included
+	WriteRecordsPerShard = 1000    // records per second
+	ReadBytesPerShard    = 2 << 20 // bytes per second, shared by all pollers
+	ReadCallsPerShard    = 5       // GetRecords per second, shared by all pollers
+	ShardsPerAccount     = 20000   // in the largest Regions
+
+	defaultStoreBytes  = 256 << 20
+	minStoreBytes      = 4 << 20
+	defaultIteratorTTL = 5 * time.Minute
+	retention          = 24 * time.Hour
+)
+
+// Limits are the rates of one shard, each a bucket one second deep. A zero rate
+// means the service's value.
+type Limits struct {
+	// Off switches all rates off, the pause after a 10 MiB answer included. The
+	// size rules of requests and records stay.
+	Off          bool    `json:"off,omitempty"`
+	WriteBytes   float64 `json:"write_bytes,omitempty"`   // per second. Default: 1 MiB
+	WriteRecords float64 `json:"write_records,omitempty"` // per second. Default: 1,000
+	ReadBytes    float64 `json:"read_bytes,omitempty"`    // per second. Default: 2 MiB
+	ReadCalls    float64 `json:"read_calls,omitempty"`    // per second. Default: 5
+}
+
+// Config says what a server models. The zero value is the service as it is.
+type Config struct {
+	Account string // in ARNs and messages. Default: "000000000000"
+	Region  string // in ARNs. Default: "us-east-1"
+	Limits  Limits
+	// StoreBytes bounds the memory that holds records. When it is used up the
+	// oldest records are trimmed. Default: 256 MiB; at least 4 MiB.
+	StoreBytes int64
+	// IteratorTTL is how long an iterator may be used. Default: 5 minutes.
+	IteratorTTL time.Duration
+	// StateDelay is how long a stream stays CREATING and DELETING. Default: 0.
+	StateDelay time.Duration
+	// ShardQuota bounds the shards of all streams. Default: 20,000.
+	ShardQuota int
+	// RequireSignature refuses requests without an Authorization header.
+	// Signatures are never verified: any credentials will do.
+	RequireSignature bool
+	// Drop and Dup are faults that a ledger must find: so many user records are
+	// acknowledged but not stored, or stored twice. Default: 0.
+	Drop, Dup int
+	// Seed decides which user record of an aggregate Drop takes.
+	Seed uint64
+}
+
+func (c Config) withDefaults() (Config, error) {
+	orElse(&c.Account, "000000000000")
+	orElse(&c.Region, "us-east-1")
+	orElse(&c.Limits.WriteBytes, WriteBytesPerShard)
+	orElse(&c.Limits.WriteRecords, WriteRecordsPerShard)
+	orElse(&c.Limits.ReadBytes, ReadBytesPerShard)
+	orElse(&c.Limits.ReadCalls, ReadCallsPerShard)
+	orElse(&c.StoreBytes, defaultStoreBytes)
+	orElse(&c.IteratorTTL, defaultIteratorTTL)
+	orElse(&c.ShardQuota, ShardsPerAccount)
+	return c, c.check()
+}
+
+func orElse[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+func (c Config) check() error {
+	if c.StoreBytes < minStoreBytes {
+		return kload.WithHint(fmt.Errorf("store of %d bytes: %w", c.StoreBytes, kload.ErrInvalid),
+			"give the embedded target at least 4 MiB to hold records")
+	}
+	l := c.Limits
+	if min(l.WriteBytes, l.WriteRecords, l.ReadBytes, l.ReadCalls) < 1 || c.IteratorTTL < 0 || c.StateDelay < 0 ||
+		c.ShardQuota < 0 || c.Drop < 0 || c.Dup < 0 {
+		return kload.WithHint(fmt.Errorf("limits of the embedded target: %w", kload.ErrInvalid),
+			"rates are at least 1 per second and nothing is negative; switch limits off to have none")
+	}
+	return nil
+}
+
+// Server is the target. It is an http.Handler, safe for concurrent use.
+type Server struct {
+	cfg      Config
+	actions  map[string]*action
+	arena    *arena
+	counters counters
+	mutation *mutation
+	ids      *httpapi.RequestIDs
+	seal     cipher.AEAD // of iterators and page tokens; keyed per server
+	requests sync.Pool   // of *request
+
+	mu      sync.RWMutex
+	streams map[string]*stream
+}
+
+// New returns a server. It holds no record memory yet.
+func New(cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("configuring the embedded Kinesis: %w", err)
+	}
+	s := &Server{
+		cfg:      cfg,
+		actions:  actions(),
+		arena:    newArena(cfg.StoreBytes),
+		mutation: newMutation(cfg),
+		ids:      httpapi.NewRequestIDs(),
+		streams:  map[string]*stream{},
+	}
+	s.requests.New = func() any { return &request{server: s} }
+	key := make([]byte, 32)
+	rand.Read(key) //nolint:errcheck // never fails
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("keying iterators: %w", err)
+	}
+	if s.seal, err = cipher.NewGCMWithRandomNonce(block); err != nil {
+		return nil, fmt.Errorf("keying iterators: %w", err)
+	}
+	return s, nil
+}

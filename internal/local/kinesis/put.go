@@ -1,0 +1,156 @@
+package kinesis
+
+import (
+	"time"
+
+	"github.com/kload/kload/internal/local/httpapi"
+)
+
+// maxBatchBytes bounds data and keys of one request.
+const maxBatchBytes = 10 << 20
+
+// admit checks the meaning of a put whose form is right, routes its entries and
+// returns the stream. A refusal concerns the whole request.
+func (rq *request) admit() (*stream, error) {
+	p := &rq.put
+	total := 0
+	for i := range p.entries {
+		total += p.entries[i].size()
+	}
+	if total > maxBatchBytes {
+		return nil, httpapi.Refuse("InvalidArgumentException", "Records size exceeds 10 MB limit")
+	}
+	st, err := p.target.resolve(rq.server, rq.now)
+	if err != nil {
+		return nil, err
+	}
+	if err := rq.server.writable(st, rq.now); err != nil {
+		return nil, err
+	}
+	for i := range p.entries {
+		e := &p.entries[i]
+		if err := e.route(); err != nil {
+			return nil, err
+		}
+		if e.size() > st.maxRecord {
+			return nil, httpapi.Refuse("InvalidArgumentException",
+				"Record size of %d bytes exceeds the maximum record size of %d KiB for stream %s under account %s.",
+				e.size(), st.maxRecord>>10, st.name, st.account)
+		}
+	}
+	if p.dryRun {
+		return nil, dryRun()
+	}
+	return st, nil
+}
+
+func dryRun() error {
+	return httpapi.Refuse("DryRunOperationException", "The request would have succeeded, but DryRun was set.")
+}
+
+// store puts the entries into their shards, sets their fates and returns how
+// many were not stored. Each shard is locked once, and the entries of one shard
+// keep their order.
+func (rq *request) store(st *stream) (failed int) {
+	p := &rq.put
+	p.group(st)
+	var bytes uint64
+	for _, index := range p.touched {
+		bytes += st.shards[index].put(p.entries, p.heads[index], rq.now)
+		p.heads[index] = -1
+	}
+	c := &rq.server.counters
+	for i := range p.entries {
+		if p.entries[i].fate != fateStored {
+			failed++
+		}
+	}
+	c.recordsIn.Add(uint64(len(p.entries) - failed))
+	c.bytesIn.Add(bytes)
+	return failed
+}
+
+// group chains the entries by shard.
+func (p *putScratch) group(st *stream) {
+	for len(p.heads) < len(st.shards) {
+		p.heads, p.tails = append(p.heads, -1), append(p.tails, -1)
+	}
+	for i := range p.entries {
+		e := &p.entries[i]
+		e.shard, e.next = int32(st.locate(e.hash)), -1
+		if p.heads[e.shard] < 0 {
+			p.heads[e.shard] = int32(i)
+			p.touched = append(p.touched, e.shard)
+		} else {
+			p.entries[p.tails[e.shard]].next = int32(i)
+		}
+		p.tails[e.shard] = int32(i)
+	}
+}
+
+// put stores a chain of entries as far as the shard's budget goes, and returns
+// how many bytes it stored.
+func (sh *shardLog) put(entries []putEntry, head int32, now time.Time) (stored uint64) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	now = sh.enter(now)
+	granted := sh.grantAll(entries, head, now)
+	for i := head; i >= 0; i = entries[i].next {
+		e := &entries[i]
+		if !granted && !sh.grant(1, e.size(), now) {
+			e.fate = fateThrottled
+			sh.server.counters.throttledWrites.Add(1)
+			continue
+		}
+		var ok bool
+		if e.counter, ok = sh.accept(e, now); !ok {
+			e.fate = fateFailed
+			continue
+		}
+		e.arrived = now.Unix()
+		stored += uint64(e.size())
+	}
+	return stored
+}
+
+// grantAll takes the budget for a whole chain at once, the usual case: one look
+// at the buckets instead of one per record.
+func (sh *shardLog) grantAll(entries []putEntry, head int32, now time.Time) bool {
+	records, bytes := 0, 0
+	for i := head; i >= 0; i = entries[i].next {
+		records++
+		bytes += entries[i].size()
+	}
+	if b := sh.budget.writeBytes; b != nil && bytes > b.lim.Burst() {
+		return false
+	}
+	if b := sh.budget.writeRecords; b != nil && records > b.lim.Burst() {
+		return false
+	}
+	return sh.grant(records, bytes, now)
+}
+
+// grant takes the budget for writing, or nothing.
+func (sh *shardLog) grant(records, bytes int, now time.Time) bool {
+	b := &sh.budget
+	if !b.writeRecords.has(now, records) || !b.writeBytes.has(now, bytes) {
+		return false
+	}
+	b.writeRecords.charge(now, records)
+	b.writeBytes.charge(now, bytes)
+	return true
+}
+
+// accept stores a granted record, with the faults still to be injected.
+func (sh *shardLog) accept(e *putEntry, now time.Time) (counter uint64, ok bool) {
+	m := sh.server.mutation
+	if m.drop.take() {
+		left := m.without(e.data)
+		return sh.add(e.key, left, now, left == nil)
+	}
+	counter, ok = sh.add(e.key, e.data, now, false)
+	if ok && m.dup.take() {
+		sh.add(e.key, m.again(e.data), now, false)
+	}
+	return counter, ok
+}

@@ -1,0 +1,66 @@
+package kinesis
+
+import (
+	"errors"
+
+	"github.com/kload/kload/internal/local/httpapi"
+)
+
+// putRecord is the API action PutRecord.
+//
+//   - One record, with the size rules of PutRecords.
+//   - Over the shard's budget the whole call is refused.
+//   - SequenceNumberForOrdering must be a number that a shard of this stream has
+//     issued. Since a shard is written under one lock, the promise it asks for
+//     (a larger number than that) always holds.
+func (s *Server) putRecord(rq *request) error {
+	p := &rq.put
+	if err := p.scanSingle(rq.body); err != nil {
+		return err
+	}
+	var v httpapi.Violations
+	if p.ordered {
+		v.Pattern("sequenceNumberForOrdering", p.ordering, sequencePattern, isDecimal(p.ordering, 129))
+	}
+	e := &p.entries[0]
+	e.check(&v, "")
+	p.target.check(&v)
+	if err := v.Err(); err != nil {
+		return err
+	}
+	st, err := rq.admit()
+	if err != nil {
+		return err
+	}
+	if p.ordered && !st.issued(p.ordering) {
+		return httpapi.Refuse("InvalidArgumentException",
+			"ExclusiveMinimumSequenceNumber %s used in PutRecord on stream %s under account %s is invalid.",
+			p.ordering, st.name, st.account)
+	}
+	rq.store(st)
+	sh := st.shards[e.shard]
+	switch e.fate {
+	case fateThrottled:
+		return httpapi.Refuse("ProvisionedThroughputExceededException", "%s", sh.writeThrottle())
+	case fateFailed:
+		return errStoreTooSmall
+	}
+	rq.out = sh.appendReceipt(rq.out, e)
+	return nil
+}
+
+// errStoreTooSmall: the stream is being deleted, or one record is larger than
+// the whole store.
+var errStoreTooSmall = errors.New("no room for the record")
+
+// issued reports whether text is a sequence number of this stream.
+func (st *stream) issued(text string) bool {
+	q, ok := parseSequence(text)
+	if !ok || q.created != st.created.Unix() || int(q.shard) >= len(st.shards) {
+		return false
+	}
+	sh := st.shards[q.shard]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return q.counter < sh.next
+}

@@ -1,0 +1,106 @@
+// Package local runs the embedded target: AWS-compatible services on this
+// machine that need no account.
+//
+// [Start] runs it as a child process, so that its CPU, memory and garbage
+// collection are its own and can be stated apart from the load generator's. The
+// child is the same executable under a hidden verb, [ChildVerb]; the program's
+// main must call [Child] for it. [StartShared] runs it inside this process, on
+// any listener: for tests and for virtual time.
+//
+// # The child's protocol
+//
+// The parent sends one line of JSON, the [Config], and keeps the child's standard
+// input open. The child answers with one line {"endpoint":…,"pid":…} and serves.
+// When its input ends, because the parent asked for that or because the parent
+// died in whatever way, it prints its statistics as a second line and exits.
+package local
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/kload/kload/internal/local/kinesis"
+)
+
+// Config says what the target models. The zero value is the service as it is.
+// It survives a round trip through JSON.
+type Config struct {
+	Account     string         `json:"account,omitempty"` // Default: "000000000000"
+	Region      string         `json:"region,omitempty"`  // Default: "us-east-1"
+	Limits      kinesis.Limits `json:"limits"`
+	StoreBytes  int64          `json:"store_bytes,omitempty"`  // memory for records. Default: 256 MiB
+	IteratorTTL time.Duration  `json:"iterator_ttl,omitempty"` // Default: 5 minutes
+	// Drop and Dup inject faults: so many user records are acknowledged but not
+	// stored, or stored twice. Default: 0.
+	Drop int    `json:"drop,omitempty"`
+	Dup  int    `json:"dup,omitempty"`
+	Seed uint64 `json:"seed,omitempty"`
+}
+
+// Report is what a target says about itself when it has ended.
+type Report struct {
+	Stats kinesis.Stats
+	// CPUSeconds is the user and system time of a process of its own, 0 for a
+	// shared one.
+	CPUSeconds float64
+	// MaxRSSBytes is the peak memory of a process of its own, 0 for a shared one.
+	MaxRSSBytes int64
+	// Complete says that the target ended in good order: Stats are its last word.
+	Complete bool
+}
+
+// Target is a running target. It is safe for concurrent use.
+type Target interface {
+	// Endpoint returns the URL that clients are given.
+	Endpoint() string
+	// Done is closed when the target has ended, for whatever reason.
+	Done() <-chan struct{}
+	// Stop ends the target and waits for it, at most until ctx ends. Further calls
+	// return the same.
+	Stop(ctx context.Context) (Report, error)
+}
+
+var (
+	_ Target = (*Process)(nil)
+	_ Target = (*Shared)(nil)
+)
+
+// service is the target's handler with its HTTP server.
+type service struct {
+	kinesis *kinesis.Server
+	http    *http.Server
+}
+
+func newService(cfg Config) (*service, error) {
+	k, err := kinesis.New(kinesis.Config{
+		Account: cfg.Account, Region: cfg.Region, Limits: cfg.Limits, StoreBytes: cfg.StoreBytes,
+		IteratorTTL: cfg.IteratorTTL, Drop: cfg.Drop, Dup: cfg.Dup, Seed: cfg.Seed,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("setting up the embedded target: %w", err)
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true) // the AWS SDK for JavaScript speaks nothing else to Kinesis
+	return &service{k, &http.Server{
+		Handler:           k,
+		Protocols:         protocols,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       5 * time.Minute, // of a body of at most 16 MiB
+		WriteTimeout:      5 * time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}}, nil
+}
+
+// shutdown ends the HTTP server: calls under way may finish until ctx ends.
+func (s *service) shutdown(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		s.http.Close() //nolint:errcheck // the first error says more
+		return fmt.Errorf("shutting down the embedded target: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package pace_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/kload/kload/internal/pace"
+)
+
+func TestSchedule(t *testing.T) {
+	sec := int64(time.Second)
+	tests := []struct {
+		name  string
+		s     pace.Schedule
+		total uint64
+		span  int64
+		at    map[uint64]int64
+	}{
+		{
+			name: "constant 1000/s for 10s", s: pace.Constant(1000, time.Second, 10*time.Second),
+			total: 10_000, span: 10 * sec, at: map[uint64]int64{0: 0, 1: 1e6, 9999: 9_999e6},
+		},
+		{
+			name: "three a second does not drift", s: pace.Constant(3, time.Second, 1_000_000*time.Second),
+			total: 3_000_000, span: 1_000_000 * sec, at: map[uint64]int64{1: 333_333_333, 3: sec, 2_999_997: 999_999 * sec},
+		},
+		{
+			name: "slower than one a second", s: pace.Constant(1, 2*time.Second, 5*time.Second),
+			total: 3, span: 5 * sec, at: map[uint64]int64{2: 4 * sec},
+		},
+		{
+			name: "ramp from zero", s: pace.Ramp(0, 100, 10*time.Second),
+			total: 500, span: 10 * sec, at: map[uint64]int64{0: 0, 125: 5 * sec},
+		},
+		{
+			name: "ramp down", s: pace.Ramp(100, 0, 10*time.Second),
+			total: 500, span: 10 * sec, at: map[uint64]int64{0: 0, 375: 5 * sec},
+		},
+		{
+			name: "flat ramp is constant", s: pace.Ramp(50, 50, 4*time.Second),
+			total: 200, span: 4 * sec, at: map[uint64]int64{100: 2 * sec},
+		},
+		{
+			name:  "sequence",
+			s:     pace.Sequence(pace.Ramp(0, 100, 10*time.Second), pace.Constant(100, time.Second, time.Second)),
+			total: 600, span: 11 * sec, at: map[uint64]int64{125: 5 * sec, 500: 10 * sec, 550: 10*sec + sec/2},
+		},
+		{
+			name: "limit", s: pace.Limit(pace.Constant(10, time.Second, time.Hour), 25),
+			total: 25, span: 2*sec + 4*sec/10, at: map[uint64]int64{24: 2*sec + 4*sec/10},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.s.Total(); got != tt.total {
+				t.Errorf("Total() = %d, want %d", got, tt.total)
+			}
+			if got := tt.s.Span(); got != tt.span {
+				t.Errorf("Span() = %d, want %d", got, tt.span)
+			}
+			for n, want := range tt.at {
+				if got := tt.s.At(n); got < want-2 || got > want+2 {
+					t.Errorf("At(%d) = %d, want %d", n, got, want)
+				}
+			}
+			checkDue(t, tt.s)
+		})
+	}
+}
+
+// checkDue holds Due against its definition by At, around every kind of edge.
+func checkDue(t *testing.T, s pace.Schedule) {
+	t.Helper()
+	if got := s.Due(-1); got != 0 {
+		t.Errorf("Due(-1) = %d, want 0", got)
+	}
+	if got := s.Due(1 << 62); got != s.Total() {
+		t.Errorf("Due(far) = %d, want Total %d", got, s.Total())
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		n := r.Uint64N(s.Total())
+		at := s.At(n)
+		if due := s.Due(at); due <= n {
+			t.Fatalf("Due(At(%d)=%d) = %d, want more than %d", n, at, due, n)
+		}
+		e := r.Int64N(s.Span() + 1)
+		due := s.Due(e)
+		if due > 0 && s.At(due-1) > e && e < s.Span() {
+			t.Fatalf("Due(%d) = %d, but record %d is due only at %d", e, due, due-1, s.At(due-1))
+		}
+		if due < s.Total() && s.At(due) <= e {
+			t.Fatalf("Due(%d) = %d, but record %d is due at %d", e, due, due, s.At(due))
+		}
+	}
+}

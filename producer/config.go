@@ -1,0 +1,66 @@
+package producer
+
+import (
+	"time"
+
+	"github.com/kload/kload/internal/conf"
+	"github.com/kload/kload/internal/units"
+)
+
+// Limits of the service that bound the configuration (docs/TERMS.md#shard).
+const (
+	maxRecordBytes   = 1 << 20  // data + partition key of one stream record
+	maxEntries       = 500      // records per PutRecords
+	maxRequestBytes  = 10 << 20 // data + partition keys per PutRecords
+	aggregateMinimum = 64       // below this not even a header and a digest fit usefully
+)
+
+// Config configures the kinesis ingress.
+type Config struct {
+	Aggregation    Aggregation   `yaml:"aggregation" help:"packing of user records into stream records, KPL format"`
+	Collection     Collection    `yaml:"collection" help:"packing of stream records into PutRecords requests"`
+	Key            string        `yaml:"key" help:"partition key from a field of the record, such as {pickup_location_id}; same as keys: {field: …}"`
+	Connections    int           `yaml:"connections" default:"8" help:"PutRecords requests in flight at most"`
+	Ordered        bool          `yaml:"ordered" default:"false" help:"promise order per partition key: at most one stream record per shard in flight"`
+	TTL            time.Duration `yaml:"ttl" default:"30s" help:"how long a record is retried, from when it was accepted"`
+	RequestTimeout time.Duration `yaml:"request_timeout" default:"10s" help:"deadline of one PutRecords attempt"`
+	Memory         units.Bytes   `yaml:"memory" default:"64MiB" help:"bytes of records accepted but not yet decided; intake blocks above it"`
+}
+
+// Aggregation configures KPL aggregation.
+type Aggregation struct {
+	Enabled  bool          `yaml:"enabled" default:"true" help:"pack many user records into one stream record"`
+	MaxBytes units.Bytes   `yaml:"max_bytes" default:"50KiB" help:"largest aggregate, digest included"`
+	MaxCount int           `yaml:"max_count" default:"10000" help:"most user records in one aggregate"`
+	Linger   time.Duration `yaml:"linger" default:"100ms" help:"how long the first record of an aggregate waits for more"`
+}
+
+// Collection configures PutRecords requests.
+type Collection struct {
+	MaxRecords int         `yaml:"max_records" default:"500" help:"stream records per request"`
+	MaxBytes   units.Bytes `yaml:"max_bytes" default:"5MiB" help:"data and partition keys per request"`
+}
+
+// Validate reports settings the service would refuse.
+func (c *Config) Validate() []conf.Issue {
+	var issues []conf.Issue
+	add := func(bad bool, field, msg, hint string) {
+		if bad {
+			issues = append(issues, conf.Issue{Field: field, Msg: msg, Hint: hint})
+		}
+	}
+	a, col := c.Aggregation, c.Collection
+	add(a.MaxBytes < aggregateMinimum || a.MaxBytes > maxRecordBytes, "aggregation.max_bytes",
+		"must be between 64B and 1MiB, the size of one stream record", "KPL uses 50KiB")
+	add(a.MaxCount < 1, "aggregation.max_count", "must be at least 1", "")
+	add(a.Linger < 0, "aggregation.linger", "must not be negative", "")
+	add(col.MaxRecords < 1 || col.MaxRecords > maxEntries, "collection.max_records",
+		"must be between 1 and 500, the most one PutRecords takes", "")
+	add(col.MaxBytes < 1 || col.MaxBytes > maxRequestBytes, "collection.max_bytes",
+		"must be between 1B and 10MiB, the most one PutRecords takes", "")
+	add(c.Connections < 1 || c.Connections > 1024, "connections", "must be between 1 and 1024", "")
+	add(c.TTL <= 0, "ttl", "must be positive", "KPL uses 30s")
+	add(c.RequestTimeout <= 0, "request_timeout", "must be positive", "")
+	add(c.Memory < maxRecordBytes, "memory", "must be at least 1MiB, the size of one record", "")
+	return issues
+}

@@ -1,0 +1,194 @@
+package producer
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/internal/conf"
+	"github.com/kload/kload/internal/jsonfield"
+	"github.com/kload/kload/internal/units"
+)
+
+// Keyer gives records their partition keys or explicit hash keys. The bytes it
+// lends stay valid until the next call. It is used from one goroutine.
+type Keyer interface {
+	Assign(recs []kload.Record) error
+}
+
+// KeyerConfig makes the keyer it configures.
+type KeyerConfig interface {
+	Keyer(seed uint64) Keyer
+	// ByKey says that the partition key alone decides the shard.
+	ByKey() bool
+}
+
+// ConstKeys gives every record the same partition key: a hot shard on purpose.
+type ConstKeys struct {
+	Value string `yaml:"value" default:"kload" help:"the partition key"`
+}
+
+// Keyer returns the keyer.
+func (c *ConstKeys) Keyer(uint64) Keyer { return constKeyer(c.Value) }
+
+// ByKey reports that the key decides the shard.
+func (c *ConstKeys) ByKey() bool { return true }
+
+// Validate checks the key's length.
+func (c *ConstKeys) Validate() []conf.Issue { return validateKey("value", c.Value) }
+
+type constKeyer []byte
+
+func (k constKeyer) Assign(recs []kload.Record) error {
+	for i := range recs {
+		recs[i].Key = k
+	}
+	return nil
+}
+
+// UniformKeys draws each partition key from n, all equally likely.
+type UniformKeys struct {
+	N units.Count `yaml:"n" default:"10k" help:"number of distinct keys"`
+}
+
+// Keyer returns the keyer.
+func (c *UniformKeys) Keyer(seed uint64) Keyer {
+	return &uniformKeyer{n: uint64(c.N), rand: rand.New(rand.NewPCG(seed, 0x6b657973))}
+}
+
+// ByKey reports that the key decides the shard.
+func (c *UniformKeys) ByKey() bool { return true }
+
+// Validate checks n.
+func (c *UniformKeys) Validate() []conf.Issue {
+	if c.N < 1 {
+		return []conf.Issue{{Field: "n", Msg: "must be at least 1"}}
+	}
+	return nil
+}
+
+type uniformKeyer struct {
+	n     uint64
+	rand  *rand.Rand
+	arena []byte
+}
+
+// maxKeyDigits is the length of the longest key: "k" and 20 digits.
+const maxKeyDigits = 21
+
+func (k *uniformKeyer) Assign(recs []kload.Record) error {
+	if need := len(recs) * maxKeyDigits; cap(k.arena) < need {
+		k.arena = make([]byte, 0, need)
+	}
+	k.arena = k.arena[:0]
+	for i := range recs {
+		from := len(k.arena)
+		k.arena = append(k.arena, 'k')
+		k.arena = strconv.AppendUint(k.arena, k.rand.Uint64N(k.n), 10)
+		recs[i].Key = k.arena[from:len(k.arena):len(k.arena)]
+	}
+	return nil
+}
+
+// FieldKeys takes the partition key from a top-level attribute of a JSON record.
+type FieldKeys struct {
+	Name    string `yaml:"name" required:"true" help:"attribute whose value is the partition key"`
+	Missing string `yaml:"missing" default:"error" enum:"error|random|const" help:"what a record without it gets: a failed load, a random key, or the key \"missing\""`
+}
+
+// Keyer returns the keyer.
+func (c *FieldKeys) Keyer(seed uint64) Keyer {
+	k := &fieldKeyer{name: c.Name, find: jsonfield.NewFinder(c.Name)}
+	switch c.Missing {
+	case "random":
+		k.missing = (&UniformKeys{N: 1 << 32}).Keyer(seed)
+	case "const":
+		k.missing = constKeyer("missing")
+	}
+	return k
+}
+
+// ByKey reports that the key decides the shard.
+func (c *FieldKeys) ByKey() bool { return true }
+
+type fieldKeyer struct {
+	name    string
+	find    jsonfield.Finder
+	missing Keyer // nil: an error
+	absent  uint64
+}
+
+func (k *fieldKeyer) Assign(recs []kload.Record) error {
+	if k.missing != nil {
+		if err := k.missing.Assign(recs); err != nil {
+			return err
+		}
+	}
+	for i := range recs {
+		value, ok := k.find.Find(recs[i].Data)
+		switch {
+		case ok && len(value) > 0 && len(value) <= maxKeyLen:
+			recs[i].Key = value
+		case k.missing == nil:
+			return kload.WithHint(fmt.Errorf("%w: no usable attribute %q in %.80q", kload.ErrInvalid, k.name, recs[i].Data),
+				"check the name, or set keys: {field: {name: "+k.name+", missing: random}}")
+		default:
+			k.absent++
+		}
+	}
+	return nil
+}
+
+// Counters returns how many records lacked the attribute.
+func (k *fieldKeyer) Counters() map[string]uint64 { return map[string]uint64{"key_missing": k.absent} }
+
+// RandomHashKeys spreads records evenly over the shards with random explicit
+// hash keys; the partition key stays constant, as in the KPL's sample producer.
+type RandomHashKeys struct{}
+
+// Keyer returns the keyer.
+func (c *RandomHashKeys) Keyer(seed uint64) Keyer {
+	return &randomHashKeyer{rand: rand.New(rand.NewPCG(seed, 0x68617368)), key: []byte("kload")}
+}
+
+// ByKey reports that the explicit hash key decides the shard.
+func (c *RandomHashKeys) ByKey() bool { return false }
+
+type randomHashKeyer struct {
+	rand *rand.Rand
+	key  []byte
+}
+
+func (k *randomHashKeyer) Assign(recs []kload.Record) error {
+	for i := range recs {
+		recs[i].Key = k.key
+		recs[i].Hash = kload.HashKey{Hi: k.rand.Uint64(), Lo: k.rand.Uint64()}
+		recs[i].HasHash = true
+	}
+	return nil
+}
+
+// maxKeyLen is the longest partition key in characters; keys of fields are
+// bounded by it in bytes, which is stricter.
+const maxKeyLen = 256
+
+func validateKey(field, key string) []conf.Issue {
+	if n := len([]rune(key)); n < 1 || n > maxKeyLen {
+		return []conf.Issue{{Field: field, Msg: fmt.Sprintf("a partition key has 1 to %d characters, this one %d", maxKeyLen, n)}}
+	}
+	return nil
+}
+
+// ParseKeyTemplate returns the field keyer that a template such as
+// "{pickup_location_id}" stands for.
+func ParseKeyTemplate(template string) (*FieldKeys, error) {
+	name, ok := strings.CutPrefix(template, "{")
+	name, end := strings.CutSuffix(name, "}")
+	if !ok || !end || name == "" || strings.ContainsAny(name, "{}") {
+		return nil, kload.WithHint(fmt.Errorf("%w key template %q", kload.ErrInvalid, template),
+			"write one field in braces, such as {pickup_location_id}")
+	}
+	return &FieldKeys{Name: name, Missing: "error"}, nil
+}

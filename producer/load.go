@@ -1,0 +1,252 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/internal/ledger"
+	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/internal/trace"
+)
+
+// loadBatch is how many records the loop takes from its source at once.
+const loadBatch = 1024
+
+// LoadOptions describes one load: where its records come from, when each is
+// due, how it is keyed and traced, and where it goes.
+type LoadOptions struct {
+	Source   kload.Source
+	Schedule pace.Schedule // when records are due; nil for timed and unpaced sources
+	Unpaced  bool          // as fast as the ingress takes them; T0 is when the loop takes the record
+	Keys     Keyer         // nil keeps the source's keys
+	Carrier  trace.Carrier
+	Run      uint32 // run id, carried in the trace
+	Ingress  kload.Ingress
+	Ledger   *ledger.Load
+	Clock    *pace.Clock
+	// Grace is how long after the schedule's end an acknowledgement is still in
+	// time, in ns.
+	Grace int64
+	// Overtime is how long the load goes on sending late records after its
+	// schedule has ended, in ns. What is left then is unsent. 0 means for ever.
+	Overtime int64
+}
+
+// LoadResult says how a load went.
+type LoadResult struct {
+	Scheduled uint64 // records due until the load ended
+	End       int64  // when its schedule ended, Unix ns
+	Overran   bool   // records were left unsent after Overtime
+}
+
+// Load takes records from a source, holds each until it is due, stamps it and
+// hands it to an ingress. The schedule does not wait for the ingress: when that
+// blocks, records leave late and keep their intended times.
+type Load struct {
+	o      LoadOptions
+	pacer  *pace.Pacer
+	batch  []kload.Record
+	arena  []byte // stamped payloads and tags of one slice
+	timed  bool
+	start  int64
+	filled int    // records in batch
+	taken  uint64 // records taken from the source
+	sent   uint64 // records the ingress accepted
+	lastT0 int64
+}
+
+// NewLoad prepares a load. The source and the ingress stay the caller's to
+// close.
+func NewLoad(o LoadOptions) *Load {
+	l := &Load{o: o, pacer: pace.NewPacer(o.Clock), batch: make([]kload.Record, loadBatch)}
+	if t, ok := o.Source.(kload.Timed); ok {
+		l.timed = t.Timed()
+	}
+	return l
+}
+
+// Run sends the load, starting its schedule at the Unix time start (ns). It
+// returns when the source or the schedule has ended, when ctx ends (with its
+// error), or when source or ingress fail. It is called once.
+func (l *Load) Run(ctx context.Context, start int64) (LoadResult, error) {
+	l.start, l.lastT0 = start, start
+	if _, err := l.pacer.Until(ctx, start); err != nil {
+		return LoadResult{End: start}, err
+	}
+	run, cancel := l.withOvertime(ctx)
+	defer cancel()
+	err := l.loop(run)
+	res := l.result(err)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		res.Overran, err = true, nil
+	}
+	l.o.Ledger.Schedule(res.Scheduled)
+	l.o.Ledger.Deadline(res.End + l.o.Grace)
+	return res, err
+}
+
+// withOvertime bounds the load where its schedule has a known end.
+func (l *Load) withOvertime(ctx context.Context) (context.Context, context.CancelFunc) {
+	if l.o.Schedule == nil || l.o.Overtime == 0 {
+		return context.WithCancel(ctx)
+	}
+	left := l.start + l.o.Schedule.Span() + l.o.Overtime - l.o.Clock.Now()
+	return l.pacer.Deadline(ctx, left)
+}
+
+func (l *Load) loop(ctx context.Context) error {
+	for {
+		n, err := l.fill(ctx)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("reading the source: %w", err)
+		}
+		if err := l.emit(ctx, l.batch[:n]); err != nil {
+			return err
+		}
+		if err != nil {
+			return nil
+		}
+	}
+}
+
+// fill takes the next records from the source and gives them their intended
+// times.
+func (l *Load) fill(ctx context.Context) (int, error) {
+	dst := l.batch
+	if l.o.Schedule != nil {
+		dst = dst[:min(uint64(len(dst)), l.o.Schedule.Total()-l.taken)]
+		if len(dst) == 0 {
+			return 0, io.EOF
+		}
+		for i := range dst {
+			dst[i] = kload.Record{Intended: l.start + l.o.Schedule.At(l.taken+uint64(i))}
+		}
+	} else {
+		clear(dst)
+	}
+	n, err := l.o.Source.Next(ctx, dst)
+	if l.timed && !l.o.Unpaced {
+		for i := range dst[:n] {
+			dst[i].Intended += l.start
+		}
+	}
+	l.filled = n
+	l.taken += uint64(n)
+	return n, err
+}
+
+// emit sends records as they become due.
+func (l *Load) emit(ctx context.Context, recs []kload.Record) error {
+	for len(recs) > 0 {
+		n, err := l.due(ctx, recs)
+		if err != nil {
+			return err
+		}
+		if err := l.send(ctx, recs[:n]); err != nil {
+			return err
+		}
+		recs = recs[n:]
+	}
+	return nil
+}
+
+// due waits for the first record and returns how many are due by then.
+func (l *Load) due(ctx context.Context, recs []kload.Record) (int, error) {
+	if l.o.Unpaced {
+		now := l.o.Clock.Now()
+		n := min(len(recs), 256)
+		for i := range recs[:n] {
+			recs[i].Intended = now
+		}
+		l.o.Ledger.Schedule(l.sent + uint64(n))
+		return n, ctx.Err()
+	}
+	now, err := l.pacer.Until(ctx, recs[0].Intended)
+	if err != nil {
+		return 0, err
+	}
+	n := 1
+	for n < len(recs) && recs[n].Intended <= now {
+		n++
+	}
+	if l.o.Schedule != nil {
+		l.o.Ledger.Schedule(l.o.Schedule.Due(now - l.start))
+	} else {
+		l.o.Ledger.Schedule(l.sent + uint64(n))
+	}
+	return n, nil
+}
+
+// send keys, stamps and hands over records that are due.
+func (l *Load) send(ctx context.Context, recs []kload.Record) error {
+	if l.o.Keys != nil {
+		if err := l.o.Keys.Assign(recs); err != nil {
+			return fmt.Errorf("keying a record: %w", err)
+		}
+	}
+	if err := l.stamp(recs); err != nil {
+		return fmt.Errorf("stamping a record: %w", err)
+	}
+	l.lastT0 = recs[len(recs)-1].Intended
+	n, err := l.o.Ingress.PutBatch(ctx, recs)
+	l.sent += uint64(n)
+	l.o.Ledger.Sent(uint64(n))
+	return err
+}
+
+// stamp gives records their identity and writes their trace into memory that
+// lives until the next call.
+func (l *Load) stamp(recs []kload.Record) error {
+	l.arena = l.arena[:0]
+	for i := range recs {
+		r := &recs[i]
+		r.Producer, r.Seq = l.o.Ledger.Producer(), l.sent+uint64(i)
+		s := trace.Stamp{Run: l.o.Run, Producer: r.Producer, Seq: r.Seq, T0: r.Intended}
+		from := len(l.arena)
+		switch l.o.Carrier {
+		case trace.Tag:
+			l.arena = trace.AppendTag(l.arena, r.Data, s)
+			r.Tag = l.arena[from:]
+		case trace.Prefix, trace.JSON:
+			var err error
+			if l.arena, err = l.o.Carrier.AppendStamped(l.arena, r.Data, s); err != nil {
+				return kload.WithHint(fmt.Errorf("record %d: %w", r.Seq, err), "use trace: prefix or trace: tag for payloads that are not JSON objects")
+			}
+			r.Data = l.arena[from:]
+		case trace.None:
+		}
+	}
+	return nil
+}
+
+// result accounts for the schedule at the end of the load.
+func (l *Load) result(err error) LoadResult {
+	now := l.o.Clock.Now()
+	switch {
+	case l.o.Schedule != nil && (err == nil || errors.Is(err, context.DeadlineExceeded)):
+		return LoadResult{Scheduled: l.o.Schedule.Total(), End: l.start + l.o.Schedule.Span()}
+	case l.o.Schedule != nil:
+		end := min(now, l.start+l.o.Schedule.Span())
+		return LoadResult{Scheduled: max(l.sent, l.o.Schedule.Due(end-l.start)), End: end}
+	case l.o.Unpaced:
+		return LoadResult{Scheduled: l.sent, End: now}
+	case err == nil:
+		return LoadResult{Scheduled: l.taken, End: l.lastT0}
+	}
+	return LoadResult{Scheduled: l.sent + l.dueUnsent(now), End: now}
+}
+
+// dueUnsent counts records that were taken and due but not sent.
+func (l *Load) dueUnsent(now int64) uint64 {
+	var n uint64
+	unsent := min(int(l.taken-l.sent), l.filled)
+	for _, r := range l.batch[l.filled-unsent : l.filled] {
+		if r.Intended <= now {
+			n++
+		}
+	}
+	return n
+}

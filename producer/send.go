@@ -1,0 +1,197 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/pace"
+)
+
+// Backoff between attempts: full jitter, a random time up to base·2^attempts,
+// never above its cap.
+const (
+	backoffBase = 25 * time.Millisecond
+	backoffCap  = 2 * time.Second
+)
+
+// sender carries requests, one at a time. Its slices are reused.
+type sender struct {
+	p        *Producer
+	rand     *rand.Rand
+	pacer    *pace.Pacer
+	batch    []*streamRecord
+	entries  []types.PutRecordsRequestEntry
+	again    []*streamRecord
+	decided  []*streamRecord
+	outcomes []kload.Outcome
+
+	mispredicted bool // the shard map has changed under us
+}
+
+func newSender(p *Producer, r *rand.Rand) *sender {
+	return &sender{p: p, rand: r, pacer: pace.NewPacer(p.o.Clock)}
+}
+
+func (s *sender) run(ctx context.Context) {
+	for {
+		s.batch = s.p.queue.take(ctx, s.pacer, s.batch)
+		if len(s.batch) == 0 {
+			return
+		}
+		s.send(ctx)
+	}
+}
+
+// send makes one attempt for the batch and decides what becomes of each record.
+func (s *sender) send(ctx context.Context) {
+	s.entries = s.entries[:0]
+	for _, r := range s.batch {
+		e := types.PutRecordsRequestEntry{Data: r.data, PartitionKey: &r.key}
+		if r.hashKey != "" {
+			e.ExplicitHashKey = &r.hashKey
+		}
+		s.entries = append(s.entries, e)
+	}
+	start := s.p.o.Clock.Now()
+	s.begin(start)
+	call, cancel := context.WithTimeout(ctx, s.p.o.Config.RequestTimeout)
+	out, err := s.p.o.API.PutRecords(call, &kinesis.PutRecordsInput{
+		StreamName: aws.String(s.p.o.Stream), Records: s.entries,
+	})
+	cancel()
+	now := s.p.o.Clock.Now()
+
+	s.again, s.decided, s.outcomes = s.again[:0], s.decided[:0], s.outcomes[:0]
+	switch {
+	case err != nil:
+		s.callFailed(err, now)
+	case len(out.Records) != len(s.batch):
+		s.callFailed(errors.New("PutRecords answered for another number of records"), now)
+	default:
+		s.walk(out.Records, now)
+	}
+	if len(s.outcomes) > 0 {
+		s.p.o.Outcomes(s.outcomes)
+		s.p.queue.done(s.decided)
+		s.p.settle(s.decided)
+	}
+	s.p.queue.retry(s.again)
+	if s.mispredicted {
+		s.mispredicted = false
+		s.p.refreshMap(ctx)
+	}
+}
+
+// begin books an attempt on every record of the batch.
+func (s *sender) begin(start int64) {
+	retries := 0
+	for _, r := range s.batch {
+		if r.attempts == 0 {
+			r.first = start
+		} else {
+			retries++
+		}
+		r.attempts++
+		r.last = start
+	}
+	s.p.stats.requests.Add(1)
+	s.p.stats.attempts.Add(uint64(len(s.batch)))
+	s.p.stats.retries.Add(uint64(retries))
+}
+
+// walk goes through the entries of an answered request.
+func (s *sender) walk(results []types.PutRecordsResultEntry, now int64) {
+	for i, r := range s.batch {
+		res := &results[i]
+		if res.ErrorCode == nil {
+			s.acknowledged(r, aws.ToString(res.ShardId), aws.ToString(res.SequenceNumber), now)
+			continue
+		}
+		r.code = *res.ErrorCode
+		if r.code == "ProvisionedThroughputExceededException" {
+			s.p.stats.throttled.Add(1)
+		} else {
+			s.p.stats.failed.Add(1)
+			r.ambiguous = true // the service does not say whether it stored the record
+		}
+		s.retryOrGiveUp(r, now)
+	}
+}
+
+func (s *sender) acknowledged(r *streamRecord, shard, sequence string, now int64) {
+	o := r.outcome(kload.Acked)
+	o.Acked, o.Shard, o.Sequence, o.Code = now, shard, sequence, ""
+	s.outcomes = append(s.outcomes, o)
+	s.decided = append(s.decided, r)
+	if shard != r.shardID {
+		s.p.stats.mispredicted.Add(1)
+		s.mispredicted = true
+	}
+}
+
+// callFailed handles a request that failed as a whole.
+func (s *sender) callFailed(err error, now int64) {
+	class, code := awsclient.Classify(err)
+	n := uint64(len(s.batch))
+	if class == awsclient.Throttled {
+		s.p.stats.throttled.Add(n)
+	} else {
+		s.p.stats.failed.Add(n)
+	}
+	if class == awsclient.Fatal {
+		s.p.fail(awsclient.Explain(err, "putting records"))
+	}
+	for _, r := range s.batch {
+		r.code = code
+		if class == awsclient.Ambiguous || class == awsclient.Cancelled {
+			r.ambiguous = true
+		}
+		if class == awsclient.Fatal {
+			s.decide(r)
+			continue
+		}
+		s.retryOrGiveUp(r, now)
+	}
+}
+
+// retryOrGiveUp schedules the next attempt, unless the record's time to live
+// would end before it.
+func (s *sender) retryOrGiveUp(r *streamRecord, now int64) {
+	limit := min(backoffCap, backoffBase<<min(r.attempts-1, 10))
+	r.notBefore = now + s.rand.Int64N(int64(limit))
+	if s.p.aborting.Load() || r.notBefore > r.opened+int64(s.p.o.Config.TTL) {
+		s.decide(r)
+		return
+	}
+	s.again = append(s.again, r)
+}
+
+// decide ends a record that was not acknowledged.
+func (s *sender) decide(r *streamRecord) {
+	s.outcomes = append(s.outcomes, r.outcome(r.lost()))
+	s.decided = append(s.decided, r)
+}
+
+// lost is the status of a record that nothing acknowledged.
+func (r *streamRecord) lost() kload.Status {
+	if r.ambiguous {
+		return kload.Unknown
+	}
+	return kload.Rejected
+}
+
+func (r *streamRecord) outcome(status kload.Status) kload.Outcome {
+	return kload.Outcome{
+		Status: status, Attempts: r.attempts, Ambiguous: r.ambiguous,
+		FirstAttempt: r.first, LastAttempt: r.last, Code: r.code,
+		Shard: r.shardID, Records: r.receipts,
+	}
+}

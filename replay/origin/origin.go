@@ -1,0 +1,105 @@
+// Package origin gives access to the places recorded data comes from: a
+// directory or file, or a data set inside the program.
+//
+// An [Origin] lists its objects in key order and opens each at a byte offset,
+// which is all that a replay needs to read on after a failure. Another kind of
+// place is one more implementation and one more case in [Parse].
+package origin
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/replay/builtin"
+)
+
+// Object is one recorded object: a file, or an object of a bucket.
+type Object struct {
+	Name     string // its path or key below the origin, with slashes
+	Size     int64  // bytes as stored
+	Modified time.Time
+}
+
+// Skipped is an object that is there but holds no data to replay.
+type Skipped struct {
+	Name   string
+	Reason string
+}
+
+// Listing is what an origin holds.
+type Listing struct {
+	Objects []Object  // in order of their names' bytes, as S3 lists keys
+	Skipped []Skipped // in the same order
+}
+
+// Origin is a place with recorded data. It is safe for concurrent use.
+type Origin interface {
+	// List returns what there is. An origin without data is not an error here.
+	List(ctx context.Context) (Listing, error)
+	// Open returns the bytes of an object from the given offset on. The context
+	// governs the reads as well.
+	Open(ctx context.Context, name string, offset int64) (io.ReadCloser, error)
+}
+
+// Parse returns the origin that a scenario's "from" names: builtin:NAME,
+// file://DIR or file://FILE. Paths are taken as they stand, relative ones from
+// the working directory.
+func Parse(from string) (Origin, error) {
+	if name, ok := strings.CutPrefix(from, "builtin:"); ok {
+		data, err := builtin.Open(name)
+		if err != nil {
+			return nil, kload.WithHint(err, "the built-in data sets are: "+strings.Join(builtin.Names(), ", "))
+		}
+		return Files(data), nil
+	}
+	if name, ok := strings.CutPrefix(from, "file://"); ok {
+		return parseFile(name)
+	}
+	return nil, kload.WithHint(
+		fmt.Errorf("unknown origin %q", from),
+		"use builtin:nyc-taxi, file://DIR or file://FILE")
+}
+
+// unusable says why an object is not replayed, or returns "". Data sets carry
+// documentation, checksums and markers beside their data.
+func unusable(name string, size int64) string {
+	base := path.Base(name)
+	upper := strings.ToUpper(base)
+	switch {
+	case hidden(name):
+		return "hidden"
+	case strings.HasPrefix(base, "_"):
+		return "marker"
+	case isDocument(upper):
+		return "documentation"
+	case isChecksums(upper):
+		return "checksums"
+	case size == 0:
+		return "empty"
+	}
+	return ""
+}
+
+func hidden(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.Contains(name, "/.")
+}
+
+func isDocument(upper string) bool {
+	stem, _, _ := strings.Cut(upper, ".")
+	return stem == "README" || stem == "LICENSE" || stem == "NOTICE"
+}
+
+// isChecksums knows SHA256SUMS, MD5SUMS.txt, part-0.sha256 and the like.
+func isChecksums(upper string) bool {
+	for _, sum := range []string{"MD5", "SHA1", "SHA256", "SHA512", "B2", "CRC"} {
+		if strings.HasPrefix(upper, sum+"SUM") || strings.HasSuffix(upper, "."+sum) {
+			return true
+		}
+	}
+	return false
+}

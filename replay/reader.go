@@ -1,0 +1,226 @@
+package replay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/internal/jsonfield"
+	"github.com/kload/kload/replay/origin"
+)
+
+// maxSamples is how many malformed lines are kept with their place.
+const maxSamples = 10
+
+// errLimit ends reading for a good reason.
+var errLimit = errors.New("limit reached")
+
+// reader fills blocks with the rows of all objects, one object after the other.
+// It belongs to the prefetch goroutine.
+type reader struct {
+	from    origin.Origin
+	objects []origin.Object // not yet opened
+	decoder *decoder
+	done    int64 // stored bytes of the objects before the current one
+
+	timestamp string // the attribute with the time; "" if rows have none
+	finder    jsonfield.Finder
+	keepLF    bool
+	strict    bool
+	left      uint64 // rows to go until the limit
+
+	line    uint64 // lines of the current object that ended
+	carry   []byte // the start of a line whose end is still to be read
+	cut     bool   // inside a line that is too long
+	failed  error  // what ended the current object's data; io.EOF at its end
+	opened  uint64 // objects that were not counted in a block yet
+	samples int
+}
+
+func newReader(cfg *Config, from origin.Origin, objects []origin.Object) *reader {
+	r := &reader{
+		from:    from,
+		objects: objects,
+		decoder: newDecoder(),
+		keepLF:  cfg.Newline == newlineKeep,
+		strict:  cfg.Strict,
+		left:    uint64(cfg.Limit),
+	}
+	if r.left == 0 {
+		r.left = math.MaxUint64
+	}
+	if cfg.Timestamp != timestampNone {
+		r.timestamp, r.finder = cfg.Timestamp, jsonfield.NewFinder(cfg.Timestamp)
+	}
+	return r
+}
+
+// next opens the object that follows. After the last one it returns io.EOF.
+func (r *reader) next(ctx context.Context) error {
+	if err := r.decoder.close(); err != nil {
+		return err
+	}
+	if len(r.objects) == 0 {
+		return io.EOF
+	}
+	object := r.objects[0]
+	r.objects = r.objects[1:]
+	r.done += r.decoder.source.n
+	r.line, r.failed = 0, nil
+	r.opened++
+	return r.decoder.open(ctx, r.from, object)
+}
+
+// fill reads rows into an empty block until it is full. An error, which io.EOF
+// and errLimit are too, may come with rows.
+func (r *reader) fill(ctx context.Context, b *block) error {
+	b.end = copy(b.data, r.carry)
+	err := r.fillRows(ctx, b)
+	r.carry = append(r.carry[:0], b.data[b.start:b.end]...)
+	b.tally.objects, r.opened = r.opened, 0
+	b.read = r.done + r.decoder.source.n
+	return err
+}
+
+func (r *reader) fillRows(ctx context.Context, b *block) error {
+	for len(b.rows) < maxRows {
+		var err error
+		if from, to, ok := b.nextLine(); ok {
+			err = r.addLine(b, from, to)
+		} else if b.start > 0 && b.end >= fillBytes {
+			return nil
+		} else if b.end == len(b.data) {
+			err = r.cutLine(b)
+		} else if r.failed == nil {
+			err = r.read(ctx, b)
+		} else {
+			err = r.endObject(ctx, b)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read adds a chunk of text to the block. What ends the text is kept until the
+// lines before it are split off.
+func (r *reader) read(ctx context.Context, b *block) error {
+	n, err := r.decoder.Read(b.data[b.end:min(b.end+chunkBytes, len(b.data))])
+	b.end += n
+	r.failed = err
+	return ctx.Err()
+}
+
+// endObject takes a last line that has no LF, and goes on to the next object.
+func (r *reader) endObject(ctx context.Context, b *block) error {
+	if r.failed != io.EOF { //nolint:errorlint // the decoder wraps every other error
+		return r.failed
+	}
+	if from, to := b.rest(); from < to || r.cut {
+		if err := r.addLine(b, from, to); err != nil {
+			return err
+		}
+	}
+	return r.next(ctx)
+}
+
+// cutLine drops what there is of a line that is longer than a block.
+func (r *reader) cutLine(b *block) error {
+	b.start, b.seen, b.end = 0, 0, 0
+	if r.cut {
+		return nil
+	}
+	r.cut = true
+	return r.reject(b, r.line+1, nil)
+}
+
+// addLine makes a row of a line.
+func (r *reader) addLine(b *block, from, to int) error {
+	r.line++
+	if r.cut {
+		r.cut = false // it was counted when it got too long
+		return nil
+	}
+	line := trimEOL(b.data[from:to])
+	if len(line) == 0 {
+		b.tally.blank++
+		return nil
+	}
+	at, ok := r.timeOf(line)
+	if !ok || len(line) > maxLine {
+		return r.reject(b, r.line, line)
+	}
+	if r.timestamp != "" {
+		b.tally.seen(at)
+	}
+	size := len(line)
+	if r.keepLF {
+		size = to - from
+	}
+	b.rows = append(b.rows, row{off: uint32(from), size: uint32(size), at: at})
+	if r.left--; r.left == 0 {
+		return errLimit
+	}
+	return nil
+}
+
+// trimEOL removes LF or CR LF.
+func trimEOL(line []byte) []byte {
+	n := len(line)
+	if n > 0 && line[n-1] == '\n' {
+		n--
+	}
+	if n > 0 && line[n-1] == '\r' {
+		n--
+	}
+	return line[:n]
+}
+
+func (r *reader) timeOf(line []byte) (at int64, ok bool) {
+	if r.timestamp == "" {
+		return 0, true
+	}
+	value, isString, ok := r.finder.Lookup(line)
+	if !ok || !isString {
+		return 0, false
+	}
+	return parseTime(value)
+}
+
+// reject counts a malformed line, which is nil if it was cut.
+func (r *reader) reject(b *block, number uint64, line []byte) error {
+	b.tally.malformed++
+	if r.samples == maxSamples && !r.strict {
+		return nil
+	}
+	m := Malformed{Object: r.decoder.object.Name, Line: number, Reason: r.reason(line)}
+	if r.strict {
+		return kload.WithHint(fmt.Errorf("reading %s: line %d: %s", m.Object, m.Line, m.Reason),
+			"mend the line, or leave out strict to count such lines and go on")
+	}
+	r.samples++
+	b.samples = append(b.samples, m)
+	return nil
+}
+
+// reason says what is wrong with a line.
+func (r *reader) reason(line []byte) string {
+	if line == nil || len(line) > maxLine {
+		return "longer than 1 MiB"
+	}
+	value, isString, ok := r.finder.Lookup(line)
+	switch {
+	case !bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("{")):
+		return "not a JSON object"
+	case !ok:
+		return fmt.Sprintf("no attribute %q", r.timestamp)
+	case !isString:
+		return fmt.Sprintf("attribute %q is not a string", r.timestamp)
+	}
+	return fmt.Sprintf("attribute %q is not a time: %.40q", r.timestamp, value)
+}

@@ -1,0 +1,340 @@
+// Package replay plays recorded data into a stream: a [kload.Source] whose
+// records carry the times at which they happened, at their original pace, at a
+// multiple of it, or evenly.
+//
+//	src, err := replay.New(replay.Config{From: "file://trips", Speedup: speedup})
+//
+// # Data
+//
+// A data set is one file or a directory of them, replayed in the order of their
+// names, or a data set inside the program. Each file is JSON lines, as plain text
+// or in lz4 frames; which of the two is told by its content. Documentation,
+// checksums, hidden and empty files are skipped ([Source.Skipped]).
+//
+// A record's payload is its line without the line's end, byte for byte as
+// recorded. A line is malformed that is longer than 1 MiB or has no readable
+// time in the [Config.Timestamp] attribute; such lines are counted, and the
+// first ten of them kept ([Source.Malformed]). Damaged objects are errors that
+// say where; everything before is delivered.
+//
+// # Pace
+//
+// A row with source time t is due (t − t0) / speedup after the start, where t0 is
+// the time of the first row. This is computed exactly and rounded up to the
+// nanosecond: after ten years there is no drift, and no record is ever early.
+// Rows that share a whole second are spread evenly over it, since most
+// recordings have no finer clock; a second with more rows than the pipeline can
+// hold is spread approximately. Rows whose time goes backwards are counted and
+// due together with the row before them. Silences may be shortened by
+// [Config.MaxGap].
+//
+// # Pipeline
+//
+// One goroutine reads, decompresses, splits, finds the times and schedules, up to
+// 12 blocks ahead of [Source.Next], which only hands out what is ready. Memory is
+// bounded by these blocks, below 14 MiB, and the lz4 decoder's, about as much.
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/replay/origin"
+)
+
+// Source replays recorded data. It is used from one goroutine, except for
+// [Source.Progress], which may be called from any.
+type Source struct {
+	skipped []origin.Skipped
+	total   int64 // bytes as stored
+
+	// The goroutine sends into ready, which has room for every block there is,
+	// and closes it after setting err.
+	ready chan *block
+	free  chan *block
+	err   error
+	stop  context.CancelFunc
+
+	// What follows belongs to the caller of Next.
+	block     *block // partly handed out, or lent
+	next      int    // its first row that was not handed out
+	tally     tally
+	bytes     uint64
+	malformed []Malformed
+
+	rows   atomic.Uint64
+	read   atomic.Int64
+	source atomic.Int64 // last source time, or noTime
+}
+
+// New finds the data that cfg names, opens the first object and starts reading
+// ahead. The source must be closed.
+func New(cfg Config) (*Source, error) {
+	cfg = cfg.withDefaults()
+	from, err := origin.Parse(cfg.From)
+	if err != nil {
+		return nil, fmt.Errorf("opening recorded data: %w", err)
+	}
+	return NewFrom(cfg, from)
+}
+
+// NewFrom is [New] for data of another origin than the one that cfg names.
+func NewFrom(cfg Config, from origin.Origin) (*Source, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("configuring the replay: %w", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s, err := start(ctx, &cfg, from)
+	if err != nil {
+		stop()
+		return nil, fmt.Errorf("opening recorded data: %w", err)
+	}
+	s.stop = stop
+	return s, nil
+}
+
+func start(ctx context.Context, cfg *Config, from origin.Origin) (*Source, error) {
+	list, err := from.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(list.Objects) == 0 {
+		return nil, noData(cfg, list.Skipped)
+	}
+	r := newReader(cfg, from, list.Objects)
+	if err := r.next(ctx); err != nil {
+		return nil, errors.Join(err, r.decoder.close())
+	}
+	s := &Source{
+		skipped: list.Skipped,
+		ready:   make(chan *block, maxBlocks),
+		free:    make(chan *block, maxBlocks),
+	}
+	for _, o := range list.Objects {
+		s.total += o.Size
+	}
+	s.source.Store(noTime)
+	go s.prefetch(ctx, r, newClock(cfg, s.emit))
+	return s, nil
+}
+
+// noData explains why there is nothing to replay.
+func noData(cfg *Config, skipped []origin.Skipped) error {
+	if len(skipped) == 0 {
+		return kload.WithHint(fmt.Errorf("%s is empty", cfg.From), "put JSON lines there, plain or lz4-compressed")
+	}
+	const some = 5
+	var names []string
+	for _, s := range skipped[:min(some, len(skipped))] {
+		names = append(names, s.Name+" ("+s.Reason+")")
+	}
+	if more := len(skipped) - some; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return kload.WithHint(fmt.Errorf("%s holds no data; skipped: %s", cfg.From, strings.Join(names, ", ")),
+		"put JSON lines there, plain or lz4-compressed; a file that is skipped for its name can be given as file://FILE")
+}
+
+func newClock(cfg *Config, emit func(*block)) clock {
+	if cfg.ASAP || !cfg.Rate.IsZero() {
+		return &evenClock{rate: cfg.Rate, emit: emit}
+	}
+	return newEventClock(cfg, emit)
+}
+
+func (s *Source) emit(b *block) { s.ready <- b }
+
+// prefetch is the goroutine that reads ahead.
+func (s *Source) prefetch(ctx context.Context, r *reader, c clock) {
+	defer close(s.ready)
+	err := s.readAll(ctx, r, c)
+	s.err = errors.Join(err, r.decoder.close())
+	if s.err == nil {
+		s.err = io.EOF
+	}
+}
+
+// readAll returns nil at the end of the data.
+func (s *Source) readAll(ctx context.Context, r *reader, c clock) error {
+	for made := 0; ; {
+		b := s.take(ctx, &made)
+		if b == nil {
+			return ctx.Err()
+		}
+		end := r.fill(ctx, b)
+		if err := c.add(b); err != nil {
+			return err
+		}
+		if end == nil {
+			continue
+		}
+		if err := c.finish(); err != nil {
+			return err
+		}
+		if errors.Is(end, errLimit) || errors.Is(end, io.EOF) {
+			return nil
+		}
+		return end
+	}
+}
+
+// take returns an empty block, a new one only if none has come back. It returns
+// nil when ctx ends.
+func (s *Source) take(ctx context.Context, made *int) *block {
+	select {
+	case b := <-s.free:
+		return b
+	default:
+	}
+	if *made < maxBlocks {
+		*made++
+		return newBlock()
+	}
+	select {
+	case b := <-s.free:
+		return b
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// Next fills dst with the next records: their payloads, and in Intended the
+// offsets at which they are due. It waits only if reading has fallen behind. A
+// damaged object or, in strict replays, a malformed line ends the data with an
+// error after the records before it.
+func (s *Source) Next(ctx context.Context, dst []kload.Record) (int, error) {
+	if len(dst) == 0 {
+		return 0, nil
+	}
+	for s.block == nil || s.next == len(s.block.rows) {
+		if err := s.turn(ctx); err != nil {
+			return 0, err
+		}
+	}
+	rows := s.block.rows[s.next:]
+	rows = rows[:min(len(rows), len(dst))]
+	data, size := s.block.data, uint64(0)
+	for i, r := range rows {
+		end := r.off + r.size
+		dst[i] = kload.Record{Data: data[r.off:end:end], Intended: r.at}
+		size += uint64(r.size)
+	}
+	s.next += len(rows)
+	s.bytes += size
+	s.rows.Add(uint64(len(rows)))
+	return len(rows), nil
+}
+
+// turn gives the block that was handed out back and takes the next one.
+func (s *Source) turn(ctx context.Context) error {
+	if s.block != nil {
+		s.block.reset()
+		s.free <- s.block
+		s.block = nil
+	}
+	select {
+	case b, ok := <-s.ready:
+		if !ok {
+			return s.ended()
+		}
+		s.block, s.next = b, 0
+		s.account(b)
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// account adds up what reading the block counted.
+func (s *Source) account(b *block) {
+	s.tally.add(&b.tally)
+	s.malformed = append(s.malformed, b.samples...)
+	s.read.Store(b.read)
+	if s.tally.timed {
+		s.source.Store(s.tally.last)
+	}
+}
+
+// ended returns what ended the data. Data without a single row is an error: the
+// timestamp attribute is nearly always the reason.
+func (s *Source) ended() error {
+	if s.err != io.EOF || s.rows.Load() > 0 { //nolint:errorlint // set by prefetch, never wrapped
+		return s.err
+	}
+	if len(s.malformed) == 0 {
+		return kload.WithHint(errors.New("replaying: the data has only blank lines"), "put JSON lines there")
+	}
+	m := s.malformed[0]
+	return kload.WithHint(
+		fmt.Errorf("replaying: none of %d lines can be used; the first, line %d of %s: %s", s.tally.malformed, m.Line, m.Object, m.Reason),
+		"set timestamp to the attribute that holds the time of a row, or to none together with a rate")
+}
+
+// Close stops reading and waits for the goroutine to end.
+func (s *Source) Close() error {
+	s.stop()
+	for range s.ready { //nolint:revive // until it is closed
+	}
+	s.block = nil
+	return nil
+}
+
+// Timed says that the records bring their own send times.
+func (s *Source) Timed() bool { return true }
+
+// Counters returns what was counted for the records handed out so far:
+//
+//	objects            opened
+//	skipped_objects    documentation, checksums, hidden and empty ones
+//	rows               records handed out
+//	bytes              their payloads
+//	malformed          lines left out as malformed
+//	blank_lines        lines left out as empty
+//	out_of_order       rows whose time went backwards
+//	gaps_compressed    silences shortened by max_gap
+//	gap_compressed_ns  source time left out of them, in nanoseconds
+func (s *Source) Counters() map[string]uint64 {
+	return map[string]uint64{
+		"objects":           s.tally.objects,
+		"skipped_objects":   uint64(len(s.skipped)),
+		"rows":              s.rows.Load(),
+		"bytes":             s.bytes,
+		"malformed":         s.tally.malformed,
+		"blank_lines":       s.tally.blank,
+		"out_of_order":      s.tally.outOfOrder,
+		"gaps_compressed":   s.tally.gaps,
+		"gap_compressed_ns": s.tally.gapTime,
+	}
+}
+
+// Skipped lists the objects that were not replayed, and why.
+func (s *Source) Skipped() []origin.Skipped { return s.skipped }
+
+// Malformed returns the first ten malformed lines that were met so far.
+func (s *Source) Malformed() []Malformed { return s.malformed }
+
+// SourceTime returns the source times of the first row and of the latest one so
+// far. ok is false if there were no rows with times.
+func (s *Source) SourceTime() (first, last time.Time, ok bool) {
+	if !s.tally.timed {
+		return time.Time{}, time.Time{}, false
+	}
+	return time.Unix(0, s.tally.first).UTC(), time.Unix(0, s.tally.last).UTC(), true
+}
+
+// Progress returns how far the replay has come. It may be called from any
+// goroutine.
+func (s *Source) Progress() Progress {
+	p := Progress{Rows: s.rows.Load(), ReadBytes: s.read.Load(), TotalBytes: s.total}
+	if at := s.source.Load(); at != noTime {
+		p.Source = time.Unix(0, at).UTC()
+	}
+	return p
+}

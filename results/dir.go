@@ -1,0 +1,204 @@
+package results
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/kload/kload"
+)
+
+// The files of a run directory.
+const (
+	FileRun      = "run.json"
+	FileScenario = "scenario.yaml"
+	FileResolved = "scenario.resolved.yaml"
+	FileHlog     = "latency.hlog"
+	FileSeries   = "series.ndjson"
+	FileEvents   = "events.ndjson"
+	FileSummary  = "summary.json"
+	FileVerify   = "verify.json"
+	FileBench    = "bench.txt"
+	dirHgrm      = "hgrm"
+	dirSink      = "sink"
+)
+
+// DefaultPath returns where the results of a run go unless the user says
+// otherwise: kload-results/<utc>-<name>-<id>.
+func DefaultPath(now time.Time, name, id string) string {
+	odd := regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+	leaf := now.UTC().Format("20060102T150405Z") + "-" + odd.ReplaceAllString(name, "-") + "-" + odd.ReplaceAllString(id, "-")
+	return filepath.Join("kload-results", leaf)
+}
+
+// Dir is a run directory. It is safe for concurrent use. Failed writes are
+// returned and also remembered, for [Dir.Incomplete].
+type Dir struct {
+	path string
+
+	mu struct {
+		sync.Mutex
+		order  []string
+		failed map[string]*failure
+	}
+}
+
+// failure sums up what could not be written to one file.
+type failure struct {
+	first error
+	times int
+}
+
+// Create makes the run directory, which must not exist or be empty.
+func Create(path string) (*Dir, error) {
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return nil, createError(path, err)
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, createError(path, err)
+	}
+	if len(entries) > 0 {
+		err := fmt.Errorf("creating run directory %s: %w: it is not empty", path, kload.ErrInvalid)
+		return nil, kload.WithHint(err, "choose another --out or empty it: results of different runs are never mixed")
+	}
+	d := &Dir{path: path}
+	if err := d.probe(); err != nil {
+		return nil, createError(path, err)
+	}
+	d.mu.failed = map[string]*failure{}
+	return d, nil
+}
+
+// probe finds out before the run that nothing can be written.
+func (d *Dir) probe() error {
+	f, err := os.CreateTemp(d.path, ".probe-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+func createError(path string, err error) error {
+	hint := "choose another --out"
+	switch {
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		hint = "choose an --out in a directory you may write to"
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
+		hint = "a file of that name is in the way: choose another --out"
+	}
+	return kload.WithHint(fmt.Errorf("creating run directory: %w", err), writeHint(err, hint))
+}
+
+// writeHint returns advice for a failed write, or other where the error needs
+// none of its own.
+func writeHint(err error, other string) string {
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return "the disk is full: free some space or choose an --out on another disk"
+	case errors.Is(err, syscall.EDQUOT):
+		return "the disk quota is used up: free some space or choose an --out on another disk"
+	case errors.Is(err, syscall.EFBIG):
+		return "the file size limit is reached: raise it (ulimit -f) or choose an --out on another disk"
+	}
+	return other
+}
+
+// Path returns the directory's path as given to Create.
+func (d *Dir) Path() string { return d.path }
+
+// SinkPath makes the directory for what the run's sinks store and returns it.
+func (d *Dir) SinkPath() (string, error) {
+	path := filepath.Join(d.path, dirSink)
+	return path, d.note(dirSink, os.MkdirAll(path, 0o755))
+}
+
+// WriteFile writes a file of the run directory whole or not at all: under
+// another name first, synced, then renamed. name may lie in a subdirectory.
+func (d *Dir) WriteFile(name string, data []byte) error {
+	return d.note(name, writeWhole(filepath.Join(d.path, name), data))
+}
+
+// WriteJSON writes v as an indented JSON file.
+func (d *Dir) WriteJSON(name string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return d.note(name, fmt.Errorf("encoding %s: %w", name, err))
+	}
+	return d.WriteFile(name, append(data, '\n'))
+}
+
+func writeWhole(path string, data []byte) (err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close(), os.Chmod(f.Name(), 0o644)); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// note remembers a failed write and returns it with advice; nil stays nil.
+func (d *Dir) note(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.mu.failed[name] == nil {
+		d.mu.failed[name] = &failure{first: err}
+		d.mu.order = append(d.mu.order, name)
+	}
+	d.mu.failed[name].times++
+	path := filepath.Join(d.path, name)
+	hint := writeHint(err, "results of this run are incomplete; check "+d.path)
+	return kload.WithHint(fmt.Errorf("writing %s: %w", path, err), hint)
+}
+
+// Incomplete lists what could not be written, one line per file, in the order of
+// the first failures.
+func (d *Dir) Incomplete() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []string
+	for _, name := range d.mu.order {
+		f := d.mu.failed[name]
+		line := name + ": " + reason(f.first)
+		if f.times > 1 {
+			line += fmt.Sprintf(" (%d writes failed)", f.times)
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+// reason returns the system's words without operation and temporary path, which
+// tell a reader of the summary nothing.
+func reason(err error) string {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err.Error()
+	}
+	return strings.ReplaceAll(err.Error(), "\n", "; ")
+}

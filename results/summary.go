@@ -1,0 +1,235 @@
+// Package results turns what a run measured into files, a verdict and text.
+//
+// A run owns a [Dir], its directory. While it runs, a [Collector] is ticked once
+// a second: it appends the interval's histograms to latency.hlog and the
+// counters to series.ndjson, so that a killed run can still be reported. At the
+// end the caller fills in a [Summary], lets it [Summary.Evaluate] the compiled
+// expectations and [Summary.Judge] the run, and writes it: as summary.json, as
+// percentile files and Go benchmark lines, and as text with [WriteText].
+//
+// Two finished runs are read back with [Load] and set side by side by [Compare].
+//
+// # When results cannot be written
+//
+// A full disk does not end a run. Every failed write is reported with its path,
+// the measurement goes on in memory, and the summary lists what is missing.
+package results
+
+import (
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/kload/kload/internal/hdr"
+)
+
+// Schema identifies the format of summary.json.
+const Schema = "kload/summary/v1"
+
+// Summary is the result of one run, the content of summary.json and of
+// kload run --json. Fields are only ever added.
+type Summary struct {
+	Schema   string  `json:"schema"`
+	Scenario string  `json:"scenario"`
+	RunID    string  `json:"run_id"`
+	Target   Target  `json:"target"`
+	Seed     uint64  `json:"seed"`
+	Verdict  Verdict `json:"verdict"`
+	ExitCode int     `json:"exit_code"`
+	// Reasons lists everything that speaks against the run, worst kind first.
+	Reasons []string `json:"reasons,omitempty"`
+	// InvalidReason says why the run proves nothing, for instance because the
+	// target trimmed data that nobody had read.
+	InvalidReason string `json:"invalid_reason,omitempty"`
+	// UnreachableReason says why the target could not be used.
+	UnreachableReason string `json:"unreachable_reason,omitempty"`
+	Interrupted       bool   `json:"interrupted,omitempty"`
+	// Error says what broke the run off before its end; see Break.
+	Error string `json:"error,omitempty"`
+	// Broken lists identities of the ledger that do not hold: a defect of kload.
+	Broken []string `json:"broken,omitempty"`
+	// Incomplete lists the results that could not be written, with the reason.
+	Incomplete []string `json:"incomplete,omitempty"`
+
+	Phases    []Phase                    `json:"phases"`
+	Load      map[string]*LoadCounts     `json:"load"`
+	Consumers map[string]*ConsumerCounts `json:"consumers"`
+	Hops      map[string]HopStats        `json:"hops"` // keyed owner/hop
+	Expect    []ExpectResult             `json:"expect"`
+	Process   Processes                  `json:"process"`
+	Clock     *Clock                     `json:"clock,omitempty"`
+
+	errorExit int
+}
+
+// Target says what the run ran against.
+type Target struct {
+	Kind   string `json:"kind"`   // local or aws
+	Detail string `json:"detail"` // limits, latency model and seed; or region and host
+}
+
+// Phase is one phase of the run as it happened.
+type Phase struct {
+	Name  string  `json:"name"`
+	WallS float64 `json:"wall_s"`
+}
+
+// LoadCounts is the ledger of one load, in user records unless named otherwise.
+type LoadCounts struct {
+	Scheduled      uint64  `json:"scheduled"`
+	Sent           uint64  `json:"sent"`
+	Acked          uint64  `json:"acked"`
+	Rejected       uint64  `json:"rejected"`
+	Unknown        uint64  `json:"unknown"`
+	Shed           uint64  `json:"shed"`
+	Unsent         uint64  `json:"unsent"`
+	DeliveredRatio float64 `json:"delivered_ratio"`
+	Bytes          uint64  `json:"bytes"`
+	StreamRecords  uint64  `json:"stream_records"`
+	Requests       uint64  `json:"requests"`
+	Attempts       uint64  `json:"attempts"`
+	Throttled      uint64  `json:"throttled"`
+	// Sources holds the source's own counters, such as malformed lines.
+	Sources map[string]uint64 `json:"sources,omitempty"`
+	// Codes counts records that were not acknowledged by error code.
+	Codes map[string]uint64 `json:"codes,omitempty"`
+}
+
+// ConsumerCounts is the ledger of one consumer, in user records.
+type ConsumerCounts struct {
+	Read         uint64 `json:"read"`
+	ReadUnique   uint64 `json:"read_unique"`
+	Duplicates   uint64 `json:"duplicates"`
+	Redelivered  uint64 `json:"redelivered"`
+	Lost         uint64 `json:"lost"`
+	Reordered    uint64 `json:"reordered"`
+	Misrouted    uint64 `json:"misrouted"`
+	Corrupt      uint64 `json:"corrupt"`
+	OK           uint64 `json:"ok"`
+	Filtered     uint64 `json:"filtered"`
+	DeadLettered uint64 `json:"dead_lettered"`
+	Sunk         uint64 `json:"sunk"`
+	Foreign      uint64 `json:"foreign"`  // stamped by another run
+	Untraced     uint64 `json:"untraced"` // without a stamp
+	Phantom      uint64 `json:"phantom"`  // read, but never sent or rejected
+	// ByCount says that identity was not available: lost is a difference of
+	// counts, and duplicates were not checked.
+	ByCount bool `json:"by_count,omitempty"`
+	// Counters holds the host's and the sink's own counters.
+	Counters map[string]uint64 `json:"counters,omitempty"`
+}
+
+// HopStats sums up one hop of one owner. Times are in nanoseconds.
+type HopStats struct {
+	Count           int64   `json:"count"`
+	P50             int64   `json:"p50_ns"`
+	P90             int64   `json:"p90_ns"`
+	P99             int64   `json:"p99_ns"`
+	P999            int64   `json:"p999_ns"`
+	Max             int64   `json:"max_ns"`
+	Mean            float64 `json:"mean_ns"`
+	OverRange       int64   `json:"over_range"`
+	Negative        int64   `json:"negative"`
+	BelowResolution int64   `json:"below_resolution"`
+}
+
+// Processes holds the figures of the measuring process and, where kload started
+// it, of the target's process.
+type Processes struct {
+	Kload  ProcessStats `json:"kload"`
+	Target *TargetStats `json:"target,omitempty"`
+}
+
+// ProcessStats is what the measuring process used.
+type ProcessStats struct {
+	CPUS      float64 `json:"cpu_s"`
+	MaxRSS    uint64  `json:"max_rss_bytes"`
+	Allocated uint64  `json:"allocated_bytes"`
+	GCS       float64 `json:"gc_s"`
+	WallS     float64 `json:"wall_s"`
+}
+
+// TargetStats is what the target's process used; zero allocation and GC figures
+// were not available.
+type TargetStats struct {
+	CPUS      float64 `json:"cpu_s"`
+	MaxRSS    uint64  `json:"max_rss_bytes"`
+	Allocated uint64  `json:"allocated_bytes,omitempty"`
+	GCS       float64 `json:"gc_s,omitempty"`
+}
+
+// Clock states how far the clocks behind the latencies can be trusted.
+type Clock struct {
+	StepsNs []int64 `json:"steps_ns,omitempty"` // jumps of the wall clock seen during the run
+	SkewNs  int64   `json:"skew_ns"`            // service clock minus ours
+	ErrorNs int64   `json:"error_ns"`           // bound on the error of the skew
+}
+
+// ExpectResult is the outcome of one expectation. Value shows what it looked at.
+type ExpectResult struct {
+	Expr   string `json:"expr"`
+	Result string `json:"result"` // pass or fail
+	Value  string `json:"value"`
+}
+
+// NewSummary returns a summary with the schema set and its maps made.
+func NewSummary(scenario, runID string) *Summary {
+	return &Summary{
+		Schema: Schema, Scenario: scenario, RunID: runID,
+		Phases: []Phase{}, Expect: []ExpectResult{},
+		Load: map[string]*LoadCounts{}, Consumers: map[string]*ConsumerCounts{}, Hops: map[string]HopStats{},
+	}
+}
+
+// AddTotals puts an owner's histograms into the summary. Hops that saw no value
+// at all are left out.
+func (s *Summary) AddTotals(owner string, totals []hdr.HopTotal) {
+	for _, t := range totals {
+		if t.Count == 0 && !t.Any() {
+			continue
+		}
+		s.Hops[owner+"/"+t.Hop.String()] = HopStats{
+			Count: t.Count, P50: t.P50, P90: t.P90, P99: t.P99, P999: t.P999, Max: t.Max, Mean: math.Round(t.Mean),
+			OverRange: t.OverRange, Negative: t.Negative, BelowResolution: t.BelowResolution,
+		}
+	}
+}
+
+// wall returns the length of all phases in seconds.
+func (s *Summary) wall() float64 {
+	var sum float64
+	for _, p := range s.Phases {
+		sum += p.WallS
+	}
+	return sum
+}
+
+// counter is a named number of a ledger.
+type counter struct {
+	name  string
+	value float64
+}
+
+// counters lists the numeric fields of a ledger under their JSON names, in
+// order, followed by the entries of its maps. v points to a struct.
+func counters(v any) []counter {
+	var out []counter
+	rv := reflect.ValueOf(v).Elem()
+	for i := range rv.NumField() {
+		name, _, _ := strings.Cut(rv.Type().Field(i).Tag.Get("json"), ",")
+		switch f := rv.Field(i); f.Kind() {
+		case reflect.Uint64:
+			out = append(out, counter{name, float64(f.Uint())})
+		case reflect.Float64:
+			out = append(out, counter{name, f.Float()})
+		case reflect.Map:
+			m := f.Interface().(map[string]uint64)
+			for _, k := range slices.Sorted(maps.Keys(m)) {
+				out = append(out, counter{k, float64(m[k])})
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,143 @@
+package results_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kload/kload/results"
+)
+
+func judged(t *testing.T, s *results.Summary, exprs ...string) *results.Summary {
+	t.Helper()
+	compiled, err := results.Compile(exprs, owners)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Expect = results.Evaluate(compiled, s)
+	s.Judge(results.DefaultDeliveredRatio)
+	return s
+}
+
+func TestWriteText(t *testing.T) {
+	exprs := []string{
+		"fares.lost == 0", "delivered_ratio >= 0.99", "fares.e2e.read.p99 < 1s",
+		"fares.e2e.sink.p99 < 1s && fares.duplicates + fares.redelivered + fares.corrupt + fares.misrouted == 0",
+	}
+	long := broken()
+	long.Consumers[strings.Repeat("a_consumer_with_a_long_name_", 3)] = long.Consumers["fares"]
+	long.Target.Detail = strings.Repeat("(many words about the target) ", 6)
+	empty := results.NewSummary("nothing", "0000")
+	empty.UnreachableReason = "connecting to kinesis.eu-west-1.amazonaws.com: no such host"
+	tests := []struct {
+		name string
+		s    *results.Summary
+		opts results.TextOptions
+	}{
+		{"pass", judged(t, passed(), exprs[:3]...), results.TextOptions{Dir: "kload-results/x"}},
+		{"fail", judged(t, broken(), exprs...), results.TextOptions{Dir: "kload-results/x"}},
+		{"long", judged(t, long), results.TextOptions{}},
+		{"unreachable", judged(t, empty), results.TextOptions{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out strings.Builder
+			if err := results.WriteText(&out, tt.s, tt.opts); err != nil {
+				t.Fatal(err)
+			}
+			narrow(t, out.String())
+			golden(t, "text_"+tt.name+".txt", out.String())
+
+			var coloured strings.Builder
+			tt.opts.Color = true
+			if err := results.WriteText(&coloured, tt.s, tt.opts); err != nil {
+				t.Fatal(err)
+			}
+			plain := strings.NewReplacer("\x1b[31m", "", "\x1b[32m", "", "\x1b[0m", "").Replace(coloured.String())
+			if d := cmp.Diff(out.String(), plain); d != "" {
+				t.Errorf("colours change the text (-plain +coloured)\n%s", d)
+			}
+			if plain == coloured.String() {
+				t.Error("no colours although asked for")
+			}
+		})
+	}
+}
+
+type brokenWriter struct{ err error }
+
+func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }
+
+func TestWritersReportErrors(t *testing.T) {
+	w := brokenWriter{errors.New("closed pipe")}
+	s := passed()
+	c, err := results.Compare(s, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{
+		"text":     results.WriteText(w, s, results.TextOptions{}),
+		"bench":    results.WriteBench(w, s),
+		"compare":  results.WriteCompare(w, c),
+		"progress": results.NewProgress(w, true, 80).Update(results.ProgressSample{}),
+	} {
+		if !errors.Is(err, w.err) {
+			t.Errorf("%s: error %v, want %v", name, err, w.err)
+		}
+	}
+}
+
+func TestProgressLine(t *testing.T) {
+	full := results.ProgressSample{
+		Phase: "steady", Elapsed: 12 * time.Second, Total: 90 * time.Second, Scheduled: 60000, Acked: 59990,
+		Rejected: 3, Unknown: 1, AckedPerS: 4999.6, Outstanding: 120, ResponseP99: 12_300_000,
+		EndToEndP99: 340_000_000, Throttled: 7, WriteProblems: 1,
+	}
+	tests := []struct {
+		name  string
+		s     results.ProgressSample
+		width int
+		want  string
+	}{
+		{"start", results.ProgressSample{}, 0, "0ns  0 of 0 acked  0/s"},
+		{"full", full, 0, "steady 12.0s/1m30s  59,990 of 60,000 acked  5,000/s  3 rejected  1 unknown  results incomplete  " +
+			"120 to read  response p99 12.3ms  end to end p99 340ms  7 throttled"},
+		{"least important left out", full, 70, "steady 12.0s/1m30s  59,990 of 60,000 acked  5,000/s  3 rejected"},
+		{"clipped", full, 10, "steady 12…"},
+	}
+	for _, tt := range tests {
+		if got := tt.s.Line(tt.width); got != tt.want {
+			t.Errorf("%s:\n got %q\nwant %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestProgressWriter(t *testing.T) {
+	show := func(terminal bool) string {
+		var out strings.Builder
+		p := results.NewProgress(&out, terminal, 80)
+		for i := range 12 {
+			if err := p.Update(results.ProgressSample{Elapsed: time.Duration(i) * time.Second}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			if err := p.Clear(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return out.String()
+	}
+	plain := show(false)
+	want := "kload: 0ns  0 of 0 acked  0/s\nkload: 5.00s  0 of 0 acked  0/s\nkload: 10.0s  0 of 0 acked  0/s\n"
+	if d := cmp.Diff(want, plain); d != "" {
+		t.Errorf("plain (-want +got)\n%s", d)
+	}
+	drawn := show(true)
+	if n := strings.Count(drawn, "\r\x1b[K"); n != 13 || strings.Contains(drawn, "\n") {
+		t.Errorf("%d redraws with newline %v, want 13 without", n, strings.Contains(drawn, "\n"))
+	}
+}

@@ -1,0 +1,106 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/consumers"
+	"github.com/kload/kload/internal/hdr"
+	"github.com/kload/kload/internal/ledger"
+	"github.com/kload/kload/internal/trace"
+)
+
+// consumerRun is one consumer under way.
+type consumerRun struct {
+	name     string
+	ledger   *ledger.Consumer
+	hops     *hdr.Set
+	opener   kload.Opener
+	sink     kload.Sink
+	host     kload.Host
+	consumer *consumers.Consumer
+}
+
+// addConsumer builds one consumer. Its reading starts with run.
+func (r *run) addConsumer(name string, spec Consumer) (*consumerRun, error) {
+	c := &consumerRun{name: name, ledger: r.ledger.AddConsumer(name), hops: hdr.NewSet(name, consumerHops()...)}
+	for _, s := range r.endpoint.shards {
+		c.ledger.SetRange(s.ID, s.Range)
+	}
+	reg := newRegistry()
+	var err error
+	c.opener, err = build(reg.readers, spec.Read, readerEnv{
+		client: r.endpoint.client, stream: r.plan.spec.Stream.Name, clock: r.clock, fresh: r.endpoint.created,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the reader of consumer %s: %w", name, err)
+	}
+	dir, err := r.dir.SinkPath()
+	if err != nil {
+		return nil, err
+	}
+	if c.sink, err = build(reg.sinks, spec.Sink, sinkEnv{dir: dir, consumer: name}); err != nil {
+		return nil, fmt.Errorf("opening the sink of consumer %s: %w", name, err)
+	}
+	sink := c.sink
+	if n := r.inject.sinkDrop[name]; n > 0 {
+		sink = consumers.LoseWrites(sink, n)
+	}
+	c.host, err = build(reg.hosts, spec.Host, hostEnv{
+		sink: sink, ledger: c.ledger, hops: c.hops, clock: r.clock, measured: r.measured,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the host of consumer %s: %w", name, err)
+	}
+	c.consumer = consumers.New(r.consumerOptions(c))
+	return c, nil
+}
+
+func (r *run) consumerOptions(c *consumerRun) consumers.Options {
+	o := consumers.Options{
+		Name: c.name, Opener: c.opener, Host: c.host, Workers: min(2, runtime.GOMAXPROCS(0)), PlainByKey: true,
+		Tap: consumers.TapOptions{
+			Ledger: c.ledger, Run: r.number, Hops: c.hops, Measured: r.measured, Arrived: r.arrived,
+		},
+	}
+	var carriers []trace.Carrier
+	for _, l := range r.loads {
+		carriers = append(carriers, l.plan.carrier)
+		o.PlainByKey = o.PlainByKey && l.plan.byKey
+	}
+	o.Tap.Trace = trace.NewReader(carriers...)
+	if drop, dup := r.inject.drop[c.name], r.inject.dup[c.name]; drop+dup > 0 {
+		o.Inject = consumers.NewInjector(drop, dup)
+	}
+	return o
+}
+
+// arrived joins a batch with what the loads know of its stream records.
+func (r *run) arrived(b *kload.Batch) {
+	for _, l := range r.loads {
+		l.arrivals.Seen(b, l.arrived)
+	}
+}
+
+// counters gathers what reader and sink have to account for.
+func (c *consumerRun) counters() map[string]uint64 {
+	out := map[string]uint64{"bad_aggregates": c.consumer.BadAggregates()}
+	for _, part := range []any{c.opener, c.sink} {
+		if p, ok := part.(kload.Counted); ok {
+			for name, n := range p.Counters() {
+				out[name] = n
+			}
+		}
+	}
+	return out
+}
+
+// close completes the host and books what its sink stored.
+func (c *consumerRun) close(ctx context.Context) error {
+	if err := c.host.Close(ctx); err != nil {
+		return fmt.Errorf("closing consumer %s: %w", c.name, err)
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package scenarios
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"github.com/kload/kload/internal/conf"
+	"github.com/kload/kload/internal/units"
+	"github.com/kload/kload/producer"
+)
+
+// Schema returns the JSON Schema of scenario files.
+func Schema() ([]byte, error) {
+	return conf.Schema(Spec{}, newRegistry().kinds(), "kload scenario", "https://github.com/kload/kload/schema.json")
+}
+
+// Explain returns the resolved scenario: every setting with its value and
+// meaning, and as comments above it what the plan works out from them.
+func (s *Scenario) Explain() ([]byte, error) {
+	resolved, err := conf.Resolved(&s.Spec, true)
+	if err != nil {
+		return nil, fmt.Errorf("explaining %s: %w", s.File, err)
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# %s, resolved\n#\n", s.File)
+	for i := range s.plan.loads {
+		fmt.Fprintf(&b, "# load %s: %s\n", s.plan.loads[i].name, s.plan.loads[i].explain())
+	}
+	for _, p := range s.plan.phases {
+		if p.For > 0 {
+			fmt.Fprintf(&b, "# phase %s: %s, measured: %t\n", p.Name, p.For, p.Measure)
+		}
+	}
+	fmt.Fprintf(&b, "# delivered_ratio counts acknowledgements up to %s after the schedule's end\n#\n", grace)
+	b.Write(resolved)
+	return b.Bytes(), nil
+}
+
+// explain says in one line what a load will do.
+func (l *loadPlan) explain() string {
+	when := "records at their recorded times"
+	switch {
+	case l.unpaced:
+		when = "records as fast as they are taken"
+	case l.schedule != nil:
+		span := time.Duration(l.schedule.Span())
+		when = fmt.Sprintf("%s records over %s, at most %s/s", units.Thousands(l.schedule.Total()), span, human(peakRate(l.spec.Rate.Profile)))
+	}
+	return fmt.Sprintf("%s; keys: %s; traced by %s (%d bytes a record)", when, l.explainKeys(), l.carrier, l.carrier.Overhead())
+}
+
+func (l *loadPlan) explainKeys() string {
+	switch k := l.keys.(type) {
+	case nil:
+		return "the source's own"
+	case *producer.ConstKeys:
+		return "one, " + k.Value
+	case *producer.UniformKeys:
+		return "uniform over " + k.N.String()
+	case *producer.FieldKeys:
+		return "from field " + k.Name
+	case *producer.RandomHashKeys:
+		return "random explicit hash keys"
+	}
+	return "chosen by the scenario"
+}

@@ -1,0 +1,231 @@
+package scenarios
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/internal/conf"
+	"github.com/kload/kload/internal/ledger"
+	"github.com/kload/kload/internal/local"
+	"github.com/kload/kload/results"
+)
+
+// header is run.json: what the run was, apart from what it measured.
+type header struct {
+	Schema     string            `json:"schema"`
+	Kload      string            `json:"kload"` // version
+	Go         string            `json:"go"`
+	VCS        map[string]string `json:"vcs,omitempty"` // state of the source kload was built from
+	RunID      string            `json:"run_id"`
+	Scenario   string            `json:"scenario"`
+	SHA256     string            `json:"scenario_sha256"` // of scenario.resolved.yaml
+	Seed       uint64            `json:"seed"`
+	Inject     []string          `json:"inject,omitempty"`
+	Started    time.Time         `json:"started"`
+	Host       hostInfo          `json:"host"`
+	Target     results.Target    `json:"target"`
+	Stream     map[string]any    `json:"stream"`
+	SDK        map[string]string `json:"sdk_env"` // settings of the environment that change what the SDK does
+	ClockStepS float64           `json:"clock_step_s"`
+}
+
+type hostInfo struct {
+	Name       string `json:"name"`
+	OS         string `json:"os"`
+	Arch       string `json:"arch"`
+	CPUs       int    `json:"cpus"`
+	GOMAXPROCS int    `json:"gomaxprocs"`
+}
+
+// writeHeader writes what is known before the first record. A directory that
+// cannot take it ends the run here.
+func (r *run) writeHeader() error {
+	resolved, err := conf.Resolved(r.plan.spec, false)
+	if err != nil {
+		return fmt.Errorf("writing out the scenario: %w", err)
+	}
+	sum := sha256.Sum256(resolved)
+	name, _ := os.Hostname() //nolint:errcheck // a host without a name
+	h := header{
+		Schema: "kload/run/v1", Kload: r.o.Version, Go: runtime.Version(), VCS: vcs(),
+		RunID: r.id, Scenario: r.plan.spec.Name, SHA256: hex.EncodeToString(sum[:]), Seed: r.plan.spec.Seed,
+		Inject: r.o.Inject, Started: r.began.UTC(),
+		Host:   hostInfo{name, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.GOMAXPROCS(0)},
+		Target: r.endpoint.describe(),
+		Stream: map[string]any{"name": r.plan.spec.Stream.Name, "shards": len(r.endpoint.shards), "created": r.endpoint.created},
+		SDK:    sdkEnvironment(), ClockStepS: r.clock.Step().Seconds(),
+	}
+	return errors.Join(
+		r.dir.WriteJSON(results.FileRun, h),
+		r.dir.WriteFile(results.FileScenario, r.scenario.Source),
+		r.dir.WriteFile(results.FileResolved, resolved),
+	)
+}
+
+// vcs returns the state of the source tree this binary was built from.
+func vcs() map[string]string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return nil
+	}
+	out := map[string]string{}
+	for _, s := range info.Settings {
+		if name, ok := strings.CutPrefix(s.Key, "vcs."); ok {
+			out[name] = s.Value
+		}
+	}
+	return out
+}
+
+// sdkEnvironment returns variables that change the SDK's behaviour. Credentials
+// are not among them.
+func sdkEnvironment() map[string]string {
+	out := map[string]string{}
+	for _, name := range []string{
+		"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KINESIS",
+		"AWS_ACCOUNT_ID_ENDPOINT_MODE", "AWS_NEW_RETRIES_2026", "AWS_ENABLE_DEFAULT_SOCKET_TIMEOUT_2026", "AWS_USE_FIPS_ENDPOINT",
+		"HTTPS_PROXY", "GOGC", "GOMEMLIMIT", "GODEBUG",
+	} {
+		if v, ok := os.LookupEnv(name); ok {
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// finish ends the target, draws up the summary and writes everything. runErr is
+// what broke the run off, if anything did.
+func (r *run) finish(ctx context.Context, runErr error) (*results.Summary, error) {
+	died := errors.Is(runErr, errTargetDied)
+	var errs []error
+	for _, l := range r.loads {
+		errs = append(errs, l.source.Close())
+	}
+	if r.progress != nil {
+		r.progress.close()
+	}
+	report, err := r.endpoint.close(ctx)
+	if died {
+		// What the target said on its way out is why.
+		runErr = kload.WithHint(fmt.Errorf("%w: %w", kload.ErrUnreachable, errors.Join(runErr, err)),
+			"results up to then were written; if it was killed for memory, lower target.store")
+	} else {
+		errs = append(errs, err)
+	}
+	s, err := r.summarize(ctx, report, errors.Join(append([]error{runErr}, errs...)...))
+	return s, err
+}
+
+// summarize draws up the summary, writes the results and returns the error that
+// the user should see beside it.
+func (r *run) summarize(ctx context.Context, report local.Report, runErr error) (*results.Summary, error) {
+	s := results.NewSummary(r.plan.spec.Name, r.id)
+	s.Target, s.Seed = r.endpoint.describe(), r.plan.spec.Seed
+	s.Interrupted = ctx.Err() != nil
+	s.Phases = r.phases()
+	var errs []error
+	if r.collector != nil {
+		errs = append(errs, r.collector.Close(time.Unix(0, r.clock.Now())), r.collector.WriteHgrm())
+		r.collector.Fill(s)
+	}
+	books := r.ledger.Verify()
+	errs = append(errs, r.dir.WriteJSON(results.FileVerify, books))
+	r.fillBooks(s, books)
+	r.fillTarget(s, report)
+	s.Process.Kload = r.process.since()
+	if step := r.clock.Step(); step > time.Millisecond || step < -time.Millisecond {
+		s.Clock = &results.Clock{StepsNs: []int64{int64(step)}}
+	}
+	if runErr != nil {
+		s.Break(runErr, exitCode(runErr))
+	}
+	s.Expect = results.Evaluate(r.plan.expect, s)
+	s.Judge(r.plan.spec.MinDeliveredRatio)
+	errs = append(errs, r.dir.WriteSummary(s))
+	if err := errors.Join(errs...); err != nil {
+		s.Incomplete = r.dir.Incomplete()
+		s.Judge(r.plan.spec.MinDeliveredRatio)
+		return s, errors.Join(runErr, err)
+	}
+	return s, runErr
+}
+
+// exitCode is the code of a run that broke off.
+func exitCode(err error) int {
+	switch {
+	case errors.Is(err, kload.ErrUnreachable):
+		return 5
+	case errors.Is(err, kload.ErrInvalid):
+		return 2
+	}
+	return 1
+}
+
+// phases returns the phases as they went.
+func (r *run) phases() []results.Phase {
+	if r.start == 0 {
+		return []results.Phase{}
+	}
+	left := time.Duration(r.ended - r.start)
+	out := []results.Phase{}
+	for i, p := range r.plan.phases {
+		span := left
+		if p.For > 0 && i < len(r.plan.phases)-1 {
+			span = min(left, p.For)
+		}
+		left -= span
+		out = append(out, results.Phase{Name: p.Name, WallS: span.Seconds()})
+	}
+	return out
+}
+
+// fillBooks puts the ledger into the summary.
+func (r *run) fillBooks(s *results.Summary, books ledger.Report) {
+	for i, l := range books.Loads {
+		st := r.loads[i].stats()
+		s.Load[l.Name] = &results.LoadCounts{
+			Scheduled: l.Scheduled, Sent: l.Sent, Acked: l.Acked, Rejected: l.Rejected, Unknown: l.Unknown,
+			Shed: l.Shed, Unsent: l.Unsent, DeliveredRatio: l.DeliveredRatio, Bytes: l.Bytes, StreamRecords: l.StreamRecords,
+			Requests: st.Requests, Attempts: st.Attempts, Throttled: st.Throttled,
+			Sources: r.loads[i].counters(), Codes: l.Codes,
+		}
+	}
+	for i, c := range books.Consumers {
+		s.Consumers[c.Name] = &results.ConsumerCounts{
+			Read: c.Read, ReadUnique: c.ReadUnique, Duplicates: c.Duplicates, Redelivered: c.Redelivered, Lost: c.Lost,
+			Reordered: c.Reordered, Misrouted: c.Misrouted, Corrupt: c.Corrupt, OK: c.OK, Filtered: c.Filtered,
+			DeadLettered: c.DeadLettered, Sunk: c.Sunk, Foreign: c.Foreign, Untraced: c.Untraced, Phantom: c.Phantom,
+			ByCount: c.ByCount, Counters: r.consumers[i].counters(),
+		}
+	}
+	s.Broken = books.Broken
+}
+
+// fillTarget puts the target's own figures into the summary. A target that
+// trimmed records makes losses prove nothing.
+func (r *run) fillTarget(s *results.Summary, report local.Report) {
+	if r.endpoint.local == nil {
+		return
+	}
+	if report.CPUSeconds > 0 {
+		s.Process.Target = &results.TargetStats{CPUS: report.CPUSeconds, MaxRSS: uint64(report.MaxRSSBytes)}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Consumers)) {
+		if lost := s.Consumers[name].Lost; lost > 0 && report.Stats.Trimmed > 0 {
+			s.InvalidReason = fmt.Sprintf("the target trimmed %d stream records to stay within target.store, %d of them read by nobody; %s lost %d",
+				report.Stats.Trimmed, report.Stats.TrimmedUnread, name, lost)
+			return
+		}
+	}
+}

@@ -1,0 +1,49 @@
+package scenarios
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/kload/kload"
+)
+
+//go:embed *.yaml
+var library embed.FS
+
+// Entry is one scenario of the library.
+type Entry struct {
+	Name     string
+	Question string // what it answers, from the first comment of the file
+}
+
+// List returns the library in alphabetical order.
+func List() []Entry {
+	files, _ := fs.Glob(library, "*.yaml") // the pattern is well-formed
+	entries := make([]Entry, 0, len(files))
+	for _, f := range files {
+		src, _ := library.ReadFile(f) // it was just listed
+		entries = append(entries, Entry{Name: strings.TrimSuffix(f, ".yaml"), Question: question(src)})
+	}
+	return entries
+}
+
+// question returns the text behind "# Question:".
+func question(src []byte) string {
+	for line := range strings.Lines(string(src)) {
+		if q, ok := strings.CutPrefix(line, "# Question:"); ok {
+			return strings.TrimSpace(q)
+		}
+	}
+	return ""
+}
+
+// Show returns the file of a scenario in the library.
+func Show(name string) ([]byte, error) {
+	src, err := library.ReadFile(name + ".yaml")
+	if err != nil {
+		return nil, kload.WithHint(fmt.Errorf("%w: no scenario called %q in the library", kload.ErrInvalid, name), "'kload list' shows what there is")
+	}
+	return src, nil
+}

@@ -1,0 +1,143 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/internal/hdr"
+	"github.com/kload/kload/internal/ledger"
+	"github.com/kload/kload/internal/trace"
+	"github.com/kload/kload/producer"
+)
+
+// arrivalSlots is how many stream records may wait for the join of their two
+// halves, per load: about 1.5 MiB.
+const arrivalSlots = 1 << 16
+
+// loadRun is one load under way.
+type loadRun struct {
+	plan     *loadPlan
+	source   kload.Source
+	keys     producer.Keyer // nil keeps the source's keys
+	ingress  kload.Ingress
+	ledger   *ledger.Load
+	hops     *hdr.Set
+	rec      *hdr.Recorder
+	arrive   *hdr.Recorder // apart: it is locked under the arrivals' lock
+	arrivals *ledger.Arrivals
+	measured func(int64) bool
+	result   producer.LoadResult
+}
+
+// addLoad opens a load's books. Nothing runs yet.
+func (r *run) addLoad(p *loadPlan) *loadRun {
+	l := &loadRun{
+		plan: p,
+		ledger: r.ledger.AddLoad(p.name, ledger.LoadOptions{
+			Counted: p.carrier == trace.None,
+			Ordered: p.kinesis != nil && p.kinesis.Ordered,
+			ByKey:   p.byKey,
+		}),
+		hops:     hdr.NewSet(p.name, loadHops()...),
+		arrivals: ledger.NewArrivals(arrivalSlots),
+		measured: r.measured,
+	}
+	l.rec, l.arrive = l.hops.NewRecorder(), l.hops.NewRecorder()
+	return l
+}
+
+// open makes a load's source and ingress.
+func (r *run) open(ctx context.Context, l *loadRun) error {
+	reg, seed := newRegistry(), seedFor(r.plan.spec.Seed, l.plan.name)
+	var err error
+	if l.source, err = build(reg.sources, l.plan.spec.Source, sourceEnv{seed: seed}); err != nil {
+		return fmt.Errorf("opening the source of load %s: %w", l.plan.name, err)
+	}
+	if l.plan.keys != nil {
+		l.keys = l.plan.keys.Keyer(seed)
+	}
+	l.ingress, err = build(reg.ingresses, l.plan.spec.Ingress, ingressEnv{
+		ctx: ctx, client: r.endpoint.client, stream: r.plan.spec.Stream.Name, clock: r.clock, seed: seed, outcomes: l.outcomes,
+	})
+	if err != nil {
+		return fmt.Errorf("opening the ingress of load %s: %w", l.plan.name, err)
+	}
+	return nil
+}
+
+// seedFor derives a load's seed, so that two loads of one run differ.
+func seedFor(seed uint64, name string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return seed ^ h.Sum64()
+}
+
+// send runs the load's schedule.
+func (r *run) send(ctx context.Context, l *loadRun, start int64) error {
+	load := producer.NewLoad(producer.LoadOptions{
+		Source: l.source, Schedule: l.plan.schedule, Unpaced: l.plan.unpaced, Keys: l.keys,
+		Carrier: l.plan.carrier, Run: r.number, Ingress: l.ingress, Ledger: l.ledger, Clock: r.clock,
+		Grace: int64(grace), Overtime: int64(r.plan.spec.DrainTimeout),
+	})
+	var err error
+	if l.result, err = load.Run(ctx, start); err != nil {
+		return fmt.Errorf("load %s: %w", l.plan.name, err)
+	}
+	return nil
+}
+
+// outcomes books what became of records and records the hops of the way in. It
+// is called concurrently by the ingress.
+func (l *loadRun) outcomes(out []kload.Outcome) {
+	l.ledger.Outcomes(out)
+	l.rec.Lock()
+	for i := range out {
+		l.measure(&out[i])
+	}
+	l.rec.Unlock()
+	l.arrivals.Sent(out, l.arrived)
+}
+
+// measure records one stream record's hops. Times shared by all its user records
+// are recorded once, weighted.
+func (l *loadRun) measure(o *kload.Outcome) {
+	var n int64
+	for i := range o.Records {
+		r := &o.Records[i]
+		if !l.measured(r.Intended) {
+			continue
+		}
+		n++
+		l.rec.Record(kload.HopGenLag, r.Accepted-r.Intended)
+		if o.Status == kload.Acked {
+			l.rec.Record(kload.HopBuffer, o.FirstAttempt-r.Accepted)
+			l.rec.Record(kload.HopResponse, o.Acked-r.Intended)
+		}
+	}
+	if o.Status == kload.Acked {
+		l.rec.RecordN(kload.HopRetry, o.LastAttempt-o.FirstAttempt, n)
+		l.rec.RecordN(kload.HopPut, o.Acked-o.LastAttempt, n)
+	}
+}
+
+// arrived records a stream record whose start and arrival are both known.
+func (l *loadRun) arrived(t4MinusT2 int64, users int) {
+	l.arrive.Lock()
+	l.arrive.RecordN(kload.HopArrive, t4MinusT2, int64(users))
+	l.arrive.Unlock()
+}
+
+// counters gathers what source and keyer have to account for.
+func (l *loadRun) counters() map[string]uint64 {
+	out := map[string]uint64{}
+	for _, part := range []any{l.source, l.keys, l.ingress} {
+		if c, ok := part.(kload.Counted); ok {
+			for name, n := range c.Counters() {
+				out[name] = n
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,219 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/internal/conf"
+	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/internal/trace"
+	"github.com/kload/kload/internal/units"
+	"github.com/kload/kload/producer"
+	"github.com/kload/kload/results"
+)
+
+// grace is how long after the schedule's end an acknowledgement still counts as
+// delivered in time.
+const grace = 2 * time.Second
+
+// plan is a scenario worked out: what Run carries out and explain prints.
+type plan struct {
+	spec   *Spec
+	loads  []loadPlan
+	phases []Phase // never empty
+	expect []results.Expectation
+}
+
+// loadPlan is one load worked out.
+type loadPlan struct {
+	name     string
+	spec     Load
+	schedule pace.Schedule // nil for timed and unpaced sources
+	unpaced  bool
+	carrier  trace.Carrier
+	keys     producer.KeyerConfig // nil keeps the source's keys
+	byKey    bool                 // the partition key alone decides the shard
+	kinesis  *producer.Config     // nil for another ingress
+}
+
+// Sources may implement these on their configuration, to tell the plan what it
+// cannot know.
+type (
+	// timedConfig is a source whose records bring their own times.
+	timedConfig interface {
+		// Unpaced says that it wants no pacing at all.
+		Unpaced() bool
+	}
+	// keyedConfig is a source whose records have keys of their own.
+	keyedConfig interface {
+		// ByKey says that their partition keys alone decide the shards.
+		ByKey() bool
+	}
+	// sizedConfig is a source that knows how large its records are on average.
+	sizedConfig interface{ RecordBytes() int }
+)
+
+// sourceConfig returns the configuration of a load's source, of the generator
+// itself where that is the source.
+func sourceConfig(l Load) any {
+	if g, ok := l.Source.Config.(*generators); ok {
+		return g.chosen()
+	}
+	return l.Source.Config
+}
+
+// newPlan works out a decoded scenario, or returns everything that stands in
+// its way.
+func newPlan(s *Spec, doc *conf.Document) (*plan, error) {
+	v := &validator{spec: s, doc: doc}
+	p := &plan{spec: s, phases: s.Phases}
+	if s.Load.Len() == 0 {
+		v.problem("load", "there is no load", "name one: load: {events: {source: …}}")
+	}
+	for name, l := range s.Load.All() {
+		p.loads = append(p.loads, v.load(name, l))
+	}
+	if len(p.phases) == 0 {
+		p.phases = []Phase{{Name: "run", Measure: true}}
+	}
+	v.capacity(p)
+	v.readers()
+	v.names()
+	p.expect = v.expectations(p)
+	return p, v.err()
+}
+
+// phaseSpan is the length of all phases, 0 when there are none with a length.
+func phaseSpan(phases []Phase) time.Duration {
+	var sum time.Duration
+	for _, p := range phases {
+		sum += p.For
+	}
+	return sum
+}
+
+// load works out one load.
+func (v *validator) load(name string, l Load) loadPlan {
+	path := "load." + name
+	p := loadPlan{name: name, spec: l}
+	p.carrier, _ = trace.ParseCarrier(l.Trace) // the decoder knows the values
+	p.kinesis, _ = l.Ingress.Config.(*producer.Config)
+	v.schedule(path, &p)
+	v.keys(path, &p)
+	if p.carrier == trace.Tag && p.kinesis != nil && !p.kinesis.Aggregation.Enabled {
+		v.problem(path+".trace", "trace: tag needs aggregation, which is off", "set trace: json for JSON payloads, trace: prefix for others")
+	}
+	return p
+}
+
+// schedule works out when a load's records are due.
+func (v *validator) schedule(path string, p *loadPlan) {
+	if t, ok := sourceConfig(p.spec).(timedConfig); ok {
+		p.unpaced = t.Unpaced()
+		if len(p.spec.Rate.Profile) > 0 {
+			v.problem(path+".rate", "a recorded source brings its own times", "set rate, speedup or asap inside source.replay")
+		}
+		if p.spec.Total > 0 {
+			v.problem(path+".total", "a recorded source ends by itself", "set limit inside source.replay")
+		}
+		return
+	}
+	if len(p.spec.Rate.Profile) == 0 {
+		v.problem(path+".rate", "a generated load needs a rate", "write rate: {profile: [{constant: 1000/s, for: 10s}]}")
+		return
+	}
+	var parts []pace.Schedule
+	for i, seg := range p.spec.Rate.Profile {
+		part, msg := v.segment(seg, p.spec.Total, len(p.spec.Rate.Profile) == 1)
+		if msg != "" {
+			v.problem(fmt.Sprintf("%s.rate.profile.%d", path, i), msg, "add for: 10s, or total: 10k to the load, or phases")
+			return
+		}
+		parts = append(parts, part)
+	}
+	p.schedule = pace.Sequence(parts...)
+	if p.spec.Total > 0 {
+		p.schedule = pace.Limit(p.schedule, uint64(p.spec.Total))
+	}
+	if p.schedule.Total() == 0 {
+		v.problem(path+".rate", "no record is due in this schedule", "raise the rate or the length")
+	}
+}
+
+func (v *validator) segment(s Segment, total units.Count, only bool) (pace.Schedule, string) {
+	if s.Ramp != nil {
+		return pace.Ramp(s.Ramp[0].PerSecond(), s.Ramp[1].PerSecond(), s.For), ""
+	}
+	span := s.For
+	if span == 0 && only {
+		span = phaseSpan(v.spec.Phases)
+		if span == 0 && total > 0 {
+			// Long enough for all of them; Limit cuts the rest.
+			span = time.Duration(float64(total)/s.Constant.PerSecond()*float64(time.Second)) + s.Constant.Per
+		}
+	}
+	if span == 0 {
+		return nil, "the length of this rate is not known"
+	}
+	return pace.Constant(uint64(s.Constant.N), s.Constant.Per, span), ""
+}
+
+// keys works out who keys a load's records.
+func (v *validator) keys(path string, p *loadPlan) {
+	var err error
+	switch own, keyed := sourceConfig(p.spec).(keyedConfig); {
+	case p.kinesis != nil && p.kinesis.Key != "" && p.spec.Keys.Kind != "":
+		v.problem(path+".keys", "partition keys are set twice, here and in ingress.kinesis.key", "remove one")
+	case p.kinesis != nil && p.kinesis.Key != "":
+		var field *producer.FieldKeys
+		if field, err = producer.ParseKeyTemplate(p.kinesis.Key); err != nil {
+			v.problem(path+".ingress.kinesis.key", err.Error(), hintOf(err))
+			return
+		}
+		p.keys = field
+	case p.spec.Keys.Kind != "":
+		p.keys, err = build(newRegistry().keys, p.spec.Keys, none{})
+		if err != nil {
+			v.problem(path+".keys", err.Error(), hintOf(err))
+			return
+		}
+	case keyed:
+		p.byKey = own.ByKey()
+	default:
+		p.keys = &producer.UniformKeys{N: 10_000}
+	}
+	if p.keys != nil {
+		p.byKey = p.keys.ByKey()
+	}
+}
+
+// names returns what expectations may refer to.
+func (p *plan) names() results.Names {
+	var n results.Names
+	for _, l := range p.loads {
+		n.Loads = append(n.Loads, results.Owner{Name: l.name, Hops: loadHops()})
+	}
+	for name := range p.spec.Consumers.All() {
+		n.Consumers = append(n.Consumers, results.Owner{Name: name, Hops: consumerHops()})
+	}
+	return n
+}
+
+// loadHops are the hops a load records, consumerHops those of a consumer.
+func loadHops() []kload.Hop {
+	return []kload.Hop{kload.HopGenLag, kload.HopBuffer, kload.HopRetry, kload.HopPut, kload.HopResponse, kload.HopArrive}
+}
+
+func consumerHops() []kload.Hop {
+	return []kload.Hop{kload.HopFetch, kload.HopE2ERead, kload.HopHandle, kload.HopE2ESink}
+}
+
+func hintOf(err error) string {
+	var h *kload.HintError
+	if errors.As(err, &h) {
+		return h.Hint
+	}
+	return ""
+}

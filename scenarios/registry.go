@@ -1,0 +1,166 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/consumers/hosts/plain"
+	"github.com/kload/kload/consumers/readers/polling"
+	"github.com/kload/kload/consumers/sinks/discard"
+	"github.com/kload/kload/consumers/sinks/file"
+	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/conf"
+	"github.com/kload/kload/internal/hdr"
+	"github.com/kload/kload/internal/ledger"
+	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/producer"
+	"github.com/kload/kload/producer/generate/opaque"
+	"github.com/kload/kload/producer/generate/stock"
+	"github.com/kload/kload/replay"
+)
+
+// A plug-in is one folder and one line here.
+
+// registry lists the plug-ins of every kind, by their names in scenario files.
+type registry struct {
+	sources   map[string]plugin[sourceEnv, kload.Source]
+	keys      map[string]plugin[none, producer.KeyerConfig]
+	ingresses map[string]plugin[ingressEnv, kload.Ingress]
+	readers   map[string]plugin[readerEnv, kload.Opener]
+	hosts     map[string]plugin[hostEnv, kload.Host]
+	sinks     map[string]plugin[sinkEnv, kload.Sink]
+}
+
+func newRegistry() registry {
+	return registry{
+		sources: map[string]plugin[sourceEnv, kload.Source]{
+			"generate": plug(newGenerator),
+			"replay":   plug(func(c *replay.Config, _ sourceEnv) (kload.Source, error) { return replay.New(*c) }),
+		},
+		keys: map[string]plugin[none, producer.KeyerConfig]{
+			"const":       plug(func(c *producer.ConstKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
+			"uniform":     plug(func(c *producer.UniformKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
+			"field":       plug(func(c *producer.FieldKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
+			"random_hash": plug(func(c *producer.RandomHashKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
+		},
+		ingresses: map[string]plugin[ingressEnv, kload.Ingress]{
+			"kinesis": plug(func(c *producer.Config, e ingressEnv) (kload.Ingress, error) {
+				return producer.New(e.ctx, producer.Options{
+					API: e.client.Data, Stream: e.stream, Config: *c, Clock: e.clock, Seed: e.seed, Outcomes: e.outcomes,
+				})
+			}),
+		},
+		readers: map[string]plugin[readerEnv, kload.Opener]{
+			"polling": plug(func(c *polling.Config, e readerEnv) (kload.Opener, error) {
+				return polling.New(polling.Options{API: e.client.Data, Stream: e.stream, Config: *c, Clock: e.clock, Fresh: e.fresh}), nil
+			}),
+		},
+		hosts: map[string]plugin[hostEnv, kload.Host]{
+			"plain": plug(func(_ *plain.Config, e hostEnv) (kload.Host, error) {
+				return plain.New(plain.Options{Sink: e.sink, Ledger: e.ledger, Hops: e.hops, Clock: e.clock, Measured: e.measured}), nil
+			}),
+		},
+		sinks: map[string]plugin[sinkEnv, kload.Sink]{
+			"discard": plug(func(*discard.Config, sinkEnv) (kload.Sink, error) { return discard.New(), nil }),
+			"file":    plug(func(c *file.Config, e sinkEnv) (kload.Sink, error) { return file.New(e.dir, c.FileName(e.consumer)) }),
+		},
+	}
+}
+
+// generators chooses one generator: {generate: {stock: {}}}.
+type generators struct {
+	Stock  *stock.Config  `yaml:"stock" help:"stock ticks, about 80 bytes of JSON"`
+	Opaque *opaque.Config `yaml:"opaque" help:"random bytes of a set size"`
+}
+
+// Validate checks that exactly one is chosen.
+func (g *generators) Validate() []conf.Issue {
+	if (g.Stock != nil) == (g.Opaque != nil) {
+		return []conf.Issue{{Msg: "choose exactly one generator", Hint: "write generate: {stock: {}} or generate: {opaque: {size: 250B}}"}}
+	}
+	return nil
+}
+
+// chosen returns the configuration of the chosen generator.
+func (g *generators) chosen() any {
+	if g.Stock != nil {
+		return g.Stock
+	}
+	return g.Opaque
+}
+
+func newGenerator(g *generators, e sourceEnv) (kload.Source, error) {
+	if g.Stock != nil {
+		return stock.New(g.Stock, e.seed), nil
+	}
+	return opaque.New(g.Opaque, e.seed), nil
+}
+
+// What plug-ins are given beside their configuration.
+type (
+	none      struct{}
+	sourceEnv struct{ seed uint64 }
+
+	ingressEnv struct {
+		ctx      context.Context //nolint:containedctx // only carried into the constructor it is built for
+		client   *awsclient.Client
+		stream   string
+		clock    *pace.Clock
+		seed     uint64
+		outcomes kload.OutcomeFunc
+	}
+	readerEnv struct {
+		client *awsclient.Client
+		stream string
+		clock  *pace.Clock
+		fresh  bool
+	}
+	hostEnv struct {
+		sink     kload.Sink
+		ledger   *ledger.Consumer
+		hops     *hdr.Set
+		clock    *pace.Clock
+		measured func(int64) bool
+	}
+	sinkEnv struct{ dir, consumer string }
+)
+
+// plugin makes a configuration and builds what it describes.
+type plugin[E, T any] struct {
+	config func() any
+	build  func(config any, env E) (T, error)
+}
+
+func plug[C, E, T any](build func(*C, E) (T, error)) plugin[E, T] {
+	return plugin[E, T]{
+		config: func() any { return new(C) },
+		build:  func(config any, env E) (T, error) { return build(config.(*C), env) },
+	}
+}
+
+// build makes the plug-in that a choice names.
+func build[E, T any](plugins map[string]plugin[E, T], c conf.Choice, env E) (T, error) {
+	p, ok := plugins[c.Kind]
+	if !ok {
+		var zero T
+		return zero, fmt.Errorf("%w: no plug-in %q", kload.ErrInvalid, c.Kind)
+	}
+	return p.build(c.Config, env)
+}
+
+// kinds is the registry in the form the decoder wants.
+func (r registry) kinds() conf.Kinds {
+	return conf.Kinds{
+		"source": configs(r.sources), "keys": configs(r.keys), "ingress": configs(r.ingresses),
+		"reader": configs(r.readers), "host": configs(r.hosts), "sink": configs(r.sinks),
+	}
+}
+
+func configs[E, T any](plugins map[string]plugin[E, T]) map[string]func() any {
+	m := make(map[string]func() any, len(plugins))
+	for name, p := range plugins {
+		m[name] = p.config
+	}
+	return m
+}

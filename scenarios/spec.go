@@ -1,0 +1,184 @@
+package scenarios
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kload/kload/internal/conf"
+	"github.com/kload/kload/internal/units"
+)
+
+// Spec is a scenario file, version kload/v1: what flows from a load through a
+// stream to consumers, and what is expected of it. Plug-ins keep their own
+// configuration (registry.go); zero values are the documented defaults.
+type Spec struct {
+	APIVersion        string             `yaml:"apiVersion" required:"true" enum:"kload/v1" help:"version of this format"`
+	Name              string             `yaml:"name" required:"true" help:"name of the scenario, part of the run directory's name"`
+	Description       string             `yaml:"description" help:"the question the scenario answers"`
+	Seed              uint64             `yaml:"seed" default:"1" help:"seed of everything random"`
+	Target            Target             `yaml:"target" help:"the Kinesis endpoint to run against"`
+	Stream            Stream             `yaml:"stream" help:"the stream in the middle"`
+	Load              conf.Map[Load]     `yaml:"load" required:"true" help:"what goes into the stream, by name"`
+	Consumers         conf.Map[Consumer] `yaml:"consumers" help:"who reads the stream, by name"`
+	Phases            []Phase            `yaml:"phases" help:"named stretches of the run, one after the other; one phase called run if absent"`
+	Expect            []string           `yaml:"expect" help:"expectations on the results, such as reader.e2e.read.p99 < 1s"`
+	MinDeliveredRatio float64            `yaml:"min_delivered_ratio" default:"0.99" help:"least share of scheduled records acknowledged in time; below it the run exits 4"`
+	DrainTimeout      time.Duration      `yaml:"drain_timeout" default:"30s" help:"how long late records may still be sent after the schedule, and then how long consumers may still read"`
+}
+
+// Target is the endpoint of a run.
+type Target struct {
+	Kind     string      `yaml:"kind" default:"local" enum:"local|aws" help:"local: the embedded target, no account needed; aws: the real service"`
+	Process  string      `yaml:"process" default:"own" enum:"own|shared" help:"local: in a child process, with figures of its own, or inside kload"`
+	Limits   Limits      `yaml:"limits" help:"local: limits per shard; off switches them off"`
+	Store    units.Bytes `yaml:"store" default:"256MiB" help:"local: most bytes the target keeps; the oldest records are trimmed"`
+	Region   string      `yaml:"region" help:"aws: region; the SDK's default chain if absent"`
+	Profile  string      `yaml:"profile" help:"aws: profile of the shared configuration"`
+	Endpoint string      `yaml:"endpoint" help:"aws: URL of another Kinesis-compatible service"`
+}
+
+// Validate refuses settings of the other kind, which would have no effect.
+func (t *Target) Validate() []conf.Issue {
+	var issues []conf.Issue
+	if t.Kind == "local" {
+		for field, value := range map[string]string{"region": t.Region, "profile": t.Profile, "endpoint": t.Endpoint} {
+			if value != "" {
+				issues = append(issues, conf.Issue{Field: field, Msg: "has no effect on the embedded target", Hint: "remove it, or set target.kind: aws"})
+			}
+		}
+	}
+	if t.Store < 4<<20 {
+		issues = append(issues, conf.Issue{Field: "store", Msg: "must be at least 4MiB"})
+	}
+	return issues
+}
+
+// Limits are the limits per shard of the embedded target. The defaults are the
+// service's (docs/TERMS.md#shard).
+type Limits struct {
+	Off          bool           `yaml:"off" help:"no limits at all"`
+	WriteBytes   units.ByteRate `yaml:"write_bytes" default:"1MiB/s" help:"data and partition keys written"`
+	WriteRecords units.Rate     `yaml:"write_records" default:"1000/s" help:"stream records written"`
+	ReadBytes    units.ByteRate `yaml:"read_bytes" default:"2MiB/s" help:"data read, by all pollers together"`
+	ReadCalls    units.Rate     `yaml:"read_calls" default:"5/s" help:"GetRecords calls, by all pollers together"`
+}
+
+// UnmarshalScalar accepts "off" and "service".
+func (l *Limits) UnmarshalScalar(text string) error {
+	switch text {
+	case "off":
+		l.Off = true
+		return nil
+	case "service":
+		return nil
+	}
+	return fmt.Errorf("unknown limits %q: write off, service, or {write_bytes: 1MiB/s, …}", text)
+}
+
+// Pattern is the short form for the schema.
+func (Limits) Pattern() string { return "^(off|service)$" }
+
+// Stream is the stream of a run.
+type Stream struct {
+	Name        string `yaml:"name" default:"kload" help:"stream name"`
+	Shards      int    `yaml:"shards" default:"1" help:"number of shards to create"`
+	Create      bool   `yaml:"create" default:"true" help:"create the stream; it must not exist. false uses one that does"`
+	DeleteAfter bool   `yaml:"delete_after" default:"true" help:"delete the stream afterwards, if this run created it"`
+}
+
+// Validate checks the name and the number of shards.
+func (s *Stream) Validate() []conf.Issue {
+	var issues []conf.Issue
+	if !validStreamName(s.Name) {
+		issues = append(issues, conf.Issue{
+			Field: "name", Msg: fmt.Sprintf("%q is no stream name", s.Name),
+			Hint: "use 1 to 128 letters, digits, and _ . -",
+		})
+	}
+	if s.Shards < 1 || s.Shards > 10_000 {
+		issues = append(issues, conf.Issue{Field: "shards", Msg: "must be between 1 and 10000"})
+	}
+	return issues
+}
+
+func validStreamName(s string) bool {
+	for _, r := range s {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		if !letter && r != '_' && r != '.' && r != '-' {
+			return false
+		}
+	}
+	return len(s) >= 1 && len(s) <= 128
+}
+
+// Load is one producer: a source, when its records are due, and how they enter.
+type Load struct {
+	Source          conf.Choice `yaml:"source" choice:"source" required:"true" help:"where the records come from"`
+	Rate            Rate        `yaml:"rate" help:"when records are due; recorded sources bring their own times"`
+	Total           units.Count `yaml:"total" help:"stop after so many records; 0 for no limit"`
+	Keys            conf.Choice `yaml:"keys" choice:"keys" help:"partition keys; the source's own if absent, else uniform over 10k"`
+	Ingress         conf.Choice `yaml:"ingress" choice:"ingress" default:"kinesis" help:"the way into the stream"`
+	Trace           string      `yaml:"trace" default:"tag" enum:"tag|json|prefix|none" help:"how a record carries its identity: beside the payload in the aggregate, as a JSON attribute, as a 32-byte header, or not at all"`
+	AllowThrottling bool        `yaml:"allow_throttling" help:"accept a rate above what the shards take"`
+}
+
+// Rate is the schedule of a load.
+type Rate struct {
+	Arrival string    `yaml:"arrival" default:"uniform" enum:"uniform" help:"spacing of the records"`
+	Profile []Segment `yaml:"profile" help:"rates, one after the other"`
+}
+
+// UnmarshalScalar accepts a single rate for the whole run.
+func (r *Rate) UnmarshalScalar(text string) error {
+	rate, err := units.ParseRate(text)
+	r.Profile = []Segment{{Constant: rate}}
+	return err
+}
+
+// Pattern is the short form for the schema.
+func (Rate) Pattern() string { return units.Rate{}.Pattern() }
+
+// Segment is one stretch of a rate profile: constant or a ramp.
+type Segment struct {
+	Constant units.Rate    `yaml:"constant" help:"steady rate, such as 5k/s"`
+	Ramp     []units.Rate  `yaml:"ramp" help:"two rates: from the first to the second, linearly"`
+	For      time.Duration `yaml:"for" help:"length; of a single constant rate, the phases' length if absent"`
+}
+
+// Validate checks that exactly one form is given.
+func (s *Segment) Validate() []conf.Issue {
+	hint := "write {constant: 5k/s, for: 10s} or {ramp: [0/s, 5k/s], for: 10s}"
+	switch {
+	case s.Ramp != nil && !s.Constant.IsZero():
+		return []conf.Issue{{Field: "ramp", Msg: "a segment is either constant or a ramp", Hint: hint}}
+	case s.Ramp == nil && s.Constant.IsZero():
+		return []conf.Issue{{Msg: "a segment needs a rate above 0", Hint: hint}}
+	case s.Ramp != nil && (len(s.Ramp) != 2 || s.Ramp[0].IsZero() && s.Ramp[1].IsZero()):
+		return []conf.Issue{{Field: "ramp", Msg: "a ramp has two rates, at least one above 0", Hint: hint}}
+	case s.Ramp != nil && s.For <= 0, s.For < 0:
+		return []conf.Issue{{Field: "for", Msg: "must be positive", Hint: hint}}
+	}
+	return nil
+}
+
+// Consumer is one application that reads the stream.
+type Consumer struct {
+	Read conf.Choice `yaml:"read" choice:"reader" default:"polling" help:"how records are fetched"`
+	Host conf.Choice `yaml:"host" choice:"host" default:"plain" help:"what runs the handler"`
+	Sink conf.Choice `yaml:"sink" choice:"sink" default:"discard" help:"where handled records go"`
+}
+
+// Phase is a named stretch of the run.
+type Phase struct {
+	Name    string        `yaml:"name" required:"true" help:"name in results"`
+	For     time.Duration `yaml:"for" required:"true" help:"length"`
+	Measure bool          `yaml:"measure" default:"true" help:"whether its records count for latencies; the ledger counts them always"`
+}
+
+// Validate checks the length.
+func (p *Phase) Validate() []conf.Issue {
+	if p.For <= 0 {
+		return []conf.Issue{{Field: "for", Msg: "must be positive"}}
+	}
+	return nil
+}
