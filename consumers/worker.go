@@ -9,7 +9,7 @@ import (
 
 // workerQueue is how many batches may wait for a worker; a reader that is ahead
 // blocks beyond it.
-const workerQueue = 4
+const workerQueue = 1
 
 // worker processes the batches of its partitions, one after the other.
 type worker struct {

@@ -38,7 +38,7 @@ type Aggregation struct {
 // Collection configures PutRecords requests.
 type Collection struct {
 	MaxRecords int         `yaml:"max_records" default:"500" help:"stream records per request"`
-	MaxBytes   units.Bytes `yaml:"max_bytes" default:"5MiB" help:"data and partition keys per request"`
+	MaxBytes   units.Bytes `yaml:"max_bytes" default:"2MiB" help:"data and partition keys per request; the service takes 10MiB"`
 }
 
 // Validate reports settings the service would refuse.

@@ -62,7 +62,7 @@ func (r ReplayOptions) sets() (sets, notes []string) {
 		sets = append(sets, "stream.shards="+strconv.Itoa(r.Shards))
 	}
 	if r.Key != "" {
-		sets = append(sets, "load.trips.keys=null", "load.trips.ingress.kinesis.key="+strconv.Quote(r.Key))
+		sets = append(sets, "load.trips.keys={field: {name: "+strconv.Quote(strings.Trim(r.Key, "{}"))+", missing: error}}")
 	}
 	return sets, notes
 }

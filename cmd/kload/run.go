@@ -55,6 +55,7 @@ func runVerb(u *ui, args []string) error {
 
 // execute runs a scenario and prints its summary.
 func (u *ui) execute(s *scenarios.Scenario, r *runFlags) error {
+	limitMemory()
 	ctx, stop := u.interruptible()
 	defer stop()
 	o := scenarios.RunOptions{Out: r.out, Inject: r.inject, Version: version(), Note: u.note}

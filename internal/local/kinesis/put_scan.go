@@ -226,6 +226,7 @@ func badBase64(text []byte) error {
 			return httpapi.Malformed("'%s' can not be converted to a Blob: Invalid Base64 character: '%c'", excerpt(text), c)
 		}
 	}
+	// The misspelling is the service's.
 	return httpapi.Malformed("'%s' can not be converted to a Blob: Invalid last non-pad Base64 character dectected", excerpt(text))
 }
 

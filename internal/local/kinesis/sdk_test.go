@@ -194,18 +194,24 @@ func TestPutAndGet(t *testing.T) {
 			Data: bytes.Repeat([]byte{byte(i)}, i), PartitionKey: aws.String(fmt.Sprint(i)),
 		})
 	}
+	if next, err := c.PutRecord(ctx, &sdk.PutRecordInput{
+		StreamName: in.StreamName, Data: []byte{}, PartitionKey: aws.String("0"), SequenceNumberForOrdering: one.SequenceNumber,
+	}); err != nil || *next.SequenceNumber <= *one.SequenceNumber {
+		t.Errorf("put in order: %v, %v", next, err)
+	}
 	many, err := c.PutRecords(ctx, in)
 	if err != nil || *many.FailedRecordCount != 0 || len(many.Records) != 300 || many.EncryptionType != "" {
 		t.Fatalf("%+v, %v", many, err)
 	}
 	after := time.Now()
 	out := read(ctx, t, c, iterator(t, c, sdk.GetShardIteratorInput{ShardIteratorType: "TRIM_HORIZON"}))
-	if len(out.Records) != 301 || *out.MillisBehindLatest != 0 || *out.NextShardIterator == "" {
+	if len(out.Records) != 302 || *out.MillisBehindLatest != 0 || *out.NextShardIterator == "" {
 		t.Fatalf("%d records, %d ms behind", len(out.Records), *out.MillisBehindLatest)
 	}
 	if r := out.Records[0]; *r.PartitionKey != "\"k\"\\\n😀" || len(r.Data) != 0 || *r.SequenceNumber != *one.SequenceNumber {
 		t.Errorf("first record %+v", r)
 	}
+	out.Records = append(out.Records[:1], out.Records[2:]...) // the one put in order is checked above
 	last := ""
 	for i, r := range out.Records {
 		at := *r.ApproximateArrivalTimestamp
@@ -219,7 +225,7 @@ func TestPutAndGet(t *testing.T) {
 		}
 	}
 	st := s.Stats()
-	if st.RecordsIn != 301 || st.RecordsOut != 301 || st.BytesIn != st.BytesOut || st.Requests["PutRecords"] != 1 || st.StoredBytesHigh == 0 {
+	if st.RecordsIn != 302 || st.RecordsOut != 302 || st.BytesIn != st.BytesOut || st.Requests["PutRecords"] != 1 || st.StoredBytesHigh == 0 {
 		t.Errorf("stats %+v", st)
 	}
 }

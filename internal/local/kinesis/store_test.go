@@ -104,7 +104,7 @@ func TestTrimming(t *testing.T) {
 	}
 	c := callerOf(s)
 	c.must(t, "CreateStream", `{"StreamName":"s","ShardCount":1}`, nil)
-	const size, half, all = 5000, 400, 3000 // 15 MB into 4 MiB
+	const size, half, all = 8000, 200, 900 // 7 MB into 4 MiB
 	for n := range half {
 		put(t, c, "k", numbered(n, size))
 	}
