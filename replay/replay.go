@@ -280,7 +280,7 @@ func (s *Source) ended() error {
 // Close stops reading and waits for the goroutine to end.
 func (s *Source) Close() error {
 	s.stop()
-	for range s.ready { //nolint:revive // until it is closed
+	for range s.ready {
 	}
 	s.block = nil
 	return nil

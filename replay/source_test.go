@@ -225,31 +225,51 @@ func TestSource(t *testing.T) {
 		{name: "last line without LF", files: []string{one + "\n" + two}, lines: []string{one, two}, stats: bare(2)},
 		{name: "CR LF", files: []string{one + "\r\n" + two + "\r\n"}, lines: []string{one, two}, stats: bare(2)},
 		{name: "byte order mark", files: []string{"\ufeff" + one + "\n"}, lines: []string{one}, stats: bare(1)},
-		{name: "newlines kept", cfg: replay.Config{Newline: "keep"}, files: []string{one + "\r\n" + two},
-			lines: []string{one + "\r\n", two}, stats: bare(2)},
-		{name: "several objects", files: []string{one, two + "\n", three}, lines: []string{one, two, three},
-			stats: map[string]uint64{"objects": 3, "rows": 3}},
+		{
+			name: "newlines kept", cfg: replay.Config{Newline: "keep"}, files: []string{one + "\r\n" + two},
+			lines: []string{one + "\r\n", two}, stats: bare(2),
+		},
+		{
+			name: "several objects", files: []string{one, two + "\n", three}, lines: []string{one, two, three},
+			stats: map[string]uint64{"objects": 3, "rows": 3},
+		},
 		{name: "limit", cfg: replay.Config{Limit: 2}, files: []string{one + "\n" + two + "\n" + three}, lines: []string{one, two}, stats: bare(2)},
 		{name: "limit beyond the end", cfg: replay.Config{Limit: 9}, files: []string{one}, lines: []string{one}, stats: bare(1)},
-		{name: "blank lines", files: []string{"\n" + one + "\n\r\n\n" + two + "\n\n"}, lines: []string{one, two},
-			stats: map[string]uint64{"rows": 2, "malformed": 0, "blank_lines": 4}},
-		{name: "malformed lines", files: []string{one + "\n{\"a\":1}\nnonsense\n" + two},
-			lines: []string{one, two}, stats: map[string]uint64{"rows": 2, "malformed": 2}},
+		{
+			name: "blank lines", files: []string{"\n" + one + "\n\r\n\n" + two + "\n\n"}, lines: []string{one, two},
+			stats: map[string]uint64{"rows": 2, "malformed": 0, "blank_lines": 4},
+		},
+		{
+			name: "malformed lines", files: []string{one + "\n{\"a\":1}\nnonsense\n" + two},
+			lines: []string{one, two}, stats: map[string]uint64{"rows": 2, "malformed": 2},
+		},
 		{name: "longest line", files: []string{fits + "\r\n" + one + "\n" + fits}, lines: []string{fits, one, fits}, stats: bare(3)},
-		{name: "lines too long", files: []string{long + "\n" + one + "\n" + fits + " \n" + long + long + long + "\n" + two + "\n" + long, three},
-			lines: []string{one, two, three}, stats: map[string]uint64{"rows": 3, "malformed": 4}},
-		{name: "out of order", files: []string{two + "\n" + one + "\n" + three}, lines: []string{two, one, three},
-			stats: map[string]uint64{"rows": 3, "out_of_order": 1}},
+		{
+			name: "lines too long", files: []string{long + "\n" + one + "\n" + fits + " \n" + long + long + long + "\n" + two + "\n" + long, three},
+			lines: []string{one, two, three}, stats: map[string]uint64{"rows": 3, "malformed": 4},
+		},
+		{
+			name: "out of order", files: []string{two + "\n" + one + "\n" + three}, lines: []string{two, one, three},
+			stats: map[string]uint64{"rows": 3, "out_of_order": 1},
+		},
 		{name: "no time needed", cfg: replay.Config{Timestamp: "none", ASAP: true}, files: []string{"a\nb\n"}, lines: []string{"a", "b"}, stats: bare(2)},
-		{name: "strict", cfg: replay.Config{Strict: true}, files: []string{one + "\n" + two, "{}\n" + three},
-			lines: []string{one, two}, err: `reading part-00001.json: line 1: no attribute "dropoff_datetime"`},
-		{name: "strict and too long", cfg: replay.Config{Strict: true}, files: []string{one + "\n" + long},
-			lines: []string{one}, err: `reading part-00000.json: line 2: longer than 1 MiB`},
-		{name: "wrong attribute", cfg: replay.Config{Timestamp: "pickup"}, files: []string{one + "\n" + two},
-			err: `replaying: none of 2 lines can be used; the first, line 1 of part-00000.json: no attribute "pickup"`},
+		{
+			name: "strict", cfg: replay.Config{Strict: true}, files: []string{one + "\n" + two, "{}\n" + three},
+			lines: []string{one, two}, err: `reading part-00001.json: line 1: no attribute "dropoff_datetime"`,
+		},
+		{
+			name: "strict and too long", cfg: replay.Config{Strict: true}, files: []string{one + "\n" + long},
+			lines: []string{one}, err: `reading part-00000.json: line 2: longer than 1 MiB`,
+		},
+		{
+			name: "wrong attribute", cfg: replay.Config{Timestamp: "pickup"}, files: []string{one + "\n" + two},
+			err: `replaying: none of 2 lines can be used; the first, line 1 of part-00000.json: no attribute "pickup"`,
+		},
 		{name: "blank", files: []string{"\n\n"}, err: "replaying: the data has only blank lines"},
-		{name: "later object of another format", files: []string{one, "\x1f\x8b\x08\x00"},
-			lines: []string{one}, err: "opening part-00001.json: its content is gzip"},
+		{
+			name: "later object of another format", files: []string{one, "\x1f\x8b\x08\x00"},
+			lines: []string{one}, err: "opening part-00001.json: its content is gzip",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := drain(t, tc.cfg, files(tc.files...))
@@ -388,7 +408,7 @@ func TestClose(t *testing.T) {
 // stuck is an origin whose reads last until their context ends.
 type stuck struct{ origin.Origin }
 
-func (s stuck) Open(ctx context.Context, name string, _ int64) (io.ReadCloser, error) {
+func (s stuck) Open(ctx context.Context, _ string, _ int64) (io.ReadCloser, error) {
 	return io.NopCloser(io.MultiReader(strings.NewReader(strings.Repeat(" ", 512)), stuckReader{ctx.Done()})), nil
 }
 
@@ -444,8 +464,11 @@ func TestNewErrors(t *testing.T) {
 		{"missing directory", replay.Config{From: "file://" + dir + "/none"}, "looking for recorded data: stat "},
 		{"device", replay.Config{From: "file:///dev/null"}, "neither a file nor a directory"},
 		{"empty directory", replay.Config{From: "file://" + empty}, "file://" + empty + " is empty"},
-		{"no data", replay.Config{From: "file://" + notes},
-			"holds no data; skipped: .hidden (hidden), README.md (documentation), part-0.json (empty)"},
+		{
+			"no data",
+			replay.Config{From: "file://" + notes},
+			"holds no data; skipped: .hidden (hidden), README.md (documentation), part-0.json (empty)",
+		},
 		{"empty file", replay.Config{From: "file://" + notes + "/part-0.json"}, "holds no data; skipped: part-0.json (empty)"},
 		{"binary", replay.Config{From: "file://" + gz}, "opening trips.gz: its content is gzip"},
 		{"two modes", replay.Config{Speedup: six, ASAP: true}, "invalid: asap: speedup and asap exclude each other"},

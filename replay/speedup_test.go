@@ -27,8 +27,10 @@ func TestParseSpeedup(t *testing.T) {
 			t.Errorf("ParseSpeedup(%q) = %q, %v; want %q", tc.in, s, err, tc.out)
 		}
 	}
-	for _, in := range []string{"", "0", "0.0", "-1", "+1", ".5", "5.", "1e3", "fast", "1.2.3", "Inf", "NaN", "6480x",
-		"1000000000000000000", "0.0000000000000000001"} {
+	for _, in := range []string{
+		"", "0", "0.0", "-1", "+1", ".5", "5.", "1e3", "fast", "1.2.3", "Inf", "NaN", "6480x",
+		"1000000000000000000", "0.0000000000000000001",
+	} {
 		if s, err := replay.ParseSpeedup(in); err == nil {
 			t.Errorf("ParseSpeedup(%q) = %q, want an error", in, s)
 		}

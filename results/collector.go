@@ -48,8 +48,7 @@ func NewCollector(d *Dir, start time.Time, sample SampleFunc, sets ...*hdr.Set) 
 		errs[3] = d.note(FileHlog, errs[3])
 	}
 	if err := errors.Join(errs[:]...); err != nil {
-		c.closeFiles()
-		return nil, err
+		return nil, errors.Join(err, c.closeFiles())
 	}
 	return c, nil
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/kload/kload"
 )
 
-// ErrNotComparable: a run has no usable results, or two runs have nothing in
-// common. The command line exits with 6.
+// ErrNotComparable says that a run has no usable results, or that two runs have
+// nothing in common. The command line exits with 6.
 var ErrNotComparable = errors.New("runs not comparable")
 
 // Load reads the summary of a run directory.

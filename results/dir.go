@@ -60,11 +60,11 @@ type failure struct {
 // Create makes the run directory, which must not exist or be empty.
 func Create(path string) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o755); err != nil {
-		return nil, createError(path, err)
+		return nil, createError(err)
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		return nil, createError(path, err)
+		return nil, createError(err)
 	}
 	if len(entries) > 0 {
 		err := fmt.Errorf("creating run directory %s: %w: it is not empty", path, kload.ErrInvalid)
@@ -72,7 +72,7 @@ func Create(path string) (*Dir, error) {
 	}
 	d := &Dir{path: path}
 	if err := d.probe(); err != nil {
-		return nil, createError(path, err)
+		return nil, createError(err)
 	}
 	d.mu.failed = map[string]*failure{}
 	return d, nil
@@ -87,15 +87,14 @@ func (d *Dir) probe() error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-func createError(path string, err error) error {
-	hint := "choose another --out"
+func createError(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		hint = "choose an --out in a directory you may write to"
+		return kload.WithHint(fmt.Errorf("creating run directory: %w: %w", kload.ErrInvalid, err), "choose an --out in a directory you may write to")
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
-		hint = "a file of that name is in the way: choose another --out"
+		return kload.WithHint(fmt.Errorf("creating run directory: %w: %w", kload.ErrInvalid, err), "a file of that name is in the way: choose another --out")
 	}
-	return kload.WithHint(fmt.Errorf("creating run directory: %w", err), writeHint(err, hint))
+	return kload.WithHint(fmt.Errorf("creating run directory: %w", err), writeHint(err, "choose another --out"))
 }
 
 // writeHint returns advice for a failed write, or other where the error needs
@@ -196,8 +195,7 @@ func (d *Dir) Incomplete() []string {
 // reason returns the system's words without operation and temporary path, which
 // tell a reader of the summary nothing.
 func reason(err error) string {
-	var path *fs.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		return path.Err.Error()
 	}
 	return strings.ReplaceAll(err.Error(), "\n", "; ")

@@ -98,7 +98,7 @@ func (x *index) addOwner(o Owner, load bool, ledger []counter) {
 		hops = append(hops, h)
 	}
 	for _, h := range hops {
-		for _, stat := range strings.Fields(statNames) {
+		for stat := range strings.FieldsSeq(statNames) {
 			x.add(ref{owner: o.Name, load: load, hop: h.String(), stat: stat}, h.String()+"."+stat)
 		}
 	}

@@ -60,8 +60,6 @@ type Summary struct {
 	Expect    []ExpectResult             `json:"expect"`
 	Process   Processes                  `json:"process"`
 	Clock     *Clock                     `json:"clock,omitempty"`
-
-	errorExit int
 }
 
 // Target says what the run ran against.

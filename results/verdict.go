@@ -52,7 +52,7 @@ func (s *Summary) Break(err error, exit int) {
 		s.UnreachableReason = err.Error()
 		return
 	}
-	s.Error, s.errorExit = err.Error(), exit
+	s.Error, s.ExitCode = err.Error(), exit
 }
 
 // Judge sets Verdict, ExitCode and Reasons from everything else in the summary,
@@ -64,9 +64,8 @@ func (s *Summary) Judge(minDelivered float64) {
 	failed := append(s.ledgerFailures(), s.expectFailures()...)
 	undelivered := s.undelivered(minDelivered)
 	s.Verdict = s.decide(failed, undelivered)
-	s.ExitCode = s.Verdict.exitCode()
-	if s.Verdict == Errored {
-		s.ExitCode = s.errorExit
+	if s.Verdict != Errored { // whose code Break has set
+		s.ExitCode = s.Verdict.exitCode()
 	}
 	if s.Verdict == Pass && len(s.Incomplete) > 0 {
 		s.ExitCode = exitIncomplete

@@ -1,6 +1,7 @@
 package results_test
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -29,8 +30,12 @@ func TestJudge(t *testing.T) {
 		{name: "good", verdict: results.Pass},
 		{name: "exactly at the limit", edits: []edit{load(func(l *results.LoadCounts) { l.DeliveredRatio = 0.99 })}, verdict: results.Pass},
 		{name: "nothing scheduled", edits: []edit{func(s *results.Summary) { s.Load["trips"] = &results.LoadCounts{} }}, verdict: results.Pass},
-		{"below the limit", []edit{late}, results.NotDelivered, 4,
-			[]string{"trips: delivered 98.99% of 193,891 scheduled records in time, below 99.00%"}},
+		{
+			"below the limit",
+			[]edit{late},
+			results.NotDelivered, 4,
+			[]string{"trips: delivered 98.99% of 193,891 scheduled records in time, below 99.00%"},
+		},
 		{"ratio not a number", []edit{load(func(l *results.LoadCounts) { l.DeliveredRatio = math.NaN() })}, results.NotDelivered, 4, []string{"delivered -"}},
 		{"lost", []edit{lost}, results.Fail, 3, []string{"fares: lost 1, expected 0"}},
 		{"duplicates", []edit{cons(func(c *results.ConsumerCounts) { c.Duplicates = 1 })}, results.Fail, 3, []string{"fares: duplicates 1"}},
@@ -45,16 +50,54 @@ func TestJudge(t *testing.T) {
 		{"sent without a fate", []edit{load(func(l *results.LoadCounts) { l.Acked-- })}, results.Fail, 3, []string{"trips: sent 193,891, but"}},
 		{"expectation", []edit{expectFails}, results.Fail, 3, []string{"expected a.b == 0, got 1"}},
 		{"ledger wins over not delivered", []edit{late, lost}, results.Fail, 3, []string{"lost 1", "delivered 98.99%"}},
-		{"invalid wins over both", []edit{late, lost, func(s *results.Summary) { s.InvalidReason = "trimmed" }},
-			results.Invalid, 3, []string{"invalid: trimmed", "lost 1", "delivered"}},
-		{"unreachable", []edit{lost, func(s *results.Summary) { s.UnreachableReason = "no host" }},
-			results.Unreachable, 5, []string{"target unreachable: no host", "lost 1"}},
-		{"interrupted wins over all", []edit{late, lost, expectFails, func(s *results.Summary) { s.Interrupted, s.InvalidReason = true, "x" }},
-			results.Interrupted, 130, []string{"interrupted", "invalid: x", "lost 1", "expected a.b", "delivered"}},
-		{"results incomplete", []edit{func(s *results.Summary) { s.Incomplete = []string{"latency.hlog: disk full"} }},
-			results.Pass, 1, []string{"results incomplete: latency.hlog: disk full"}},
-		{"incomplete and lost", []edit{lost, func(s *results.Summary) { s.Incomplete = []string{"x"} }},
-			results.Fail, 3, []string{"lost 1", "results incomplete: x"}},
+		{
+			"invalid wins over both",
+			[]edit{late, lost, func(s *results.Summary) { s.InvalidReason = "trimmed" }},
+			results.Invalid, 3,
+			[]string{"invalid: trimmed", "lost 1", "delivered"},
+		},
+		{
+			"unreachable",
+			[]edit{lost, func(s *results.Summary) { s.UnreachableReason = "no host" }},
+			results.Unreachable, 5,
+			[]string{"target unreachable: no host", "lost 1"},
+		},
+		{
+			"interrupted wins over all",
+			[]edit{late, lost, expectFails, func(s *results.Summary) { s.Interrupted, s.InvalidReason = true, "x" }},
+			results.Interrupted, 130,
+			[]string{"interrupted", "invalid: x", "lost 1", "expected a.b", "delivered"},
+		},
+		{
+			"bad input broke it off",
+			[]edit{late, func(s *results.Summary) { s.Break(errors.New("corrupt block"), 2) }},
+			results.Errored, 2,
+			[]string{"broke off: corrupt block", "delivered"},
+		},
+		{
+			"a target that died is unreachable",
+			[]edit{lost, func(s *results.Summary) { s.Break(errors.New("it died"), 5) }},
+			results.Unreachable, 5,
+			[]string{"target unreachable: it died", "lost 1"},
+		},
+		{
+			"books that do not balance",
+			[]edit{func(s *results.Summary) { s.Broken = []string{"trips: 2 outcomes for one record"} }},
+			results.Fail, 3,
+			[]string{"a defect of kload: trips: 2 outcomes"},
+		},
+		{
+			"results incomplete",
+			[]edit{func(s *results.Summary) { s.Incomplete = []string{"latency.hlog: disk full"} }},
+			results.Pass, 1,
+			[]string{"results incomplete: latency.hlog: disk full"},
+		},
+		{
+			"incomplete and lost",
+			[]edit{lost, func(s *results.Summary) { s.Incomplete = []string{"x"} }},
+			results.Fail, 3,
+			[]string{"lost 1", "results incomplete: x"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -99,7 +99,7 @@ func (c *converter) key(k ast.MapKeyNode, path string) (string, bool) {
 		c.refuse(at(k), path, "merge keys are not supported", "use profiles for variants, or write the keys out")
 		return "", false
 	}
-	if _, complex := k.(*ast.MappingKeyNode); complex {
+	if _, isBlock := k.(*ast.MappingKeyNode); isBlock {
 		c.refuse(at(k), path, "keys that start with ? are not supported", "write key: value")
 		return "", false
 	}

@@ -115,7 +115,7 @@ func (d *decoder) value(dst reflect.Value, n *node, p place) {
 
 // structure decodes a struct from a block or from its short form.
 func (d *decoder) structure(dst reflect.Value, n *node, p place) {
-	short, isShort := dst.Addr().Interface().(Shorthand)
+	short, isShort := reflect.TypeAssert[Shorthand](dst.Addr())
 	switch {
 	case n.kind == kindBlock:
 		d.block(dst, n, p, true)
@@ -211,7 +211,7 @@ func (d *decoder) unknownKeys(n *node, fields []field, p place) {
 
 // validate lets a struct check itself.
 func (d *decoder) validate(dst reflect.Value, n *node, p place) {
-	v, ok := dst.Addr().Interface().(Validator)
+	v, ok := reflect.TypeAssert[Validator](dst.Addr())
 	if !ok {
 		return
 	}

@@ -123,7 +123,8 @@ func TestDecode(t *testing.T) {
 	want.Load.Put("trips", load{
 		Source: conf.Choice{Kind: "replay", Config: &replay{From: "builtin:nyc-taxi", Speedup: 6480, MaxGap: &gap}},
 		Rate: rate{Arrival: "poisson", Profile: []rateStage{
-			{Ramp: []units.Rate{{}, perSecond(3000)}, For: 10 * time.Second}, {Constant: perSecond(3000), For: time.Minute}}},
+			{Ramp: []units.Rate{{}, perSecond(3000)}, For: 10 * time.Second}, {Constant: perSecond(3000), For: time.Minute},
+		}},
 		Size: 50 << 10, Total: 1e6, Share: 12.5, Trace: "tag", Key: "{pickup_location_id}", Factor: 2, Retries: 255,
 	})
 	want.Load.Put("events", load{
@@ -135,8 +136,10 @@ func TestDecode(t *testing.T) {
 	headers.Put("a", &phase{Name: "b", For: 10 * time.Second, Measure: true})
 	want.Consumers.Put("reader", consumer{
 		Read: conf.Choice{Kind: "polling", Config: &polling{time.Second, retry{50 * time.Millisecond}}},
-		Sinks: []conf.Choice{{Kind: "discard", Config: &fanout{}},
-			{Kind: "http", Config: &httpSink{URL: endpoint{"h:1"}, Head: headers}}},
+		Sinks: []conf.Choice{
+			{Kind: "discard", Config: &fanout{}},
+			{Kind: "http", Config: &httpSink{URL: endpoint{"h:1"}, Head: headers}},
+		},
 	})
 	want.Consumers.Put("other", consumer{Read: conf.Choice{Kind: "fanout", Config: &fanout{}}})
 	want.Labels.Put("team", "streams")
@@ -157,8 +160,10 @@ func TestVariables(t *testing.T) {
 	}
 	l, _ := s.Load.Get("l")
 	r, _ := s.Consumers.Get("r")
-	got := []string{fmt.Sprint(s.Stream.Shards), s.Stream.Name, l.Source.Kind, l.Total.String(), l.Key,
-		fmt.Sprint(r.Read.Config.(*polling).Every, r.Read.Config.(*polling).Backoff)}
+	got := []string{
+		fmt.Sprint(s.Stream.Shards), s.Stream.Name, l.Source.Kind, l.Total.String(), l.Key,
+		fmt.Sprint(r.Read.Config.(*polling).Every, r.Read.Config.(*polling).Backoff),
+	}
 	want := []string{"4", "s-me-40", "generate", "40", "${not} {y", "5ms 3s"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -242,7 +247,7 @@ func TestDecodeMistakes(t *testing.T) {
 	type endless struct {
 		Next conf.Choice `yaml:"next" choice:"next" default:"again"`
 	}
-	var loop = conf.Kinds{"next": {"again": func() any { return new(endless) }}, "nil": {"a": func() any { return nil }}}
+	loop := conf.Kinds{"next": {"again": func() any { return new(endless) }}, "nil": {"a": func() any { return nil }}}
 	for _, c := range []struct {
 		name string
 		dst  any

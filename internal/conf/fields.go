@@ -3,6 +3,7 @@ package conf
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -33,10 +34,8 @@ func Fields(root any) ([]Field, error) {
 }
 
 func (p planner) describe(t reflect.Type, above []reflect.Type) ([]Field, error) {
-	for _, outer := range above {
-		if outer == t {
-			return nil, nil
-		}
+	if slices.Contains(above, t) {
+		return nil, nil
 	}
 	plan, err := p.of(t)
 	if err != nil {
@@ -49,7 +48,7 @@ func (p planner) describe(t reflect.Type, above []reflect.Type) ([]Field, error)
 		if inner == nil {
 			continue
 		}
-		if out[i].Fields, err = p.describe(inner, append(above[:len(above):len(above)], t)); err != nil {
+		if out[i].Fields, err = p.describe(inner, append(slices.Clip(above), t)); err != nil {
 			return nil, err
 		}
 	}

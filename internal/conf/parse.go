@@ -39,12 +39,16 @@ func Parse(file string, src []byte) (*Document, error) {
 	d := &Document{file: file}
 	switch {
 	case len(src) > maxSize:
-		return nil, Problems{{File: file, Line: 1, Col: 1,
+		return nil, Problems{{
+			File: file, Line: 1, Col: 1,
 			Msg:  fmt.Sprintf("the file has %d bytes, more than 1 MiB", len(src)),
-			Hint: "give kload the scenario, not its data"}}
+			Hint: "give kload the scenario, not its data",
+		}}
 	case !utf8.Valid(src):
-		return nil, Problems{{File: file, Line: 1 + bytes.Count(src[:invalidAt(src)], []byte("\n")), Col: 1,
-			Msg: "the file is not UTF-8 text", Hint: "save it with UTF-8 encoding"}}
+		return nil, Problems{{
+			File: file, Line: 1 + bytes.Count(src[:invalidAt(src)], []byte("\n")), Col: 1,
+			Msg: "the file is not UTF-8 text", Hint: "save it with UTF-8 encoding",
+		}}
 	}
 	text := strings.TrimPrefix(string(src), "\ufeff")
 	d.lines = strings.Split(text, "\n")
@@ -136,13 +140,12 @@ func tooDeep(tokens token.Tokens) (position, bool) {
 
 // syntaxProblem places what the YAML parser says.
 func (d *Document) syntaxProblem(err error) Problem {
-	var placed interface {
-		error
-		GetToken() *token.Token
-		GetMessage() string
-	}
 	pos, msg := position{line: 1, col: 1}, ""
-	if errors.As(err, &placed) {
+	if placed, ok := errors.AsType[interface {
+		GetMessage() string
+		GetToken() *token.Token
+		error
+	}](err); ok {
 		// Its Error method prints the source around the place, which takes minutes
 		// for a large file.
 		msg = placed.GetMessage()

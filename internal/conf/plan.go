@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -56,7 +57,7 @@ func (p planner) read(t reflect.Type, index []int, seen map[string]bool) ([]fiel
 	var fields []field
 	for i := range t.NumField() {
 		sf := t.Field(i)
-		at := append(index[:len(index):len(index)], i)
+		at := append(slices.Clip(index), i)
 		key, tagged := sf.Tag.Lookup("yaml")
 		if sf.Anonymous && !tagged && sf.Type.Kind() == reflect.Struct {
 			inner, err := p.read(sf.Type, at, seen)
@@ -80,8 +81,10 @@ func (p planner) read(t reflect.Type, index []int, seen map[string]bool) ([]fiel
 }
 
 func newField(sf reflect.StructField, index []int) field {
-	f := field{index: index, typ: sf.Type, key: sf.Tag.Get("yaml"), help: sf.Tag.Get("help"),
-		unit: sf.Tag.Get("unit"), choice: sf.Tag.Get("choice"), required: sf.Tag.Get("required") == "true"}
+	f := field{
+		index: index, typ: sf.Type, key: sf.Tag.Get("yaml"), help: sf.Tag.Get("help"),
+		unit: sf.Tag.Get("unit"), choice: sf.Tag.Get("choice"), required: sf.Tag.Get("required") == "true",
+	}
 	f.def, f.hasDef = sf.Tag.Lookup("default")
 	if enum := sf.Tag.Get("enum"); enum != "" {
 		f.enum = strings.Split(enum, "|")

@@ -171,7 +171,7 @@ func split(lines []line) (string, []line) {
 }
 
 func (r *resolver) text(v reflect.Value) string {
-	if d, ok := v.Interface().(time.Duration); ok {
+	if d, ok := reflect.TypeAssert[time.Duration](v); ok {
 		return units.ExactDuration(d)
 	}
 	text, err := v.Addr().Interface().(encoding.TextMarshaler).MarshalText()

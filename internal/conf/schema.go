@@ -59,10 +59,14 @@ func (s *schemer) fail(err error) object {
 // reserved adds the keys of the document itself.
 func (s *schemer) reserved(properties object) {
 	for key, schema := range map[string]object{
-		"vars": {"type": "object", "description": "Variables, used as ${name}.", "propertyNames": namePattern(),
-			"additionalProperties": object{"type": []string{"string", "number", "boolean"}}},
-		"profiles": {"type": "object", "description": "Named variants: parts of this file that are laid over it.",
-			"additionalProperties": object{"type": "object"}},
+		"vars": {
+			"type": "object", "description": "Variables, used as ${name}.", "propertyNames": namePattern(),
+			"additionalProperties": object{"type": []string{"string", "number", "boolean"}},
+		},
+		"profiles": {
+			"type": "object", "description": "Named variants: parts of this file that are laid over it.",
+			"additionalProperties": object{"type": "object"},
+		},
 	} {
 		if _, own := properties[key]; !own {
 			properties[key] = schema
@@ -288,8 +292,10 @@ func (s *schemer) choice(choice string) object {
 			return s.fail(fmt.Errorf("creating %s %s: %w", choice, kind, err))
 		}
 		t := v.Type().Elem()
-		alternatives = append(alternatives, object{"type": "object", "additionalProperties": false,
-			"required": []string{kind}, "properties": object{kind: s.reference(t)}})
+		alternatives = append(alternatives, object{
+			"type": "object", "additionalProperties": false,
+			"required": []string{kind}, "properties": object{kind: s.reference(t)},
+		})
 		needed, err := s.needs(t)
 		if err != nil {
 			return s.fail(err)
@@ -301,7 +307,9 @@ func (s *schemer) choice(choice string) object {
 	if len(bare) > 0 {
 		alternatives = append(alternatives, object{"enum": bare, "description": "All defaults."})
 	}
-	s.defs[name] = object{"oneOf": append(alternatives, variable()),
-		"description": "One " + strings.ReplaceAll(choice, "_", " ") + ": a block with its name as the only key."}
+	s.defs[name] = object{
+		"oneOf":       append(alternatives, variable()),
+		"description": "One " + strings.ReplaceAll(choice, "_", " ") + ": a block with its name as the only key.",
+	}
 	return object{"$ref": "#/$defs/" + name}
 }

@@ -97,9 +97,11 @@ func TestSchemaOfValues(t *testing.T) {
 		"list":     "expect: %s\n",
 		"own text": "consumers: {a: {sinks: [{http: {url: %s}}]}}\n",
 	}
-	values := []string{"1", "2", "0.5", "-1", "256", "5s", "1m30s", "1.5h", "5KiB", "5k", "80%", "5k/s", "1/7s", "1.5M/min",
+	values := []string{
+		"1", "2", "0.5", "-1", "256", "5s", "1m30s", "1.5h", "5KiB", "5k", "80%", "5k/s", "1/7s", "1.5M/min",
 		"tag", "true", "yes", "null", "[]", "[a]", "{}", "polling", "generate", "replay", "{polling: {}}", "{polling: {every: 2s}}",
-		"{replay: {from: a}}", "{replay: {}}", "{polling: {}, fanout: {}}", "'5'", "\"${x:1}\"", "{deeper: {rate: 1B/s}}", "{a: 1}"}
+		"{replay: {from: a}}", "{replay: {}}", "{polling: {}, fanout: {}}", "'5'", "\"${x:1}\"", "{deeper: {rate: 1B/s}}", "{a: 1}",
+	}
 	for what, format := range fields {
 		for _, value := range values {
 			src := head + fmt.Sprintf(format, value)

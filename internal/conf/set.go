@@ -2,6 +2,7 @@ package conf
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -15,10 +16,8 @@ import (
 func (d *Document) Set(path, value string) error {
 	origin := fmt.Sprintf("--set %s=%s", path, value)
 	segments := strings.Split(path, ".")
-	for _, s := range segments {
-		if s == "" {
-			return d.setError(origin, path, "the path has an empty part", "write it as load.trips.rate=5k/s")
-		}
+	if slices.Contains(segments, "") {
+		return d.setError(origin, path, "the path has an empty part", "write it as load.trips.rate=5k/s")
 	}
 	switch {
 	case len(segments) > maxDepth || len(value) > maxSize:
@@ -77,7 +76,8 @@ func (d *Document) assign(segments []string, value *node, origin string) error {
 		if n.plain() && n.text == segment {
 			// The bare name of a plug-in stands for {name: {}}.
 			*n = node{kind: kindBlock, pos: value.pos, pairs: []pair{{
-				key: n.text, pos: value.pos, value: &node{kind: kindBlock, pos: value.pos}}}}
+				key: n.text, pos: value.pos, value: &node{kind: kindBlock, pos: value.pos},
+			}}}
 		}
 		slot, msg := d.slot(n, segment, next)
 		if msg != "" {

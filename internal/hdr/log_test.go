@@ -109,8 +109,14 @@ func TestLogRefusesTags(t *testing.T) {
 		owner string
 		ok    bool
 	}{
-		{"trips", true}, {"my-load_2.b/x", true},
-		{"a,", false}, {"a,b", false}, {"a b", false}, {"", false}, {"é", false}, {"a\n", false},
+		{"trips", true},
+		{"my-load_2.b/x", true},
+		{"a,", false},
+		{"a,b", false},
+		{"a b", false},
+		{"", false},
+		{"é", false},
+		{"a\n", false},
 	}
 	for _, tt := range tests {
 		var file bytes.Buffer

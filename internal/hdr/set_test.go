@@ -32,16 +32,28 @@ func TestRecordRules(t *testing.T) {
 		{"zero", kload.HopPut, []int64{0}, want{Count: 1}},
 		{"below the lowest value", kload.HopPut, []int64{300}, want{Count: 1, Max: 300, P50: 300}},
 		{"exactly an hour", kload.HopPut, []int64{hr}, want{Count: 1, Max: hr, P50: hr}},
-		{"over range keeps the exact maximum", kload.HopPut, []int64{3*hr + 7},
-			want{Count: 1, Max: 3*hr + 7, P50: hr, Odd: hdr.Odd{OverRange: 1}}},
-		{"largest int64", kload.HopPut, []int64{1<<63 - 1},
-			want{Count: 1, Max: 1<<63 - 1, P50: hr, Odd: hdr.Odd{OverRange: 1}}},
+		{
+			"over range keeps the exact maximum", kload.HopPut,
+			[]int64{3*hr + 7},
+			want{Count: 1, Max: 3*hr + 7, P50: hr, Odd: hdr.Odd{OverRange: 1}},
+		},
+		{
+			"largest int64", kload.HopPut,
+			[]int64{1<<63 - 1},
+			want{Count: 1, Max: 1<<63 - 1, P50: hr, Odd: hdr.Odd{OverRange: 1}},
+		},
 		{"negative on one clock", kload.HopPut, []int64{-1}, want{Odd: hdr.Odd{Negative: 1}}},
 		{"smallest int64", kload.HopArrive, []int64{-1 << 63}, want{Odd: hdr.Odd{Negative: 1}}},
-		{"cross clock within the resolution", kload.HopArrive, []int64{-ms, -1, 0, ms},
-			want{Count: 4, Odd: hdr.Odd{BelowResolution: 4}}},
-		{"cross clock just outside", kload.HopFetch, []int64{-ms - 1, ms + 1},
-			want{Count: 1, Max: ms + 1, P50: ms + 1, Odd: hdr.Odd{Negative: 1}}},
+		{
+			"cross clock within the resolution", kload.HopArrive,
+			[]int64{-ms, -1, 0, ms},
+			want{Count: 4, Odd: hdr.Odd{BelowResolution: 4}},
+		},
+		{
+			"cross clock just outside", kload.HopFetch,
+			[]int64{-ms - 1, ms + 1},
+			want{Count: 1, Max: ms + 1, P50: ms + 1, Odd: hdr.Odd{Negative: 1}},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -95,14 +95,14 @@ func (c *Consumer) see(s *sighting) (extra bool) {
 
 // counted reports whether untraced records may belong to loads of this run, and
 // whether all of those are routed by key.
-func (l *Ledger) counted() (any, byKey bool) {
+func (l *Ledger) counted() (some, byKey bool) {
 	byKey = true
 	for _, p := range l.loads {
 		if p.options.Counted {
-			any, byKey = true, byKey && p.options.ByKey
+			some, byKey = true, byKey && p.options.ByKey
 		}
 	}
-	return any, any && byKey
+	return some, some && byKey
 }
 
 // Handled adds to the counts of what the handler made of records.

@@ -49,10 +49,9 @@ type modelLoad struct {
 }
 
 type modelConsumer struct {
-	real  *ledger.Consumer
-	next  [3]int // position in each partition
-	log   []event
-	other ledger.ConsumerReport // foreign, untraced
+	real *ledger.Consumer
+	next [3]int // position in each partition
+	log  []event
 }
 
 // event is one sighting, or a restart of a partition if restart is set.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -52,7 +53,7 @@ func Child(stdin io.Reader, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("listening for the embedded target: %w", err)
 	}
@@ -78,7 +79,7 @@ func (s *service) serveUntil(in io.Reader, ln net.Listener, stdout io.Writer) er
 	ctx, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	err := s.shutdown(ctx)
-	if serveErr := <-failed; err == nil && serveErr != http.ErrServerClosed {
+	if serveErr := <-failed; err == nil && !errors.Is(serveErr, http.ErrServerClosed) {
 		err = serveErr
 	}
 	if err != nil {

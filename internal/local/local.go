@@ -99,7 +99,7 @@ func newService(cfg Config) (*service, error) {
 func (s *service) shutdown(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	if err != nil {
-		s.http.Close() //nolint:errcheck // the first error says more
+		s.http.Close()
 		return fmt.Errorf("shutting down the embedded target: %w", err)
 	}
 	return nil

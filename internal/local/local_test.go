@@ -60,7 +60,9 @@ func hangingParent() error {
 	if err != nil {
 		return err
 	}
-	fmt.Println(p.Endpoint())
+	if _, err := io.WriteString(os.Stdout, p.Endpoint()+"\n"); err != nil {
+		return err
+	}
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err
 }
@@ -226,9 +228,11 @@ func TestChildEndsWithParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := bufio.NewReader(conn)
-	if _, err := http.ReadResponse(in, nil); err != nil {
+	answer, err := http.ReadResponse(in, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer answer.Body.Close()
 	if err := parent.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

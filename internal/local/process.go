@@ -40,7 +40,7 @@ func Start(ctx context.Context, cfg Config) (*Process, error) {
 		return nil, fmt.Errorf("finding the executable to run the embedded target: %w", err)
 	}
 	p := &Process{stderr: &tail{limit: 4 << 10}, done: make(chan struct{})}
-	p.cmd = exec.Command(exe)
+	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), exe) // it ends when its input does
 	p.cmd.Args = []string{os.Args[0], ChildVerb}
 	p.cmd.Stderr = p.stderr
 	stdout, err := p.launch()
@@ -114,7 +114,7 @@ func readLine(r *bufio.Reader, v any) error {
 }
 
 func (p *Process) kill() {
-	p.stdin.Close()      //nolint:errcheck // the process is going anyway
+	p.stdin.Close()
 	p.cmd.Process.Kill() //nolint:errcheck // it may have ended
 	<-p.done
 }
@@ -133,7 +133,7 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // ended too early did so.
 func (p *Process) Stop(ctx context.Context) (Report, error) {
 	p.stop.Do(func() {
-		p.stdin.Close() //nolint:errcheck // it may have ended
+		p.stdin.Close()
 		select {
 		case <-p.done:
 		case <-ctx.Done():

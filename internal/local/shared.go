@@ -27,8 +27,7 @@ func StartShared(cfg Config, ln net.Listener) (*Shared, error) {
 	s := &Shared{service: svc, endpoint: "http://" + host, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
-		// It ends with ErrServerClosed or because the listener failed; Done says so.
-		svc.http.Serve(ln) //nolint:errcheck
+		svc.http.Serve(ln) //nolint:errcheck // it ends closed or because the listener failed; Done says so
 	}()
 	return s, nil
 }

@@ -34,7 +34,7 @@ func TestHashOf(t *testing.T) {
 }
 
 func TestParseHash(t *testing.T) {
-	const max = "340282366920938463463374607431768211455"
+	const largest = "340282366920938463463374607431768211455"
 	for _, tc := range []struct {
 		name, in string
 		want     kload.HashKey
@@ -45,7 +45,7 @@ func TestParseHash(t *testing.T) {
 		{name: "2^64-1", in: "18446744073709551615", want: kload.HashKey{Lo: math.MaxUint64}},
 		{name: "2^64", in: "18446744073709551616", want: kload.HashKey{Hi: 1}},
 		{name: "2^127", in: "170141183460469231731687303715884105728", want: kload.HashKey{Hi: 1 << 63}},
-		{name: "max", in: max, want: shard.Max()},
+		{name: "max", in: largest, want: shard.Max()},
 		{name: "2^128", in: "340282366920938463463374607431768211456", bad: true},
 		{name: "most nines", in: strings.Repeat("9", 39), bad: true},
 		{name: "40 digits", in: "1" + strings.Repeat("0", 39), bad: true},
@@ -78,8 +78,16 @@ func TestParseHash(t *testing.T) {
 func TestFormatHashAgreesWithBig(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	hashes := []kload.HashKey{
-		{}, {Lo: 1}, {Lo: 9}, {Lo: 10}, shard.Max(), {Hi: 1},
-		{Lo: math.MaxUint64}, {Lo: 1e19 - 1}, {Lo: 1e19}, {Hi: 1e19, Lo: 0},
+		{},
+		{Lo: 1},
+		{Lo: 9},
+		{Lo: 10},
+		shard.Max(),
+		{Hi: 1},
+		{Lo: math.MaxUint64},
+		{Lo: 1e19 - 1},
+		{Lo: 1e19},
+		{Hi: 1e19, Lo: 0},
 		{Hi: 5421010862427522170, Lo: 687399551400673280},     // 10^38
 		{Hi: 5421010862427522170, Lo: 687399551400673280 - 1}, // 38 nines
 	}

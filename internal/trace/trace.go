@@ -111,7 +111,7 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// ErrNotObject: the payload cannot carry a JSON stamp.
+// ErrNotObject says that a payload cannot carry a JSON stamp.
 var ErrNotObject = errors.New("payload is not a JSON object")
 
 // AppendStamped appends the payload with its stamp to dst; the checksum is

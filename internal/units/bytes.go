@@ -25,8 +25,14 @@ const byteUnits = `(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)`
 func byteScales() []scale {
 	return []scale{
 		{"B", 1},
-		{"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
-		{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+		{"kB", 1e3},
+		{"MB", 1e6},
+		{"GB", 1e9},
+		{"TB", 1e12},
+		{"KiB", 1 << 10},
+		{"MiB", 1 << 20},
+		{"GiB", 1 << 30},
+		{"TiB", 1 << 40},
 		{"KB", 1e3},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"slices"
 )
 
 //go:embed nyc-taxi
@@ -20,10 +21,8 @@ func Names() []string { return []string{"nyc-taxi"} }
 
 // Open returns the files of the data set with the given name.
 func Open(name string) (fs.FS, error) {
-	for _, known := range Names() {
-		if name == known {
-			return fs.Sub(data, name)
-		}
+	if slices.Contains(Names(), name) {
+		return fs.Sub(data, name)
 	}
 	return nil, fmt.Errorf("no built-in data set %q", name)
 }

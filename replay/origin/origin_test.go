@@ -54,14 +54,29 @@ func TestListDirectory(t *testing.T) {
 	}
 	want := origin.Listing{
 		Objects: []origin.Object{
-			{Name: "a-b/x", Size: 1}, {Name: "a.json", Size: 1}, {Name: "a/part-0.json.lz4", Size: 3}, {Name: "a/part-1.json", Size: 2},
-			{Name: "b", Size: 1}, {Name: "c", Size: 1}, {Name: "readme_events.json", Size: 1},
+			{Name: "a-b/x", Size: 1},
+			{Name: "a.json", Size: 1},
+			{Name: "a/part-0.json.lz4", Size: 3},
+			{Name: "a/part-1.json", Size: 2},
+			{Name: "b", Size: 1},
+			{Name: "c", Size: 1},
+			{Name: "readme_events.json", Size: 1},
 		},
 		Skipped: []origin.Skipped{
-			{".git/config", "hidden"}, {".hidden", "hidden"}, {"LICENSE.txt", "documentation"}, {"README.md", "documentation"},
-			{"SHA256SUMS", "checksums"}, {"_SUCCESS", "marker"}, {"_x", "marker"}, {"a/.part.crc", "hidden"}, {"a/README", "documentation"},
-			{"b.sha256", "checksums"}, {"d", "link to a directory"}, {"e", "broken link"},
-			{"empty.json", "empty"}, {"md5sums.txt", "checksums"},
+			{".git/config", "hidden"},
+			{".hidden", "hidden"},
+			{"LICENSE.txt", "documentation"},
+			{"README.md", "documentation"},
+			{"SHA256SUMS", "checksums"},
+			{"_SUCCESS", "marker"},
+			{"_x", "marker"},
+			{"a/.part.crc", "hidden"},
+			{"a/README", "documentation"},
+			{"b.sha256", "checksums"},
+			{"d", "link to a directory"},
+			{"e", "broken link"},
+			{"empty.json", "empty"},
+			{"md5sums.txt", "checksums"},
 		},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(origin.Object{}, "Modified")); diff != "" {

@@ -22,8 +22,8 @@ type RequestIDs struct {
 func NewRequestIDs() *RequestIDs {
 	ids := &RequestIDs{}
 	var noise [66]byte
-	rand.Read(ids.prefix[:]) //nolint:errcheck // never fails
-	rand.Read(noise[:])      //nolint:errcheck // never fails
+	rand.Read(ids.prefix[:])
+	rand.Read(noise[:])
 	ids.tail = base64.StdEncoding.EncodeToString(noise[:])
 	return ids
 }

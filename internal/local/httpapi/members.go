@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -22,8 +23,8 @@ func (m Members) Err() error { return *m.err }
 
 // get returns the named member; the last one wins where a name is repeated.
 func (m Members) get(name string) (Value, bool) {
-	for i := len(m.value.Names) - 1; i >= 0; i-- {
-		if m.value.Names[i] == name {
+	for i, n := range slices.Backward(m.value.Names) {
+		if n == name {
 			v := m.value.Items[i]
 			return v, v.Kind != Null && *m.err == nil
 		}

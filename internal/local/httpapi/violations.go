@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -63,10 +64,8 @@ func (v *Violations) Pattern(path, value, pattern string, ok bool) {
 
 // Enum checks that value is one of set.
 func (v *Violations) Enum(path, value string, set ...string) {
-	for _, s := range set {
-		if s == value {
-			return
-		}
+	if slices.Contains(set, value) {
+		return
 	}
 	v.Add(path, value, "Member must satisfy enum value set: ["+strings.Join(set, ", ")+"]")
 }

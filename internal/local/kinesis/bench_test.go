@@ -116,7 +116,7 @@ func BenchmarkPutRecordsJSON(b *testing.B) {
 // BenchmarkPutRecordsEncodingJSON is the yardstick: encoding/json decoding the
 // same request and encoding an answer, without routing or storing anything.
 func BenchmarkPutRecordsEncodingJSON(b *testing.B) {
-	type receipt struct{ SequenceNumber, ShardId string }
+	type receipt struct{ SequenceNumber, ShardId string } //nolint:revive // the name on the wire
 	body := putRecordsBody(500, 1<<10)
 	b.ReportAllocs()
 	b.SetBytes(500 << 10)

@@ -153,7 +153,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.requests.New = func() any { return &request{server: s} }
 	key := make([]byte, 32)
-	rand.Read(key) //nolint:errcheck // never fails
+	rand.Read(key)
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, fmt.Errorf("keying iterators: %w", err)

@@ -66,11 +66,15 @@ func controlRefusals() []refusal {
 		{"DeleteStream", `{}`, validation, violations(fmt.Sprintf(vNull, "streamName"))},
 		{"DescribeStream", `{"StreamName":"none"}`, "ResourceNotFoundException", missing},
 		{"DescribeStream", `{"StreamName":"s","Limit":10001}`, validation, violations(fmt.Sprintf(vMax, 10001, "limit", 10000))},
-		{"DescribeStream", `{"StreamName":"s","StreamARN":"arn:aws:kinesis:us-east-1:000000000000:stream/t"}`, invalid,
-			"StreamName s and StreamARN arn:aws:kinesis:us-east-1:000000000000:stream/t do not name the same stream."},
+		{
+			"DescribeStream", `{"StreamName":"s","StreamARN":"arn:aws:kinesis:us-east-1:000000000000:stream/t"}`, invalid,
+			"StreamName s and StreamARN arn:aws:kinesis:us-east-1:000000000000:stream/t do not name the same stream.",
+		},
 		{"DescribeStreamSummary", `{"StreamName":"none"}`, "ResourceNotFoundException", missing},
-		{"DescribeStreamSummary", `{"StreamARN":"arn:aws:kinesis:us-east-1:111111111111:stream/s"}`, "ResourceNotFoundException",
-			"Stream s under account 111111111111 not found."},
+		{
+			"DescribeStreamSummary", `{"StreamARN":"arn:aws:kinesis:us-east-1:111111111111:stream/s"}`, "ResourceNotFoundException",
+			"Stream s under account 111111111111 not found.",
+		},
 		{"DescribeStreamSummary", `{"StreamARN":"arn:aws:s3:::s"}`, validation, violations(
 			`Value 'arn:aws:s3:::s' at 'streamARN' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:aws.*:kinesis:.*:\d{12}:stream/\S+`)},
 		{"ListStreams", `{"Limit":0}`, validation, violations(fmt.Sprintf(vMin, 0, "limit", 1))},
@@ -105,15 +109,23 @@ func putRefusals() []refusal {
 		{"PutRecord", `{"StreamName":"s","Data":"","PartitionKey":"` + key257 + `"}`, validation, violations(fmt.Sprintf(vKeyLong, key257, "partitionKey"))},
 		{"PutRecord", one(`,"ExplicitHashKey":"01"`), validation, violations(fmt.Sprintf(vHash, "01", "explicitHashKey"))},
 		{"PutRecord", one(`,"ExplicitHashKey":"-1"`), validation, violations(fmt.Sprintf(vHash, "-1", "explicitHashKey"))},
-		{"PutRecord", one(`,"ExplicitHashKey":"340282366920938463463374607431768211456"`), invalid,
-			"Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was 340282366920938463463374607431768211456"},
-		{"PutRecord", one(`,"SequenceNumberForOrdering":"5"`), invalid,
-			"ExclusiveMinimumSequenceNumber 5 used in PutRecord on stream s under account 000000000000 is invalid."},
-		{"PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"` + megabyte + `"}`, invalid,
-			"Record size of 1048577 bytes exceeds the maximum record size of 1024 KiB for stream s under account 000000000000."},
+		{
+			"PutRecord", one(`,"ExplicitHashKey":"340282366920938463463374607431768211456"`), invalid,
+			"Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was 340282366920938463463374607431768211456",
+		},
+		{
+			"PutRecord", one(`,"SequenceNumberForOrdering":"5"`), invalid,
+			"ExclusiveMinimumSequenceNumber 5 used in PutRecord on stream s under account 000000000000 is invalid.",
+		},
+		{
+			"PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"` + megabyte + `"}`, invalid,
+			"Record size of 1048577 bytes exceeds the maximum record size of 1024 KiB for stream s under account 000000000000.",
+		},
 		{"PutRecord", one(`,"DryRun":true`), "DryRunOperationException", "The request would have succeeded, but DryRun was set."},
-		{"PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"AAA"}`, serial,
-			"'AAA' can not be converted to a Blob: Base64 encoded length is expected a multiple of 4 bytes but found: 3"},
+		{
+			"PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"AAA"}`, serial,
+			"'AAA' can not be converted to a Blob: Base64 encoded length is expected a multiple of 4 bytes but found: 3",
+		},
 		{"PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"A?AA"}`, serial, "'A?AA' can not be converted to a Blob: Invalid Base64 character: '?'"},
 		{"PutRecord", `{"StreamName":5}`, serial, "class java.math.BigDecimal can not be converted to an String"},
 		{"PutRecords", `{}`, validation, violations(fmt.Sprintf(vNull, "records"), fmt.Sprintf(vNull, "streamName"))},
@@ -125,8 +137,10 @@ func putRefusals() []refusal {
 			fmt.Sprintf(vNull, "records.2.member.partitionKey"), fmt.Sprintf(vHash, "x", "records.2.member.explicitHashKey"),
 			fmt.Sprintf(vNull, "records.2.member.data"), fmt.Sprintf(vKeyNone, "records.3.member.partitionKey"))},
 		{"PutRecords", recordsOf(big), invalid, "Records size exceeds 10 MB limit"},
-		{"PutRecords", recordsOf(`{"Data":"","PartitionKey":"k"},{"Data":"","PartitionKey":"k","ExplicitHashKey":"999999999999999999999999999999999999999"}`),
-			invalid, "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was 999999999999999999999999999999999999999"},
+		{
+			"PutRecords", recordsOf(`{"Data":"","PartitionKey":"k"},{"Data":"","PartitionKey":"k","ExplicitHashKey":"999999999999999999999999999999999999999"}`),
+			invalid, "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was 999999999999999999999999999999999999999",
+		},
 		{"PutRecords", `{"StreamName":"none","Records":[{"Data":"","PartitionKey":"k"}]}`, "ResourceNotFoundException", missing},
 		{"PutRecords", `{"StreamName":"s","Records":5}`, serial, "Expected list or null"},
 		{"PutRecords", recordsOf(`{"Data":{}}`), serial, "Start of structure or map found where not expected."},
@@ -153,20 +167,28 @@ func readRefusals(sequence, iterator string) []refusal {
 		{"GetShardIterator", get("NEWEST", ""), validation, violations("Value 'NEWEST' at 'shardIteratorType' failed to satisfy constraint: " +
 			"Member must satisfy enum value set: [AFTER_SEQUENCE_NUMBER, LATEST, AT_TIMESTAMP, AT_SEQUENCE_NUMBER, TRIM_HORIZON]")},
 		{"GetShardIterator", at("00"), validation, violations(fmt.Sprintf(vSeq, "00", "startingSequenceNumber"))},
-		{"GetShardIterator", `{"StreamName":"none","ShardId":"0","ShardIteratorType":"LATEST"}`, lost,
-			"Shard shardId-000000000000 in stream none under account 000000000000 does not exist"},
-		{"GetShardIterator", `{"StreamName":"s","ShardId":"shardId-000000000007","ShardIteratorType":"LATEST"}`, lost,
-			"Shard shardId-000000000007 in stream s under account 000000000000 does not exist"},
-		{"GetShardIterator", `{"StreamName":"s","ShardId":"first","ShardIteratorType":"LATEST"}`, lost,
-			"Could not find shard first in stream s under account 000000000000."},
+		{
+			"GetShardIterator", `{"StreamName":"none","ShardId":"0","ShardIteratorType":"LATEST"}`, lost,
+			"Shard shardId-000000000000 in stream none under account 000000000000 does not exist",
+		},
+		{
+			"GetShardIterator", `{"StreamName":"s","ShardId":"shardId-000000000007","ShardIteratorType":"LATEST"}`, lost,
+			"Shard shardId-000000000007 in stream s under account 000000000000 does not exist",
+		},
+		{
+			"GetShardIterator", `{"StreamName":"s","ShardId":"first","ShardIteratorType":"LATEST"}`, lost,
+			"Could not find shard first in stream s under account 000000000000.",
+		},
 		{"GetShardIterator", get("LATEST", `,"StartingSequenceNumber":"`+sequence+`"`), invalid, ambiguous + "LATEST and also a StartingSequenceNumber."},
 		{"GetShardIterator", get("AFTER_SEQUENCE_NUMBER", ""), invalid, ambiguous + "AFTER_SEQUENCE_NUMBER and no StartingSequenceNumber."},
 		{"GetShardIterator", at("5"), invalid, on("5") + "."},
 		{"GetShardIterator", at(foreign), invalid, on(foreign) + " because it did not come from this stream."},
 		{"GetShardIterator", at(future), invalid, on(future) + "."},
 		{"GetShardIterator", at(other), invalid, "Invalid StartingSequenceNumber. It encodes shardId-000000000001, while it was used in a call to a shard with shardId-000000000000"},
-		{"GetShardIterator", get("AT_TIMESTAMP", ""), invalid,
-			"Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current request has no timestamp parameter."},
+		{
+			"GetShardIterator", get("AT_TIMESTAMP", ""), invalid,
+			"Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current request has no timestamp parameter.",
+		},
 		{"GetShardIterator", get("AT_TIMESTAMP", `,"Timestamp":"now"`), "SerializationException", "class java.lang.String can not be converted to milliseconds since epoch"},
 		{"GetShardIterator", get("LATEST", `,"DryRun":true`), "DryRunOperationException", "The request would have succeeded, but DryRun was set."},
 		{"GetRecords", `{}`, validation, violations(fmt.Sprintf(vNull, "shardIterator"))},
@@ -282,8 +304,15 @@ func TestFrontDoor(t *testing.T) {
 
 func TestBadConfig(t *testing.T) {
 	for _, cfg := range []kinesis.Config{
-		{StoreBytes: 1}, {StoreBytes: -1}, {Drop: -1}, {Dup: -1}, {IteratorTTL: -1}, {StateDelay: -1}, {ShardQuota: -1},
-		{Limits: kinesis.Limits{WriteBytes: -1}}, {Limits: kinesis.Limits{ReadCalls: 0.5}},
+		{StoreBytes: 1},
+		{StoreBytes: -1},
+		{Drop: -1},
+		{Dup: -1},
+		{IteratorTTL: -1},
+		{StateDelay: -1},
+		{ShardQuota: -1},
+		{Limits: kinesis.Limits{WriteBytes: -1}},
+		{Limits: kinesis.Limits{ReadCalls: 0.5}},
 	} {
 		if _, err := kinesis.New(cfg); err == nil {
 			t.Errorf("%+v was taken", cfg)
