@@ -199,9 +199,15 @@ func total(iv Interval) HopTotal {
 
 // Quantile returns the value below or at which percent of the interval's values
 // lie, in nanoseconds and 0 without values. A bucket's upper edge can lie above
-// everything that was recorded, so the exact maximum bounds it.
+// everything that was recorded, so the exact maximum bounds it; and what is
+// below the resolution of a cross-clock hop was recorded as 0, whatever its
+// bucket's upper edge is.
 func (iv Interval) Quantile(percent float64) int64 {
-	return min(iv.Histogram.ValueAtPercentile(percent), iv.Max)
+	v := iv.Histogram.ValueAtPercentile(percent)
+	if iv.Hop.CrossClock() && v < Resolution {
+		return 0
+	}
+	return min(v, iv.Max)
 }
 
 // LastQuantile returns a quantile of a hop in the last interval that Rotate
@@ -213,5 +219,5 @@ func (s *Set) LastQuantile(h kload.Hop, percent float64) int64 {
 	if c == nil || c.h.TotalCount() == 0 {
 		return 0
 	}
-	return c.h.ValueAtQuantile(percent)
+	return Interval{Hop: h, Histogram: c.h, Max: c.max}.Quantile(percent)
 }

@@ -50,6 +50,11 @@ func TestRecordRules(t *testing.T) {
 			want{Count: 4, Odd: hdr.Odd{BelowResolution: 4}},
 		},
 		{
+			"half below the resolution shows as 0, not as its bucket's edge", kload.HopArrive,
+			[]int64{0, 0, 5 * ms},
+			want{Count: 3, Max: 5 * ms, Odd: hdr.Odd{BelowResolution: 2}},
+		},
+		{
 			"cross clock just outside", kload.HopFetch,
 			[]int64{-ms - 1, ms + 1},
 			want{Count: 1, Max: ms + 1, P50: ms + 1, Odd: hdr.Odd{Negative: 1}},

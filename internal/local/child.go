@@ -69,7 +69,7 @@ func (s *service) serveUntil(in io.Reader, ln net.Listener, stdout io.Writer) er
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		io.Copy(io.Discard, in) //nolint:errcheck // its end is all that matters
+		_, _ = io.Copy(io.Discard, in) // its end is all that matters
 	}()
 	select {
 	case err := <-failed:

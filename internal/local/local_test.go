@@ -236,7 +236,7 @@ func TestChildEndsWithParent(t *testing.T) {
 	if err := parent.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	parent.Wait() //nolint:errcheck // it was killed
+	_ = parent.Wait() // it was killed
 	if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func (p *Process) follow(stdout *bufio.Reader, greeted chan<- error) {
 	greeted <- err // buffered: Start may have given up
 	var last farewell
 	lastErr := readLine(stdout, &last)
-	io.Copy(io.Discard, stdout) //nolint:errcheck // Wait tells how it ended
+	_, _ = io.Copy(io.Discard, stdout) // Wait tells how it ended
 	waitErr := p.cmd.Wait()
 	p.report = Report{Stats: last.Stats, MaxRSSBytes: last.MaxRSSBytes, Complete: lastErr == nil && waitErr == nil}
 	if state := p.cmd.ProcessState; state != nil {
@@ -115,7 +115,7 @@ func readLine(r *bufio.Reader, v any) error {
 
 func (p *Process) kill() {
 	p.stdin.Close()
-	p.cmd.Process.Kill() //nolint:errcheck // it may have ended
+	_ = p.cmd.Process.Kill() // it may have ended
 	<-p.done
 }
 

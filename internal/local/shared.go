@@ -27,7 +27,7 @@ func StartShared(cfg Config, ln net.Listener) (*Shared, error) {
 	s := &Shared{service: svc, endpoint: "http://" + host, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
-		svc.http.Serve(ln) //nolint:errcheck // it ends closed or because the listener failed; Done says so
+		_ = svc.http.Serve(ln) // it ends closed or because the listener failed; Done says so
 	}()
 	return s, nil
 }

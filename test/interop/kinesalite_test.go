@@ -95,7 +95,7 @@ func startKinesalite(t *testing.T) string {
 	}
 	t.Cleanup(func() {
 		stdin.Close()
-		node.Wait() //nolint:errcheck // it ends with its input
+		_ = node.Wait() // it ends with its input
 	})
 	port, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {

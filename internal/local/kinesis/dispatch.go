@@ -69,7 +69,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h["Content-Type"] = []string{contentType}
 	h["Content-Length"] = []string{strconv.Itoa(len(rq.out))}
 	w.WriteHeader(status)
-	w.Write(rq.out) //nolint:errcheck // the client may be gone; that is its business
+	_, _ = w.Write(rq.out) // the client may be gone; that is its business
 }
 
 // reachable answers what the service's front end refuses before it looks at the

@@ -31,7 +31,7 @@ func bubble(t *testing.T, cfg kinesis.Config, f func(*testing.T, *kinesis.Server
 		}
 		ln := memnet.Listen()
 		hs := &http.Server{Handler: s}
-		go hs.Serve(ln) //nolint:errcheck // Close ends it
+		go func() { _ = hs.Serve(ln) }() // Close ends it
 		defer hs.Close()
 		c, err := awsclient.New(t.Context(), awsclient.Options{Local: true, Endpoint: "http://kinesis.local", Dial: ln.Dial})
 		if err != nil {
