@@ -84,8 +84,9 @@ func (c *Consumer) Run(ctx context.Context, ready func()) error {
 	for _, w := range c.workers {
 		workers.Go(func() { w.run(gctx, c) })
 	}
+	c.open.Add(len(readers))
 	for partition, r := range readers {
-		c.start(gctx, partition, r)
+		group.Go(func() error { return c.read(gctx, partition, r) })
 	}
 	ready()
 	c.open.Wait()
@@ -110,7 +111,6 @@ func (c *Consumer) position(ctx context.Context) (map[string]kload.Reader, error
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(openAtOnce)
 	for _, p := range parts {
-		c.seen[p.Partition] = true
 		g.Go(func() error {
 			r, err := c.o.Opener.Open(gctx, p.Partition, false)
 			if err != nil {
@@ -128,29 +128,41 @@ func (c *Consumer) position(ctx context.Context) (map[string]kload.Reader, error
 		}
 		return nil, err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for partition := range readers {
+		c.seen[partition], c.caught[partition] = true, caught{}
+	}
 	return readers, nil
 }
 
-// start reads a partition in its own goroutine.
-func (c *Consumer) start(ctx context.Context, partition string, r kload.Reader) {
-	c.open.Add(1)
-	c.mu.Lock()
-	c.caught[partition] = caught{}
-	c.mu.Unlock()
+// follow reads a partition from its start once its parents have been read.
+func (c *Consumer) follow(ctx context.Context, partition string) error {
+	r, err := c.o.Opener.Open(ctx, partition, true)
+	if err != nil {
+		c.open.Done()
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("opening %s: %w", partition, err)
+	}
+	return c.read(ctx, partition, r)
+}
+
+// read reads a partition, on a goroutine of its own.
+func (c *Consumer) read(ctx context.Context, partition string, r kload.Reader) error {
 	w := c.workers[maphash.String(c.seed, partition)%uint64(len(c.workers))]
-	c.group.Go(func() error {
-		ended, err := fetch(ctx, r, w)
-		if !ended {
-			c.open.Done()
-		}
-		if cerr := r.Close(); err == nil {
-			err = cerr
-		}
-		if err != nil && ctx.Err() == nil {
-			return fmt.Errorf("reading %s: %w", partition, err)
-		}
-		return nil
-	})
+	ended, err := fetch(ctx, r, w)
+	if !ended {
+		c.open.Done()
+	}
+	if cerr := r.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("reading %s: %w", partition, err)
+	}
+	return nil
 }
 
 // fetch moves batches from a reader to a worker. ended says that the last batch
@@ -172,23 +184,19 @@ func fetch(ctx context.Context, r kload.Reader, w *worker) (ended bool, err erro
 	}
 }
 
-// ended books the end of a partition and opens the children whose parents have
-// all been read.
+// ended books the end of a partition and goes on with the children whose parents
+// have all been read.
 func (c *Consumer) ended(ctx context.Context, partition string, children []kload.Child) {
 	defer c.open.Done()
-	for _, child := range c.releaseChildren(partition, children) {
-		r, err := c.o.Opener.Open(ctx, child, true)
-		if err != nil {
-			if ctx.Err() == nil {
-				c.group.Go(func() error { return fmt.Errorf("opening %s: %w", child, err) })
-			}
-			continue
-		}
-		c.start(ctx, child, r)
+	for _, child := range c.succeed(partition, children) {
+		c.open.Add(1)
+		c.group.Go(func() error { return c.follow(ctx, child) })
 	}
 }
 
-func (c *Consumer) releaseChildren(partition string, children []kload.Child) []string {
+// succeed replaces a partition by the children that are free to be read, in one
+// step: in between, a consumer with everything before it would look caught up.
+func (c *Consumer) succeed(partition string, children []kload.Child) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.done[partition] = true
@@ -197,11 +205,12 @@ func (c *Consumer) releaseChildren(partition string, children []kload.Child) []s
 	for _, child := range children {
 		waits := c.seen[child.Partition]
 		for _, parent := range child.Parents {
-			// A parent never opened here had expired before this consumer started.
-			waits = waits || c.seen[parent] && !c.done[parent]
+			// A parent never seen is itself a child of something still being read: two
+			// shards merge while both are open. Its end will bring the child again.
+			waits = waits || !c.done[parent]
 		}
 		if !waits {
-			c.seen[child.Partition] = true
+			c.seen[child.Partition], c.caught[child.Partition] = true, caught{}
 			free = append(free, child.Partition)
 		}
 	}

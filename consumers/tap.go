@@ -75,6 +75,9 @@ func (t *tap) measure(b *kload.Batch) {
 		t.rec.Record(kload.HopE2ERead, b.Received-u.Intended)
 	}
 	for i, n := range t.users {
+		if b.Records[i].Arrived == 0 { // the service did not say
+			continue
+		}
 		t.rec.RecordN(kload.HopFetch, b.Received-b.Records[i].Arrived, n)
 	}
 }

@@ -56,6 +56,7 @@ func (w *worker) process(ctx context.Context, b *kload.Batch, c *Consumer) {
 	}
 	if err := w.o.Host.Process(ctx, b); err != nil {
 		w.failed = true
-		c.group.Go(func() error { return fmt.Errorf("processing a batch of %s: %w", b.Partition, err) })
+		err = fmt.Errorf("processing a batch of %s: %w", b.Partition, err) // here: the batch is gone later
+		c.group.Go(func() error { return err })
 	}
 }

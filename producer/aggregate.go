@@ -48,7 +48,7 @@ func (a *aggregator) add(r *kload.Record, now int64, charge int, epoch uint64) {
 	}
 	i := a.shards.Locate(hash)
 	o := &a.open[i]
-	if o.rec != nil && !o.tryAdd(r, int(a.cfg.MaxBytes)) {
+	if o.rec != nil && !o.tryAdd(r, min(int(a.cfg.MaxBytes), maxRecordBytes-len(o.rec.key))) {
 		a.seal(i)
 	}
 	if o.rec == nil {
@@ -68,7 +68,7 @@ func (a *aggregator) start(i int, r *kload.Record, hash kload.HashKey, now int64
 	o := &a.open[i]
 	o.rec = a.pool.get()
 	o.rec.opened, o.rec.epoch = now, epoch
-	o.rec.shard, o.rec.shardID = i, a.shards.At(i).ID
+	o.rec.shard, o.rec.shardID, o.rec.mapEpoch = i, a.shards.At(i).ID, a.shards.Epoch()
 	o.rec.key = string(r.Key)
 	o.key = append(o.key[:0], r.Key...)
 	o.data = append(o.data[:0], r.Data...)
@@ -140,13 +140,6 @@ func (a *aggregator) sealAll() {
 	for i := range a.open {
 		a.seal(i)
 	}
-}
-
-// takeSealed hands over what was sealed since the last call.
-func (a *aggregator) takeSealed(dst []*streamRecord) []*streamRecord {
-	dst = append(dst, a.sealed...)
-	a.sealed = a.sealed[:0]
-	return dst
 }
 
 // setMap replaces the shard map; open aggregates are sealed under the old one.

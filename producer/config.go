@@ -13,6 +13,7 @@ const (
 	maxEntries       = 500      // records per PutRecords
 	maxRequestBytes  = 10 << 20 // data + partition keys per PutRecords
 	aggregateMinimum = 64       // below this not even a header and a digest fit usefully
+	envelopeBytes    = 96       // most that aggregation adds to one record beside its key and tag
 )
 
 // Config configures the kinesis ingress.

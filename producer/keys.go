@@ -25,6 +25,9 @@ type KeyerConfig interface {
 	ByKey() bool
 }
 
+// setKey lets key alone decide the shard, whatever hash key the source chose.
+func setKey(r *kload.Record, key []byte) { r.Key, r.HasHash = key, false }
+
 // ConstKeys gives every record the same partition key: a hot shard on purpose.
 type ConstKeys struct {
 	Value string `yaml:"value" default:"kload" help:"the partition key"`
@@ -43,7 +46,7 @@ type constKeyer []byte
 
 func (k constKeyer) Assign(recs []kload.Record) error {
 	for i := range recs {
-		recs[i].Key = k
+		setKey(&recs[i], k)
 	}
 	return nil
 }
@@ -87,7 +90,7 @@ func (k *uniformKeyer) Assign(recs []kload.Record) error {
 		from := len(k.arena)
 		k.arena = append(k.arena, 'k')
 		k.arena = strconv.AppendUint(k.arena, k.rand.Uint64N(k.n), 10)
-		recs[i].Key = k.arena[from:len(k.arena):len(k.arena)]
+		setKey(&recs[i], k.arena[from:len(k.arena):len(k.arena)])
 	}
 	return nil
 }
@@ -130,7 +133,7 @@ func (k *fieldKeyer) Assign(recs []kload.Record) error {
 		value, ok := k.find.Find(recs[i].Data)
 		switch {
 		case ok && len(value) > 0 && len(value) <= maxKeyLen:
-			recs[i].Key = value
+			setKey(&recs[i], value)
 		case k.missing == nil:
 			return kload.WithHint(fmt.Errorf("%w: no usable attribute %q in %.80q", kload.ErrInvalid, k.name, recs[i].Data),
 				"check the name, or set keys: {field: {name: "+k.name+", missing: random}}")

@@ -12,8 +12,12 @@ import (
 	"github.com/kload/kload/internal/trace"
 )
 
-// loadBatch is how many records the loop takes from its source at once.
-const loadBatch = 1024
+// How many records the loop takes from its source at once: unpaced loads take
+// fewer, because they share one intended time.
+const (
+	loadBatch    = 1024
+	unpacedBatch = 256
+)
 
 // LoadOptions describes one load: where its records come from, when each is
 // due, how it is keyed and traced, and where it goes.
@@ -54,7 +58,9 @@ type Load struct {
 	start  int64
 	filled int    // records in batch
 	taken  uint64 // records taken from the source
+	due    uint64 // records announced as due
 	sent   uint64 // records the ingress accepted
+	ended  bool   // the source has no more
 	lastT0 int64
 }
 
@@ -79,10 +85,12 @@ func (l *Load) Run(ctx context.Context, start int64) (LoadResult, error) {
 	run, cancel := l.withOvertime(ctx)
 	defer cancel()
 	err := l.loop(run)
-	res := l.result(err)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		res.Overran, err = true, nil
+	overran := errors.Is(err, context.DeadlineExceeded) && run.Err() != nil && ctx.Err() == nil
+	if overran {
+		err = nil
 	}
+	res := l.result(err)
+	res.Overran = overran
 	l.o.Ledger.Schedule(res.Scheduled)
 	l.o.Ledger.Deadline(res.End + l.o.Grace)
 	return res, err
@@ -98,25 +106,25 @@ func (l *Load) withOvertime(ctx context.Context) (context.Context, context.Cance
 }
 
 func (l *Load) loop(ctx context.Context) error {
-	for {
+	for !l.ended {
 		n, err := l.fill(ctx)
-		if err != nil && !errors.Is(err, io.EOF) {
+		l.ended = errors.Is(err, io.EOF)
+		if err != nil && !l.ended {
 			return fmt.Errorf("reading the source: %w", err)
 		}
 		if err := l.emit(ctx, l.batch[:n]); err != nil {
 			return err
 		}
-		if err != nil {
-			return nil
-		}
 	}
+	return nil
 }
 
 // fill takes the next records from the source and gives them their intended
 // times.
 func (l *Load) fill(ctx context.Context) (int, error) {
 	dst := l.batch
-	if l.o.Schedule != nil {
+	switch {
+	case l.o.Schedule != nil:
 		dst = dst[:min(uint64(len(dst)), l.o.Schedule.Total()-l.taken)]
 		if len(dst) == 0 {
 			return 0, io.EOF
@@ -124,7 +132,13 @@ func (l *Load) fill(ctx context.Context) (int, error) {
 		for i := range dst {
 			dst[i] = kload.Record{Intended: l.start + l.o.Schedule.At(l.taken+uint64(i))}
 		}
-	} else {
+	case l.o.Unpaced:
+		dst = dst[:unpacedBatch]
+		now := l.o.Clock.Now()
+		for i := range dst {
+			dst[i] = kload.Record{Intended: now}
+		}
+	default:
 		clear(dst)
 	}
 	n, err := l.o.Source.Next(ctx, dst)
@@ -141,7 +155,7 @@ func (l *Load) fill(ctx context.Context) (int, error) {
 // emit sends records as they become due.
 func (l *Load) emit(ctx context.Context, recs []kload.Record) error {
 	for len(recs) > 0 {
-		n, err := l.due(ctx, recs)
+		n, err := l.ready(ctx, recs)
 		if err != nil {
 			return err
 		}
@@ -153,16 +167,17 @@ func (l *Load) emit(ctx context.Context, recs []kload.Record) error {
 	return nil
 }
 
-// due waits for the first record and returns how many are due by then.
-func (l *Load) due(ctx context.Context, recs []kload.Record) (int, error) {
+// ready waits for the first record and returns how many are due by then.
+func (l *Load) ready(ctx context.Context, recs []kload.Record) (int, error) {
 	if l.o.Unpaced {
-		now := l.o.Clock.Now()
-		n := min(len(recs), 256)
-		for i := range recs[:n] {
-			recs[i].Intended = now
+		if l.timed { // their own times do not count
+			now := l.o.Clock.Now()
+			for i := range recs {
+				recs[i].Intended = now
+			}
 		}
-		l.o.Ledger.Schedule(l.sent + uint64(n))
-		return n, ctx.Err()
+		l.announce(l.sent + uint64(len(recs)))
+		return len(recs), ctx.Err()
 	}
 	now, err := l.pacer.Until(ctx, recs[0].Intended)
 	if err != nil {
@@ -173,11 +188,17 @@ func (l *Load) due(ctx context.Context, recs []kload.Record) (int, error) {
 		n++
 	}
 	if l.o.Schedule != nil {
-		l.o.Ledger.Schedule(l.o.Schedule.Due(now - l.start))
+		l.announce(l.o.Schedule.Due(now - l.start))
 	} else {
-		l.o.Ledger.Schedule(l.sent + uint64(n))
+		l.announce(l.sent + uint64(n))
 	}
 	return n, nil
+}
+
+// announce tells the ledger how many records are due so far.
+func (l *Load) announce(due uint64) {
+	l.due = due
+	l.o.Ledger.Schedule(due)
 }
 
 // send keys, stamps and hands over records that are due.
@@ -222,19 +243,21 @@ func (l *Load) stamp(recs []kload.Record) error {
 	return nil
 }
 
-// result accounts for the schedule at the end of the load.
+// result accounts for the schedule at the end of the load. A nil err says that
+// the load was not interrupted.
 func (l *Load) result(err error) LoadResult {
 	now := l.o.Clock.Now()
+	s := l.o.Schedule
 	switch {
-	case l.o.Schedule != nil && (err == nil || errors.Is(err, context.DeadlineExceeded)):
-		return LoadResult{Scheduled: l.o.Schedule.Total(), End: l.start + l.o.Schedule.Span()}
-	case l.o.Schedule != nil:
-		end := min(now, l.start+l.o.Schedule.Span())
-		return LoadResult{Scheduled: max(l.sent, l.o.Schedule.Due(end-l.start)), End: end}
 	case l.o.Unpaced:
-		return LoadResult{Scheduled: l.sent, End: now}
-	case err == nil:
+		return LoadResult{Scheduled: l.due, End: now}
+	case err == nil && (s == nil || l.ended && l.taken < s.Total()): // the data ended the load
 		return LoadResult{Scheduled: l.taken, End: l.lastT0}
+	case err == nil:
+		return LoadResult{Scheduled: s.Total(), End: l.start + s.Span()}
+	case s != nil:
+		end := min(now, l.start+s.Span())
+		return LoadResult{Scheduled: max(l.sent, s.Due(end-l.start)), End: end}
 	}
 	return LoadResult{Scheduled: l.sent + l.dueUnsent(now), End: now}
 }

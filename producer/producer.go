@@ -58,6 +58,7 @@ type Producer struct {
 	senders  sync.WaitGroup
 	others   sync.WaitGroup // linger and shard-map refresh
 	fatal    atomic.Pointer[error]
+	told     atomic.Bool // PutBatch returned the fatal error
 	aborting atomic.Bool
 	stale    atomic.Bool // a shard-map refresh is under way
 
@@ -127,19 +128,22 @@ func (p *Producer) accept(recs []kload.Record) error {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
+		for i := range recs {
+			p.budget.give(charge(&recs[i]))
+		}
 		return fmt.Errorf("putting records: %w", kload.ErrClosed)
 	}
-	bytes := 0
+	bytes, epoch := 0, p.epoch
 	for i := range recs {
 		r := &recs[i]
 		bytes += len(r.Data)
-		if len(r.Data)+len(r.Key)+len(r.Tag) > maxRecordBytes {
+		if tooLargeToStore(r) {
 			tooLarge = append(tooLarge, *r)
 			continue
 		}
-		p.agg.add(r, now, charge(r), p.epoch)
+		p.agg.add(r, now, charge(r), epoch)
 	}
-	p.open[p.epoch] += len(recs) - len(tooLarge)
+	p.open[epoch] += len(recs)
 	p.enqueue()
 	p.mu.Unlock()
 
@@ -150,9 +154,19 @@ func (p *Producer) accept(recs []kload.Record) error {
 	default:
 	}
 	if len(tooLarge) > 0 {
-		p.refuse(tooLarge, now)
+		p.refuse(tooLarge, now, epoch)
 	}
 	return nil
+}
+
+// tooLargeToStore tells records that exceed a stream record of their own. A tag
+// forces the envelope on it, which repeats the key.
+func tooLargeToStore(r *kload.Record) bool {
+	n := len(r.Data) + len(r.Key)
+	if r.Tag != nil {
+		n += len(r.Key) + len(r.Tag) + envelopeBytes
+	}
+	return n > maxRecordBytes
 }
 
 // enqueue moves sealed records to the queue. p.mu is held.
@@ -167,7 +181,7 @@ func (p *Producer) enqueue() {
 }
 
 // refuse rejects records that can never be stored.
-func (p *Producer) refuse(recs []kload.Record, now int64) {
+func (p *Producer) refuse(recs []kload.Record, now int64, epoch uint64) {
 	p.stats.tooLarge.Add(uint64(len(recs)))
 	out := make([]kload.Outcome, len(recs))
 	for i, r := range recs {
@@ -177,6 +191,9 @@ func (p *Producer) refuse(recs []kload.Record, now int64) {
 		p.budget.give(charge(&r))
 	}
 	p.o.Outcomes(out)
+	p.mu.Lock()
+	p.decided(epoch, len(recs))
+	p.mu.Unlock()
 }
 
 // waitForSpace sends what is buffered and waits until some of it is decided.
@@ -253,21 +270,28 @@ func (p *Producer) settle(recs []*streamRecord) {
 	p.mu.Lock()
 	for _, r := range recs {
 		bytes += r.charge
-		p.open[r.epoch] -= len(r.receipts)
-		if p.open[r.epoch] == 0 {
-			delete(p.open, r.epoch)
-			close(p.settled)
-			p.settled = make(chan struct{})
-		}
+		p.decided(r.epoch, len(r.receipts))
 		p.agg.pool.put(r)
 	}
 	p.mu.Unlock()
 	p.budget.give(bytes)
 }
 
+// decided takes n records of a flush epoch off the books. p.mu is held.
+func (p *Producer) decided(epoch uint64, n int) {
+	p.open[epoch] -= n
+	if p.open[epoch] > 0 {
+		return
+	}
+	delete(p.open, epoch)
+	close(p.settled)
+	p.settled = make(chan struct{})
+}
+
 // Close flushes, waits for the outcomes until ctx ends, and gives what is left
 // its outcome: Unknown where an attempt may have stored it, Rejected elsewhere.
-// It returns an error when records were left. See [kload.Ingress].
+// It returns an error when records were left, or the one that made further puts
+// pointless where no PutBatch came to return it. See [kload.Ingress].
 func (p *Producer) Close(ctx context.Context) error {
 	p.closing.Do(func() { p.closeErr = p.close(ctx) })
 	return p.closeErr
@@ -289,6 +313,9 @@ func (p *Producer) close(ctx context.Context) error {
 	p.giveUp(rest)
 	p.stop()
 	p.others.Wait()
+	if e := p.fatal.Load(); err == nil && e != nil && !p.told.Load() {
+		err = *e
+	}
 	return err
 }
 
@@ -311,6 +338,7 @@ func (p *Producer) giveUp(recs []*streamRecord) {
 // failed returns the error that made further puts pointless, if any.
 func (p *Producer) failed() error {
 	if e := p.fatal.Load(); e != nil {
+		p.told.Store(true)
 		return *e
 	}
 	return nil

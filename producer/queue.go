@@ -24,6 +24,7 @@ type queue struct {
 	fifo    []*streamRecord
 	retries retryHeap
 	busy    map[int]bool // ordered: shards with a record in flight or retrying
+	epoch   uint64       // ordered: the shard map that busy counts by
 	closed  bool
 }
 
@@ -87,7 +88,7 @@ func (q *queue) close(drop bool) []*streamRecord {
 // request holds. It returns nothing when the queue is closed and empty or ctx
 // ended.
 func (q *queue) take(ctx context.Context, p *pace.Pacer, dst []*streamRecord) []*streamRecord {
-	for {
+	for ctx.Err() == nil {
 		recs, next, end := q.tryTake(dst[:0])
 		if end {
 			q.signal() // the other senders may leave too
@@ -96,9 +97,10 @@ func (q *queue) take(ctx context.Context, p *pace.Pacer, dst []*streamRecord) []
 			return recs
 		}
 		if p.Wait(ctx, next, q.wake) != nil {
-			return nil
+			break
 		}
 	}
+	return nil
 }
 
 // tryTake takes without waiting. next is when the earliest retry is due, 0 for
@@ -107,58 +109,73 @@ func (q *queue) tryTake(dst []*streamRecord) (recs []*streamRecord, next int64, 
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := q.clock.Now()
-	bytes := 0
-	fits := func(r *streamRecord) bool {
-		size := len(r.data) + len(r.key)
-		if len(dst) >= q.limit.MaxRecords || len(dst) > 0 && bytes+size > int(q.limit.MaxBytes) {
-			return false
-		}
-		bytes += size
-		return true
+	req := request{recs: dst, limit: q.limit}
+	for len(q.retries) > 0 && q.retries[0].notBefore <= now && req.add(q.retries[0]) {
+		heap.Pop(&q.retries)
 	}
-	for len(q.retries) > 0 && q.retries[0].notBefore <= now && fits(q.retries[0]) {
-		dst = append(dst, heap.Pop(&q.retries).(*streamRecord))
+	if q.ordered {
+		q.takeOrdered(&req)
+	} else {
+		q.takeNew(&req)
 	}
-	dst = q.takeNew(dst, fits)
 	if len(q.retries) > 0 {
 		next = q.retries[0].notBefore
 	}
-	if len(q.fifo) > 0 && len(dst) > 0 {
+	if len(req.recs) > 0 && len(q.fifo)+len(q.retries) > 0 {
 		q.signal() // another sender may go on
 	}
 	// Once closed, a sender that finds nothing may leave: whoever still holds a
 	// record in flight is itself a sender and will take its retry.
-	return dst, next, q.closed && len(q.fifo) == 0 && len(q.retries) == 0
+	return req.recs, next, q.closed && len(q.fifo) == 0 && len(q.retries) == 0
 }
 
-// takeNew moves new records that may go to dst and keeps the others in order.
-func (q *queue) takeNew(dst []*streamRecord, fits func(*streamRecord) bool) []*streamRecord {
-	if !q.ordered {
-		n := 0
-		for n < len(q.fifo) && fits(q.fifo[n]) {
-			n++
-		}
-		dst = append(dst, q.fifo[:n]...)
-		clear(q.fifo[:n])
-		q.fifo = q.fifo[n:]
-		return dst
+// takeNew moves new records to req.
+func (q *queue) takeNew(req *request) {
+	n := 0
+	for n < len(q.fifo) && req.add(q.fifo[n]) {
+		n++
 	}
+	clear(q.fifo[:n])
+	q.fifo = q.fifo[n:]
+}
+
+// takeOrdered moves new records to req whose shards are not busy, and keeps the
+// others in order. Under a new shard map a key may be in another shard: its
+// records wait until all that were mapped before are decided.
+func (q *queue) takeOrdered(req *request) {
 	kept := q.fifo[:0]
 	for i, r := range q.fifo {
-		if q.busy[r.shard] {
+		if q.busy[r.shard] && q.epoch == r.mapEpoch {
 			kept = append(kept, r)
 			continue
 		}
-		if !fits(r) {
+		if len(q.busy) > 0 && q.epoch != r.mapEpoch || !req.add(r) {
 			kept = append(kept, q.fifo[i:]...)
 			break
 		}
+		q.epoch = r.mapEpoch
 		q.busy[r.shard] = true
-		dst = append(dst, r)
 	}
 	clear(q.fifo[len(kept):])
 	q.fifo = kept
-	return dst
+}
+
+// request collects what one PutRecords call carries.
+type request struct {
+	recs  []*streamRecord
+	bytes int
+	limit Collection
+}
+
+// add takes r in unless the request is full. A first record always fits.
+func (req *request) add(r *streamRecord) bool {
+	size := len(r.data) + len(r.key)
+	if n := len(req.recs); n >= req.limit.MaxRecords || n > 0 && req.bytes+size > int(req.limit.MaxBytes) {
+		return false
+	}
+	req.recs = append(req.recs, r)
+	req.bytes += size
+	return true
 }
 
 func (q *queue) signal() {

@@ -2,7 +2,6 @@ package producer
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -33,7 +32,7 @@ type sender struct {
 	decided  []*streamRecord
 	outcomes []kload.Outcome
 
-	mispredicted bool // the shard map has changed under us
+	mispredicted uint64 // epoch of the shard map that was proved wrong, 0 for none
 }
 
 func newSender(p *Producer, r *rand.Rand) *sender {
@@ -72,9 +71,13 @@ func (s *sender) send(ctx context.Context) {
 	s.again, s.decided, s.outcomes = s.again[:0], s.decided[:0], s.outcomes[:0]
 	switch {
 	case err != nil:
-		s.callFailed(err, now)
+		class, code := awsclient.Classify(err)
+		if class == awsclient.Fatal {
+			s.p.fail(awsclient.Explain(err, "putting records"))
+		}
+		s.callFailed(class, code, now)
 	case len(out.Records) != len(s.batch):
-		s.callFailed(errors.New("PutRecords answered for another number of records"), now)
+		s.callFailed(awsclient.Ambiguous, "BadAnswer", now)
 	default:
 		s.walk(out.Records, now)
 	}
@@ -84,9 +87,9 @@ func (s *sender) send(ctx context.Context) {
 		s.p.settle(s.decided)
 	}
 	s.p.queue.retry(s.again)
-	if s.mispredicted {
-		s.mispredicted = false
-		s.p.refreshMap(ctx)
+	if s.mispredicted > 0 {
+		s.p.refreshMap(ctx, s.mispredicted)
+		s.mispredicted = 0
 	}
 }
 
@@ -133,21 +136,17 @@ func (s *sender) acknowledged(r *streamRecord, shard, sequence string, now int64
 	s.decided = append(s.decided, r)
 	if shard != r.shardID {
 		s.p.stats.mispredicted.Add(1)
-		s.mispredicted = true
+		s.mispredicted = max(s.mispredicted, r.mapEpoch)
 	}
 }
 
 // callFailed handles a request that failed as a whole.
-func (s *sender) callFailed(err error, now int64) {
-	class, code := awsclient.Classify(err)
+func (s *sender) callFailed(class awsclient.Class, code string, now int64) {
 	n := uint64(len(s.batch))
 	if class == awsclient.Throttled {
 		s.p.stats.throttled.Add(n)
 	} else {
 		s.p.stats.failed.Add(n)
-	}
-	if class == awsclient.Fatal {
-		s.p.fail(awsclient.Explain(err, "putting records"))
 	}
 	for _, r := range s.batch {
 		r.code = code

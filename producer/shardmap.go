@@ -21,21 +21,22 @@ func shardMap(ctx context.Context, api API, stream string, epoch uint64) (*shard
 	return m, nil
 }
 
-// refreshMap reads the shard map anew in the background, once at a time; the
-// old one serves meanwhile. A failed refresh keeps the old map: the next
-// misprediction tries again.
-func (p *Producer) refreshMap(ctx context.Context) {
-	if !p.stale.CompareAndSwap(false, true) {
+// refreshMap replaces the shard map of the given epoch, in the background and
+// once at a time; the old one serves meanwhile. A failed refresh keeps the old
+// map: the next misprediction tries again.
+func (p *Producer) refreshMap(ctx context.Context, wrong uint64) {
+	p.mu.Lock()
+	epoch := p.agg.shards.Epoch()
+	p.mu.Unlock()
+	// Records sent under a map that was replaced meanwhile prove nothing.
+	if epoch != wrong || !p.stale.CompareAndSwap(false, true) {
 		return
 	}
 	p.others.Go(func() {
 		defer p.stale.Store(false)
 		ctx, cancel := context.WithTimeout(ctx, p.o.Config.RequestTimeout)
 		defer cancel()
-		p.mu.Lock()
-		epoch := p.agg.shards.Epoch() + 1
-		p.mu.Unlock()
-		m, err := shardMap(ctx, p.o.API, p.o.Stream, epoch)
+		m, err := shardMap(ctx, p.o.API, p.o.Stream, epoch+1)
 		if err != nil {
 			return
 		}

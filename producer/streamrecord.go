@@ -11,6 +11,7 @@ type streamRecord struct {
 	hashKey  string // decimal explicit hash key, "" for none
 	shard    int    // predicted, index into the shard map
 	shardID  string // predicted
+	mapEpoch uint64 // of the shard map that predicted
 	receipts []kload.Receipt
 	charge   int    // bytes it holds of the byte budget
 	epoch    uint64 // flush epoch it was accepted in

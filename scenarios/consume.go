@@ -23,9 +23,11 @@ type consumerRun struct {
 	consumer *consumers.Consumer
 }
 
-// addConsumer builds one consumer. Its reading starts with run.
-func (r *run) addConsumer(name string, spec Consumer) (*consumerRun, error) {
+// addConsumer builds one consumer. Its reading starts with execute. After an
+// error too, what was opened is there to be closed.
+func (r *run) addConsumer(name string, spec Consumer) error {
 	c := &consumerRun{name: name, ledger: r.ledger.AddConsumer(name), hops: hdr.NewSet(name, consumerHops()...)}
+	r.consumers = append(r.consumers, c)
 	for _, s := range r.endpoint.shards {
 		c.ledger.SetRange(s.ID, s.Range)
 	}
@@ -35,14 +37,14 @@ func (r *run) addConsumer(name string, spec Consumer) (*consumerRun, error) {
 		client: r.endpoint.client, stream: r.plan.spec.Stream.Name, clock: r.clock, fresh: r.endpoint.created,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("opening the reader of consumer %s: %w", name, err)
+		return fmt.Errorf("opening the reader of consumer %s: %w", name, err)
 	}
 	dir, err := r.dir.SinkPath()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if c.sink, err = build(reg.sinks, spec.Sink, sinkEnv{dir: dir, consumer: name}); err != nil {
-		return nil, fmt.Errorf("opening the sink of consumer %s: %w", name, err)
+		return fmt.Errorf("opening the sink of consumer %s: %w", name, err)
 	}
 	sink := c.sink
 	if n := r.inject.sinkDrop[name]; n > 0 {
@@ -52,10 +54,10 @@ func (r *run) addConsumer(name string, spec Consumer) (*consumerRun, error) {
 		sink: sink, ledger: c.ledger, hops: c.hops, clock: r.clock, measured: r.measured,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("opening the host of consumer %s: %w", name, err)
+		return fmt.Errorf("opening the host of consumer %s: %w", name, err)
 	}
 	c.consumer = consumers.New(r.consumerOptions(c))
-	return c, nil
+	return nil
 }
 
 func (r *run) consumerOptions(c *consumerRun) consumers.Options {
@@ -97,9 +99,16 @@ func (c *consumerRun) counters() map[string]uint64 {
 	return out
 }
 
-// close completes the host and books what its sink stored.
+// close completes the host, which closes its sink and books what that stored.
 func (c *consumerRun) close(ctx context.Context) error {
-	if err := c.host.Close(ctx); err != nil {
+	var err error
+	switch {
+	case c.host != nil:
+		err = c.host.Close(ctx)
+	case c.sink != nil:
+		err = c.sink.Close()
+	}
+	if err != nil {
 		return fmt.Errorf("closing consumer %s: %w", c.name, err)
 	}
 	return nil

@@ -38,6 +38,12 @@ type header struct {
 	Stream     map[string]any    `json:"stream"`
 	SDK        map[string]string `json:"sdk_env"` // settings of the environment that change what the SDK does
 	ClockStepS float64           `json:"clock_step_s"`
+	// SDKCalls and SDKAttempts count the data calls of the run and the requests
+	// they sent, which differ when something retried behind kload's back. They and
+	// Ended are set at the end.
+	SDKCalls    uint64    `json:"sdk_calls"`
+	SDKAttempts uint64    `json:"sdk_attempts"`
+	Ended       time.Time `json:"ended,omitzero"`
 }
 
 type hostInfo struct {
@@ -57,7 +63,7 @@ func (r *run) writeHeader() error {
 	}
 	sum := sha256.Sum256(resolved)
 	name, _ := os.Hostname() //nolint:errcheck // a host without a name
-	h := header{
+	r.header = header{
 		Schema: "kload/run/v1", Kload: r.o.Version, Go: runtime.Version(), VCS: vcs(),
 		RunID: r.id, Scenario: r.plan.spec.Name, SHA256: hex.EncodeToString(sum[:]), Seed: r.plan.spec.Seed,
 		Inject: r.o.Inject, Started: r.began.UTC(),
@@ -67,7 +73,7 @@ func (r *run) writeHeader() error {
 		SDK:    sdkEnvironment(), ClockStepS: r.clock.Step().Seconds(),
 	}
 	return errors.Join(
-		r.dir.WriteJSON(results.FileRun, h),
+		r.dir.WriteJSON(results.FileRun, &r.header),
 		r.dir.WriteFile(results.FileScenario, r.scenario.Source),
 		r.dir.WriteFile(results.FileResolved, resolved),
 	)
@@ -104,9 +110,17 @@ func sdkEnvironment() map[string]string {
 	return out
 }
 
+// closeHeader completes run.json.
+func (r *run) closeHeader() error {
+	r.header.SDKCalls, r.header.SDKAttempts = r.endpoint.client.Calls(), r.endpoint.client.Attempts()
+	r.header.ClockStepS, r.header.Ended = r.clock.Step().Seconds(), time.Unix(0, r.clock.Now()).UTC()
+	return r.dir.WriteJSON(results.FileRun, &r.header)
+}
+
 // finish ends the target, draws up the summary and writes everything. runErr is
 // what broke the run off, if anything did.
 func (r *run) finish(ctx context.Context, runErr error) (*results.Summary, error) {
+	interrupted := ctx.Err() != nil // later it makes no difference any more
 	died := errors.Is(runErr, errTargetDied)
 	var errs []error
 	for _, l := range r.loads {
@@ -123,16 +137,15 @@ func (r *run) finish(ctx context.Context, runErr error) (*results.Summary, error
 	} else {
 		errs = append(errs, err)
 	}
-	s, err := r.summarize(ctx, report, errors.Join(append([]error{runErr}, errs...)...))
-	return s, err
+	return r.summarize(interrupted, report, errors.Join(append([]error{runErr}, errs...)...))
 }
 
 // summarize draws up the summary, writes the results and returns the error that
 // the user should see beside it.
-func (r *run) summarize(ctx context.Context, report local.Report, runErr error) (*results.Summary, error) {
+func (r *run) summarize(interrupted bool, report local.Report, runErr error) (*results.Summary, error) {
 	s := results.NewSummary(r.plan.spec.Name, r.id)
 	s.Target, s.Seed = r.endpoint.describe(), r.plan.spec.Seed
-	s.Interrupted = ctx.Err() != nil
+	s.Interrupted = interrupted
 	s.Phases = r.phases()
 	var errs []error
 	if r.collector != nil {
@@ -140,7 +153,7 @@ func (r *run) summarize(ctx context.Context, report local.Report, runErr error) 
 		r.collector.Fill(s)
 	}
 	books := r.ledger.Verify()
-	errs = append(errs, r.dir.WriteJSON(results.FileVerify, books))
+	errs = append(errs, r.dir.WriteJSON(results.FileVerify, books), r.closeHeader())
 	r.fillBooks(s, books)
 	r.fillTarget(s, report)
 	s.Process.Kload = r.process.since()
@@ -151,6 +164,7 @@ func (r *run) summarize(ctx context.Context, report local.Report, runErr error) 
 		s.Break(runErr, exitCode(runErr))
 	}
 	s.Expect = results.Evaluate(r.plan.expect, s)
+	s.Incomplete = r.dir.Incomplete()
 	s.Judge(r.plan.spec.MinDeliveredRatio)
 	errs = append(errs, r.dir.WriteSummary(s))
 	if err := errors.Join(errs...); err != nil {
@@ -174,10 +188,10 @@ func exitCode(err error) int {
 
 // phases returns the phases as they went.
 func (r *run) phases() []results.Phase {
-	if r.start == 0 {
+	if r.start.Load() == 0 {
 		return []results.Phase{}
 	}
-	left := time.Duration(r.ended - r.start)
+	left := max(0, time.Duration(r.ended.Load()-r.start.Load()))
 	out := []results.Phase{}
 	for i, p := range r.plan.phases {
 		span := left

@@ -42,7 +42,7 @@ func (i *injection) add(text string, spec *Spec) error {
 		return fmt.Errorf("it is not of the form drop=N@PLACE or dup=N@PLACE")
 	}
 	place, name, _ := strings.Cut(where, ":")
-	if place != "target" {
+	if place == "consumer" || place == "sink" {
 		if _, known := spec.Consumers.Get(name); !known {
 			return fmt.Errorf("there is no consumer %q; there are: %s", name, strings.Join(spec.Consumers.Names(), ", "))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"slices"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/hdr"
@@ -28,7 +29,8 @@ type loadRun struct {
 	arrive   *hdr.Recorder // apart: it is locked under the arrivals' lock
 	arrivals *ledger.Arrivals
 	measured func(int64) bool
-	result   producer.LoadResult
+
+	allMeasured bool // no phase is left out
 }
 
 // addLoad opens a load's books. Nothing runs yet.
@@ -44,6 +46,7 @@ func (r *run) addLoad(p *loadPlan) *loadRun {
 		arrivals: ledger.NewArrivals(arrivalSlots),
 		measured: r.measured,
 	}
+	l.allMeasured = !slices.ContainsFunc(r.plan.phases, func(p Phase) bool { return !p.Measure })
 	l.rec, l.arrive = l.hops.NewRecorder(), l.hops.NewRecorder()
 	return l
 }
@@ -81,8 +84,7 @@ func (r *run) send(ctx context.Context, l *loadRun, start int64) error {
 		Carrier: l.plan.carrier, Run: r.number, Ingress: l.ingress, Ledger: l.ledger, Clock: r.clock,
 		Grace: int64(grace), Overtime: int64(r.plan.spec.DrainTimeout),
 	})
-	var err error
-	if l.result, err = load.Run(ctx, start); err != nil {
+	if _, err := load.Run(ctx, start); err != nil {
 		return fmt.Errorf("load %s: %w", l.plan.name, err)
 	}
 	return nil
@@ -97,7 +99,29 @@ func (l *loadRun) outcomes(out []kload.Outcome) {
 		l.measure(&out[i])
 	}
 	l.rec.Unlock()
-	l.arrivals.Sent(out, l.arrived)
+	l.arrivals.Sent(l.onlyMeasured(out), l.arrived)
+}
+
+// onlyMeasured returns the outcomes of stream records that hold measured user
+// records, with as many receipts as are measured.
+func (l *loadRun) onlyMeasured(out []kload.Outcome) []kload.Outcome {
+	if l.allMeasured {
+		return out
+	}
+	kept := make([]kload.Outcome, 0, len(out))
+	for _, o := range out {
+		n := 0
+		for i := range o.Records {
+			if l.measured(o.Records[i].Intended) {
+				n++
+			}
+		}
+		if n > 0 {
+			o.Records = o.Records[:n]
+			kept = append(kept, o)
+		}
+	}
+	return kept
 }
 
 // measure records one stream record's hops. Times shared by all its user records

@@ -81,8 +81,8 @@ func (p *progress) sample(now int64) results.ProgressSample {
 	r := p.r
 	books := r.ledger.Count()
 	s := results.ProgressSample{Outstanding: r.ledger.Missing(), WriteProblems: len(r.dir.Incomplete())}
-	if r.start != 0 && now > r.start {
-		s.Elapsed = time.Duration(now - r.start)
+	if start := r.start.Load(); start != 0 && now > start {
+		s.Elapsed = time.Duration(now - start)
 	}
 	s.Phase, s.Total = r.phaseAt(now)
 	for i, l := range books.Loads {
@@ -116,22 +116,14 @@ func (r *run) phaseAt(now int64) (string, time.Duration) {
 		}
 		total = max(total, time.Duration(l.plan.schedule.Span()))
 	}
+	start := r.start.Load()
 	switch {
-	case r.start == 0:
+	case start == 0:
 		return "starting", total
-	case r.ended != 0:
+	case r.ended.Load() != 0:
 		return "draining", total
 	}
-	at := time.Duration(now - r.start)
-	name := ""
-	for _, p := range r.plan.phases {
-		name = p.Name
-		if at < p.For {
-			break
-		}
-		at -= p.For
-	}
-	return name, total
+	return r.phaseOf(time.Duration(now - start)).Name, total
 }
 
 // stats returns the ingress's counters, where it has them.
@@ -170,8 +162,11 @@ func consumerSeries(c ledger.ConsumerReport) map[string]uint64 {
 	}
 }
 
-// event writes a line to events.ndjson.
+// event writes a line to events.ndjson, if the run got as far as opening it.
 func (r *run) event(kind string, fields map[string]any) {
+	if r.collector == nil {
+		return
+	}
 	if err := r.collector.Event(time.Unix(0, r.clock.Now()), kind, fields); err != nil {
 		r.note("%v", err)
 	}

@@ -11,8 +11,13 @@ import (
 	"github.com/kload/kload/internal/trace"
 	"github.com/kload/kload/internal/units"
 	"github.com/kload/kload/producer"
+	"github.com/kload/kload/producer/generate/opaque"
 	"github.com/kload/kload/results"
 )
+
+// maxSpan bounds a load's schedule: its times must fit into 64 bits of
+// nanoseconds, with room to calculate.
+const maxSpan = 10 * 365 * 24 * time.Hour
 
 // grace is how long after the schedule's end an acknowledgement still counts as
 // delivered in time.
@@ -85,11 +90,11 @@ func newPlan(s *Spec, doc *conf.Document) (*plan, error) {
 	return p, v.err()
 }
 
-// phaseSpan is the length of all phases, 0 when there are none with a length.
+// phaseSpan is the length of all phases, at most a little above maxSpan.
 func phaseSpan(phases []Phase) time.Duration {
 	var sum time.Duration
 	for _, p := range phases {
-		sum += p.For
+		sum = min(sum+min(p.For, maxSpan), maxSpan+1)
 	}
 	return sum
 }
@@ -102,10 +107,28 @@ func (v *validator) load(name string, l Load) loadPlan {
 	p.kinesis, _ = l.Ingress.Config.(*producer.Config)
 	v.schedule(path, &p)
 	v.keys(path, &p)
+	v.payload(path, &p)
 	if p.carrier == trace.Tag && p.kinesis != nil && !p.kinesis.Aggregation.Enabled {
 		v.problem(path+".trace", "trace: tag needs aggregation, which is off", "set trace: json for JSON payloads, trace: prefix for others")
 	}
 	return p
+}
+
+// payload checks that nothing needs a JSON payload of a source that has none.
+func (v *validator) payload(path string, p *loadPlan) {
+	if _, opaque := sourceConfig(p.spec).(*opaque.Config); !opaque {
+		return
+	}
+	if p.carrier == trace.JSON {
+		v.problem(path+".trace", "opaque payloads are not JSON", "set trace: prefix, or trace: tag with aggregation")
+	}
+	if _, field := p.keys.(*producer.FieldKeys); field {
+		where := ".keys"
+		if p.kinesis != nil && p.kinesis.Key != "" {
+			where = ".ingress.kinesis.key"
+		}
+		v.problem(path+where, "opaque payloads have no fields", "use keys: uniform, const or random_hash")
+	}
 }
 
 // schedule works out when a load's records are due.
@@ -125,13 +148,19 @@ func (v *validator) schedule(path string, p *loadPlan) {
 		return
 	}
 	var parts []pace.Schedule
+	var all time.Duration
 	for i, seg := range p.spec.Rate.Profile {
-		part, msg := v.segment(seg, p.spec.Total, len(p.spec.Rate.Profile) == 1)
-		if msg != "" {
-			v.problem(fmt.Sprintf("%s.rate.profile.%d", path, i), msg, "add for: 10s, or total: 10k to the load, or phases")
+		span := v.length(seg, p.spec.Total, len(p.spec.Rate.Profile) == 1)
+		where := fmt.Sprintf("%s.rate.profile.%d", path, i)
+		switch all += span; {
+		case span == 0:
+			v.problem(where, "the length of this rate is not known", "add for: 10s, or total: 10k to the load, or phases")
+			return
+		case span > maxSpan, all > maxSpan:
+			v.problem(where, "this takes more than ten years", "shorten it, or raise the rate")
 			return
 		}
-		parts = append(parts, part)
+		parts = append(parts, seg.schedule(span))
 	}
 	p.schedule = pace.Sequence(parts...)
 	if p.spec.Total > 0 {
@@ -142,22 +171,28 @@ func (v *validator) schedule(path string, p *loadPlan) {
 	}
 }
 
-func (v *validator) segment(s Segment, total units.Count, only bool) (pace.Schedule, string) {
+// length returns how long a segment lasts, at most a little above maxSpan; 0 when
+// nothing says so.
+func (v *validator) length(s Segment, total units.Count, only bool) time.Duration {
+	switch {
+	case s.For != 0 || !only:
+		return min(s.For, maxSpan+1)
+	case len(v.spec.Phases) > 0:
+		return phaseSpan(v.spec.Phases)
+	case total > 0:
+		// Long enough for all of them; Limit cuts the rest.
+		seconds := float64(total)/s.Constant.PerSecond() + s.Constant.Per.Seconds()
+		return time.Duration(min(seconds, maxSpan.Seconds()+1) * float64(time.Second))
+	}
+	return 0
+}
+
+// schedule returns when a segment's records are due.
+func (s *Segment) schedule(span time.Duration) pace.Schedule {
 	if s.Ramp != nil {
-		return pace.Ramp(s.Ramp[0].PerSecond(), s.Ramp[1].PerSecond(), s.For), ""
+		return pace.Ramp(s.Ramp[0].PerSecond(), s.Ramp[1].PerSecond(), span)
 	}
-	span := s.For
-	if span == 0 && only {
-		span = phaseSpan(v.spec.Phases)
-		if span == 0 && total > 0 {
-			// Long enough for all of them; Limit cuts the rest.
-			span = time.Duration(float64(total)/s.Constant.PerSecond()*float64(time.Second)) + s.Constant.Per
-		}
-	}
-	if span == 0 {
-		return nil, "the length of this rate is not known"
-	}
-	return pace.Constant(uint64(s.Constant.N), s.Constant.Per, span), ""
+	return pace.Constant(uint64(s.Constant.N), s.Constant.Per, span)
 }
 
 // keys works out who keys a load's records.

@@ -14,6 +14,9 @@ type ReplayOptions struct {
 	Shards                                        int
 }
 
+// asap is the Rate that means as fast as possible.
+const asap = "asap"
+
 // OpenReplay opens the taxi-replay scenario with other settings. The notes say
 // what was chosen on the user's behalf.
 func OpenReplay(r ReplayOptions, o OpenOptions) (*Scenario, []string, error) {
@@ -21,14 +24,19 @@ func OpenReplay(r ReplayOptions, o OpenOptions) (*Scenario, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	sets, notes := r.sets()
+	sets := r.sets()
+	var notes []string
+	if r.Rate == asap && o.Target != "aws" {
+		sets = append(sets, "target.limits=off")
+		notes = append(notes, "--rate asap: the embedded target's shard limits are off")
+	}
 	o.Sets = append(sets, o.Sets...)
 	s, err := decode("kload replay", src, o)
 	return s, notes, err
 }
 
 // sets turns the options into changes of the scenario.
-func (r ReplayOptions) sets() (sets, notes []string) {
+func (r ReplayOptions) sets() []string {
 	var source []string
 	add := func(key, value string) {
 		if value != "" {
@@ -39,20 +47,17 @@ func (r ReplayOptions) sets() (sets, notes []string) {
 	add("timestamp", r.Timestamp)
 	add("max_gap", r.MaxGap)
 	add("limit", r.Limit)
+	add("speedup", r.Speedup)
 	switch {
-	case r.Rate == "asap":
+	case r.Rate == asap:
 		source = append(source, "asap: true")
-		sets = append(sets, "target.limits=off")
-		notes = append(notes, "--rate asap: the embedded target's shard limits are off")
-	case r.Rate != "":
-		add("rate", r.Rate)
-	case r.Speedup != "":
-		add("speedup", r.Speedup)
-	default:
+	case r.Rate == "" && r.Speedup == "":
 		add("speedup", "6480")
+	default:
+		add("rate", r.Rate)
 	}
-	sets = append(sets, "name=replay", fmt.Sprintf("load.trips.source={replay: {%s}}", strings.Join(source, ", ")))
-	if r.Rate == "asap" {
+	sets := []string{"name=replay", fmt.Sprintf("load.trips.source={replay: {%s}}", strings.Join(source, ", "))}
+	if r.Rate == asap {
 		sets = append(sets, "expect=[reader.lost == 0, reader.duplicates == 0]")
 	}
 	if r.Stream != "" {
@@ -64,5 +69,5 @@ func (r ReplayOptions) sets() (sets, notes []string) {
 	if r.Key != "" {
 		sets = append(sets, "load.trips.keys={field: {name: "+strconv.Quote(strings.Trim(r.Key, "{}"))+", missing: error}}")
 	}
-	return sets, notes
+	return sets
 }

@@ -6,14 +6,16 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kload/kload/internal/ledger"
-	"github.com/kload/kload/internal/memnet"
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/results"
 )
@@ -23,10 +25,17 @@ type RunOptions struct {
 	Out      string            // run directory; a new one under kload-results if empty
 	Inject   []string          // mutations, see parseInjections
 	Progress *results.Progress // nil shows none
-	Note     func(string)      // told of events worth a line; nil drops them
+	Note     func(string)      // told of events worth a line, from any goroutine; nil drops them
 	Version  string            // of kload, for run.json
-	Memory   *memnet.Listener  // serve the embedded target here, in this process, without sockets
+	Memory   Network           // serve the embedded target here, in this process, without sockets
 	Started  func(dir string)  // told the run directory once it exists; may be nil
+}
+
+// Network is a listener with its own way in, such as [memnet.Listener]. Tests
+// wrap one to break connections.
+type Network interface {
+	net.Listener
+	Dial(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // errTargetDied is why a run is cancelled when its target ends by itself.
@@ -36,7 +45,7 @@ var errTargetDied = errors.New("the target process ended by itself")
 const (
 	startDelay     = 50 * time.Millisecond // between readiness and T0 of the first record
 	drainPoll      = 10 * time.Millisecond
-	abortDrain     = 10 * time.Second // after Ctrl-C, for what is in flight
+	abortDrain     = 10 * time.Second // after Ctrl-C or a failure, for what is in flight
 	lostTargetWait = time.Second      // after the target is gone, for calls to fail
 )
 
@@ -51,11 +60,13 @@ type run struct {
 	clock    *pace.Clock
 	pacer    *pace.Pacer
 	began    time.Time
-	start    int64 // T0 of the schedule, Unix ns; 0 before
-	ended    int64 // when the last load ended
+	start    atomic.Int64 // T0 of the schedule, Unix ns; 0 before
+	ended    atomic.Int64 // when the last load ended; 0 before
 	process  processMark
 
 	dir       *results.Dir
+	dirOurs   bool // the run made the directory
+	header    header
 	endpoint  *endpoint
 	ledger    *ledger.Ledger
 	loads     []*loadRun
@@ -75,6 +86,9 @@ func Run(ctx context.Context, s *Scenario, o RunOptions) (*results.Summary, erro
 		return nil, err
 	}
 	if err := r.setUp(ctx); err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("interrupted before the first record: %w", ctx.Err())
+		}
 		return nil, errors.Join(err, r.abandon(ctx))
 	}
 	err = r.execute(ctx)
@@ -96,9 +110,11 @@ func newRun(s *Scenario, o RunOptions) (*run, error) {
 	if out == "" {
 		out = results.DefaultPath(r.began, s.Spec.Name, r.id)
 	}
+	_, missing := os.Stat(out)
 	if r.dir, err = results.Create(out); err != nil {
 		return nil, err
 	}
+	r.dirOurs = missing != nil
 	if o.Started != nil {
 		o.Started(out)
 	}
@@ -139,11 +155,9 @@ func (r *run) setUp(ctx context.Context) error {
 		}
 	}
 	for name, c := range spec.Consumers.All() {
-		consumer, err := r.addConsumer(name, c)
-		if err != nil {
+		if err := r.addConsumer(name, c); err != nil {
 			return err
 		}
-		r.consumers = append(r.consumers, consumer)
 	}
 	return r.writeHeader()
 }
@@ -152,7 +166,7 @@ func (r *run) setUp(ctx context.Context) error {
 func (r *run) abandon(ctx context.Context) error {
 	var errs []error
 	for _, c := range r.consumers {
-		errs = append(errs, c.host.Close(ctx))
+		errs = append(errs, c.close(ctx))
 	}
 	for _, l := range r.loads {
 		errs = append(errs, l.close(ctx))
@@ -161,9 +175,19 @@ func (r *run) abandon(ctx context.Context) error {
 		_, err := r.endpoint.close(ctx)
 		errs = append(errs, err)
 	}
-	// It was empty or did not exist before.
-	errs = append(errs, os.RemoveAll(r.dir.Path()))
-	return errors.Join(errs...)
+	return errors.Join(append(errs, r.removeDir())...)
+}
+
+// removeDir leaves the place of the results as it was: empty or not there.
+func (r *run) removeDir() error {
+	if r.dirOurs {
+		return os.RemoveAll(r.dir.Path())
+	}
+	entries, err := os.ReadDir(r.dir.Path())
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(r.dir.Path(), e.Name())))
+	}
+	return err
 }
 
 // close releases what a load opened. The ingress is normally closed before.
@@ -181,14 +205,20 @@ func (l *loadRun) close(ctx context.Context) error {
 // measured says whether a record with this intended time counts for latencies:
 // whether its phase is measured.
 func (r *run) measured(t0 int64) bool {
-	at := time.Duration(t0 - r.start)
-	for _, p := range r.plan.phases {
-		if at < p.For || p.For == 0 {
-			return p.Measure
+	return r.phaseOf(time.Duration(t0 - r.start.Load())).Measure
+}
+
+// phaseOf returns the phase at an offset from the start. The last one has no
+// end, the first no beginning.
+func (r *run) phaseOf(at time.Duration) Phase {
+	last := len(r.plan.phases) - 1
+	for _, p := range r.plan.phases[:last] {
+		if at < p.For {
+			return p
 		}
 		at -= p.For
 	}
-	return true // late in the last phase
+	return r.plan.phases[last]
 }
 
 // execute moves the records: consumers are positioned, loads are sent, what is
@@ -200,35 +230,42 @@ func (r *run) execute(ctx context.Context) error {
 
 	reading, stopReading := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopReading()
-	var readers errgroup.Group
-	if err := r.startConsumers(work, reading, cancel, &readers); err != nil {
-		stopReading()
-		return errors.Join(err, readers.Wait())
+	var readers sync.WaitGroup
+	// Nobody reads yet: what ends the work ends the positioning too.
+	release := context.AfterFunc(work, stopReading)
+	err := r.startConsumers(work, reading, cancel, &readers)
+	if !release() {
+		err = context.Cause(work)
 	}
-	if err := r.startCollecting(); err != nil {
-		stopReading()
-		return errors.Join(err, readers.Wait())
+	if err == nil {
+		err = r.startCollecting()
 	}
-	err := r.sendAll(work)
+	if err == nil {
+		err = r.sendAll(work)
+	} else {
+		cancel(err)
+	}
 	drainErr := r.drain(ctx, work)
 	stopReading()
-	return errors.Join(cause(work, err), drainErr, readers.Wait(), r.closeHosts(ctx))
+	readers.Wait()
+	return errors.Join(cause(ctx, work, err), drainErr, r.closeHosts(ctx))
 }
 
-// cause replaces the error of a cancelled run by what cancelled it. Ctrl-C is
-// no error.
-func cause(work context.Context, err error) error {
+// cause returns why the work was broken off, and what else went wrong. Ctrl-C is
+// no error, and neither is what only followed from the end of the work.
+func cause(ctx, work context.Context, err error) error {
 	if work.Err() == nil {
 		return err
 	}
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
 	why := context.Cause(work)
-	if errors.Is(why, context.Canceled) {
-		why = nil
+	switch {
+	case ctx.Err() != nil && errors.Is(why, context.Cause(ctx)), errors.Is(err, why):
+		return err
 	}
-	if err != nil && !errors.Is(err, context.Canceled) {
-		return errors.Join(why, err)
-	}
-	return why
+	return errors.Join(why, err)
 }
 
 // watchTarget ends the run when the embedded target ends by itself.
@@ -241,75 +278,86 @@ func (r *run) watchTarget(work context.Context, cancel context.CancelCauseFunc) 
 }
 
 // startConsumers runs every consumer and returns when all are positioned.
-func (r *run) startConsumers(work, reading context.Context, cancel context.CancelCauseFunc, g *errgroup.Group) error {
+func (r *run) startConsumers(work, reading context.Context, cancel context.CancelCauseFunc, g *sync.WaitGroup) error {
 	var ready sync.WaitGroup
 	ready.Add(len(r.consumers))
 	for _, c := range r.consumers {
-		g.Go(func() error {
+		g.Go(func() {
 			once := sync.OnceFunc(ready.Done)
 			defer once()
-			err := c.consumer.Run(reading, once)
-			if err != nil {
+			if err := c.consumer.Run(reading, once); err != nil {
 				cancel(err)
 			}
-			return nil // the cause has it
 		})
 	}
 	ready.Wait()
 	return context.Cause(work)
 }
 
-// sendAll runs all loads on one start time and closes their ingresses.
+// sendAll runs all loads on one start time. The first that fails ends the
+// others.
 func (r *run) sendAll(work context.Context) error {
-	r.start = r.clock.Now() + int64(startDelay)
+	start := r.clock.Now() + int64(startDelay)
+	r.start.Store(start)
 	r.event("start", nil)
-	var g errgroup.Group
+	g, sending := errgroup.WithContext(work)
 	for _, l := range r.loads {
-		g.Go(func() error { return r.send(work, l, r.start) })
+		g.Go(func() error { return r.send(sending, l, start) })
 	}
 	err := g.Wait()
-	r.ended = r.clock.Now()
+	r.ended.Store(r.clock.Now())
 	r.event("loads_ended", nil)
 	return err
 }
 
-// drain waits until every record sent has its outcome and every consumer has
-// read everything, or until the time for that is up.
+// drain closes the ingresses, waits until every record sent has its outcome and
+// every consumer has read everything, or until the time for that is up.
 func (r *run) drain(ctx, work context.Context) error {
-	limit := r.plan.spec.DrainTimeout
-	switch {
-	case r.endpoint.gone():
-		limit = lostTargetWait
-	case ctx.Err() != nil:
-		limit = min(limit, abortDrain)
-	}
-	// Its own context: draining goes on after Ctrl-C.
-	dctx, stop := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	closing, stop := r.patience(ctx, work)
 	defer stop()
 	var g errgroup.Group
 	for _, l := range r.loads {
-		g.Go(func() error { return closeIngress(dctx, l) })
+		g.Go(func() error { return closeIngress(closing, l) })
 	}
 	err := g.Wait()
-	if work.Err() != nil && ctx.Err() == nil {
-		return err // target or consumer failed: nothing more will be read
-	}
-	rctx, stopReading := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	// Draining goes on after Ctrl-C. When target or consumer have failed, nothing
+	// more will be read.
+	failed := func() bool { return work.Err() != nil && ctx.Err() == nil }
+	reading, stopReading := r.patience(ctx, work)
 	defer stopReading()
 	settled := r.clock.Now()
-	for !r.allRead(settled) {
-		if r.pacer.Sleep(rctx, drainPoll) != nil || work.Err() != nil && ctx.Err() == nil {
+	for !failed() && !r.allRead(settled) {
+		if r.pacer.Sleep(reading, drainPoll) != nil {
 			r.event("drain_timeout", map[string]any{"missing": r.ledger.Missing()})
-			return err
+			break
 		}
 	}
 	return err
 }
 
+// patience is how long to wait for what is under way: for the drain timeout, and
+// less from the moment the work is broken off.
+func (r *run) patience(ctx, work context.Context) (context.Context, context.CancelFunc) {
+	waiting, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.plan.spec.DrainTimeout)
+	release := context.AfterFunc(work, func() {
+		limit := abortDrain
+		if r.endpoint.gone() {
+			limit = lostTargetWait
+		}
+		if pace.NewPacer(r.clock).Sleep(waiting, limit) == nil {
+			cancel()
+		}
+	})
+	return waiting, func() {
+		release()
+		cancel()
+	}
+}
+
 // closeIngress closes a load's ingress. Records left undecided at the deadline
 // are in the ledger; they are no error of the run.
 func closeIngress(ctx context.Context, l *loadRun) error {
-	if err := l.ingress.Close(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	if err := l.ingress.Close(ctx); err != nil && !errors.Is(err, ctx.Err()) {
 		return fmt.Errorf("closing the ingress of load %s: %w", l.plan.name, err)
 	}
 	return nil

@@ -40,11 +40,9 @@ type Target struct {
 // Validate refuses settings of the other kind, which would have no effect.
 func (t *Target) Validate() []conf.Issue {
 	var issues []conf.Issue
-	if t.Kind == "local" {
-		for field, value := range map[string]string{"region": t.Region, "profile": t.Profile, "endpoint": t.Endpoint} {
-			if value != "" {
-				issues = append(issues, conf.Issue{Field: field, Msg: "has no effect on the embedded target", Hint: "remove it, or set target.kind: aws"})
-			}
+	for _, aws := range []struct{ field, value string }{{"region", t.Region}, {"profile", t.Profile}, {"endpoint", t.Endpoint}} {
+		if t.Kind == "local" && aws.value != "" {
+			issues = append(issues, conf.Issue{Field: aws.field, Msg: "has no effect on the embedded target", Hint: "remove it, or set target.kind: aws"})
 		}
 	}
 	if t.Store < 4<<20 {
@@ -61,6 +59,24 @@ type Limits struct {
 	WriteRecords units.Rate     `yaml:"write_records" default:"1000/s" help:"stream records written"`
 	ReadBytes    units.ByteRate `yaml:"read_bytes" default:"2MiB/s" help:"data read, by all pollers together"`
 	ReadCalls    units.Rate     `yaml:"read_calls" default:"5/s" help:"GetRecords calls, by all pollers together"`
+}
+
+// Validate checks that each limit lets something through within a second, the
+// depth of the buckets that enforce them.
+func (l *Limits) Validate() []conf.Issue {
+	var issues []conf.Issue
+	for _, limit := range []struct {
+		field string
+		rate  float64
+	}{
+		{"write_bytes", float64(l.WriteBytes)}, {"write_records", l.WriteRecords.PerSecond()},
+		{"read_bytes", float64(l.ReadBytes)}, {"read_calls", l.ReadCalls.PerSecond()},
+	} {
+		if limit.rate < 1 {
+			issues = append(issues, conf.Issue{Field: limit.field, Msg: "must be at least 1 per second", Hint: "write limits: off to have none"})
+		}
+	}
+	return issues
 }
 
 // UnmarshalScalar accepts "off" and "service".

@@ -15,7 +15,6 @@ import (
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/local"
 	localkinesis "github.com/kload/kload/internal/local/kinesis"
-	"github.com/kload/kload/internal/memnet"
 	"github.com/kload/kload/internal/shard"
 	"github.com/kload/kload/results"
 )
@@ -30,7 +29,7 @@ type endpoint struct {
 }
 
 // connect starts the embedded target or sets up the client for AWS.
-func connect(ctx context.Context, s *Spec, inj injection, mem *memnet.Listener) (*endpoint, error) {
+func connect(ctx context.Context, s *Spec, inj injection, mem Network) (*endpoint, error) {
 	e := &endpoint{spec: s}
 	o := awsclient.Options{Region: s.Target.Region, Profile: s.Target.Profile, Endpoint: s.Target.Endpoint}
 	if s.Target.Kind == "local" {
@@ -51,7 +50,7 @@ func connect(ctx context.Context, s *Spec, inj injection, mem *memnet.Listener) 
 	return e, nil
 }
 
-func startLocal(ctx context.Context, cfg local.Config, process string, mem *memnet.Listener) (local.Target, error) {
+func startLocal(ctx context.Context, cfg local.Config, process string, mem Network) (local.Target, error) {
 	switch {
 	case mem != nil:
 		return local.StartShared(cfg, mem)

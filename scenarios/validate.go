@@ -33,8 +33,8 @@ func (v *validator) err() error {
 // key and trace: field headers and table indexes.
 const aggregateOverhead = 12
 
-// capacity checks the loads against what the shards accept. A load whose record
-// size is not known beforehand is not checked.
+// capacity checks the loads, each and all together, against what the shards
+// accept. A load whose record size is not known beforehand is not checked.
 func (v *validator) capacity(p *plan) {
 	limits := v.spec.Target.Limits
 	if v.spec.Target.Kind == "aws" {
@@ -43,12 +43,22 @@ func (v *validator) capacity(p *plan) {
 	if limits.Off || v.spec.Target.Kind == "aws" && !v.spec.Stream.Create {
 		return // without limits, or with a stream whose shards are not ours to know
 	}
+	var all demand
+	checked, before := 0, len(v.problems)
 	for i := range p.loads {
 		l := &p.loads[i]
 		if l.spec.AllowThrottling || l.schedule == nil || l.kinesis == nil {
 			continue
 		}
-		v.loadCapacity(l, limits)
+		checked++
+		d := l.demand()
+		v.fits(&d, limits, "load."+l.name+".rate")
+		all.records += d.records
+		all.streamRecords += d.streamRecords
+		all.bytes += d.bytes
+	}
+	if checked > 1 && len(v.problems) == before {
+		v.fits(&all, limits, "load")
 	}
 }
 
@@ -59,29 +69,53 @@ func serviceLimits() Limits {
 	}
 }
 
-func (v *validator) loadCapacity(l *loadPlan, limits Limits) {
-	shards := float64(v.spec.Stream.Shards)
-	of := fmt.Sprintf("%d shards", v.spec.Stream.Shards)
-	if _, one := l.keys.(*producer.ConstKeys); one {
+// demand is what a load asks of the shards at its peak, per second.
+type demand struct {
+	records       float64
+	streamRecords float64 // 0 where aggregation makes them few
+	bytes         float64 // 0 where the size of a record is not known
+	oneShard      bool    // all of it goes to one shard
+}
+
+func (l *loadPlan) demand() demand {
+	d := demand{records: peakRate(l.spec.Rate.Profile)}
+	_, d.oneShard = l.keys.(*producer.ConstKeys)
+	size := l.carrier.Overhead()
+	if l.kinesis.Aggregation.Enabled {
+		size += aggregateOverhead
+	} else {
+		d.streamRecords = d.records
+	}
+	if sized, ok := sourceConfig(l.spec).(sizedConfig); ok {
+		d.bytes = d.records * float64(sized.RecordBytes()+size)
+	}
+	return d
+}
+
+// fits reports a demand above the limits.
+func (v *validator) fits(d *demand, limits Limits, path string) {
+	shards := v.spec.Stream.Shards
+	of := fmt.Sprintf("%d shards", shards)
+	switch {
+	case d.oneShard:
 		shards, of = 1, "the one shard that a constant key goes to"
+	case shards == 1:
+		of = "1 shard"
 	}
-	peak := peakRate(l.spec.Rate.Profile)
-	path := "load." + l.name + ".rate"
-	if perShard := limits.WriteRecords.PerSecond(); !l.kinesis.Aggregation.Enabled && peak > shards*perShard {
-		v.problem(path, fmt.Sprintf("%s records/s exceed %s × %s", human(peak), of, limits.WriteRecords),
-			fmt.Sprintf("raise stream.shards to %.0f, turn aggregation on, or set allow_throttling: true", math.Ceil(peak/perShard)))
+	remedy := func(need float64, more string) string {
+		if d.oneShard {
+			return "choose other keys" + more + ", or set allow_throttling: true"
+		}
+		return fmt.Sprintf("raise stream.shards to %.0f%s, or set allow_throttling: true", math.Ceil(need), more)
+	}
+	if per := limits.WriteRecords.PerSecond(); d.streamRecords > float64(shards)*per {
+		v.problem(path, fmt.Sprintf("%s records/s exceed %s × %s", human(d.streamRecords), of, limits.WriteRecords),
+			remedy(d.streamRecords/per, ", turn aggregation on"))
 		return
 	}
-	sized, ok := sourceConfig(l.spec).(sizedConfig)
-	if !ok {
-		return
-	}
-	record := sized.RecordBytes() + l.carrier.Overhead() + aggregateOverhead
-	perShard := float64(limits.WriteBytes)
-	if bytes := peak * float64(record); bytes > shards*perShard {
-		v.problem(path, fmt.Sprintf("%s records/s of about %d B are %s/s and exceed %s × %s",
-			human(peak), record, units.Size(uint64(bytes)), of, limits.WriteBytes),
-			fmt.Sprintf("raise stream.shards to %.0f, or set allow_throttling: true", math.Ceil(bytes/perShard)))
+	if per := float64(limits.WriteBytes); d.bytes > float64(shards)*per {
+		v.problem(path, fmt.Sprintf("%s records/s of about %.0f B are %s/s and exceed %s × %s",
+			human(d.records), d.bytes/d.records, units.Size(uint64(d.bytes)), of, limits.WriteBytes), remedy(d.bytes/per, ""))
 	}
 }
 
@@ -119,18 +153,33 @@ func (v *validator) readers() {
 		}
 	}
 	if calls > limit*1.0001 {
+		who := "it makes"
+		if pollers > 1 {
+			who = fmt.Sprintf("%d polling consumers make", pollers)
+		}
 		v.problem("consumers."+last+".read.polling.every",
-			fmt.Sprintf("%d polling consumers make %.3g calls/s on each shard, which answers %.3g to all of them together", pollers, calls, limit),
+			fmt.Sprintf("%s %.3g calls/s on each shard, which answers %.3g to all its readers together", who, calls, limit),
 			fmt.Sprintf("poll every %.0fms or slower, or set allow_throttling: true in polling", math.Ceil(1000*float64(pollers)/limit)))
 	}
 }
 
-// names checks that no load and consumer share a name: it owns their results.
+// names checks that no two things that results are about share a name, and the
+// settings of the whole scenario.
 func (v *validator) names() {
 	for name := range v.spec.Consumers.All() {
 		if _, both := v.spec.Load.Get(name); both {
 			v.problem("consumers."+name, fmt.Sprintf("%q is a load and a consumer", name), "names own the results: give one of them another name")
 		}
+	}
+	phases := map[string]bool{}
+	for i, p := range v.spec.Phases {
+		if phases[p.Name] {
+			v.problem(fmt.Sprintf("phases.%d.name", i), fmt.Sprintf("there are two phases called %q", p.Name), "give one of them another name")
+		}
+		phases[p.Name] = true
+	}
+	if v.spec.Name == "" {
+		v.problem("name", "the name is empty", "it names the run directory")
 	}
 	if v.spec.MinDeliveredRatio < 0 || v.spec.MinDeliveredRatio > 1 {
 		v.problem("min_delivered_ratio", "must be between 0 and 1", "the default is 0.99")

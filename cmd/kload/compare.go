@@ -1,7 +1,7 @@
 package main
 
 import (
-	"encoding/json"
+	"fmt"
 
 	"github.com/kload/kload/results"
 )
@@ -9,7 +9,7 @@ import (
 func compareVerb(u *ui, args []string) error {
 	f := u.flags()
 	asJSON := f.Bool("json", false, "print as JSON")
-	args, err := u.parse(f, args, 2)
+	args, err := u.parse(f, args)
 	if err != nil {
 		return err
 	}
@@ -26,7 +26,10 @@ func compareVerb(u *ui, args []string) error {
 		return err
 	}
 	if *asJSON {
-		return json.NewEncoder(u.out).Encode(c)
+		return u.printJSON(c)
 	}
-	return results.WriteCompare(u.out, c)
+	if err := results.WriteCompare(u.out, c); err != nil {
+		return fmt.Errorf("printing the comparison: %w", err)
+	}
+	return nil
 }

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"fmt"
-
-	"github.com/kload/kload/scenarios"
-)
+import "github.com/kload/kload/scenarios"
 
 func explainVerb(u *ui, args []string) error {
 	s, err := u.openOnly(args)
@@ -15,8 +11,7 @@ func explainVerb(u *ui, args []string) error {
 	if err != nil {
 		return err
 	}
-	_, err = u.out.Write(text)
-	return err
+	return u.print(text)
 }
 
 func validateVerb(u *ui, args []string) error {
@@ -24,17 +19,15 @@ func validateVerb(u *ui, args []string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(u.out, "%s: valid\n", s.File)
-	return err
+	return u.print([]byte(s.File + ": valid\n"))
 }
 
 // openOnly opens the scenario that the arguments name, without running it.
 func (u *ui) openOnly(args []string) (*scenarios.Scenario, error) {
 	var o scenarios.OpenOptions
 	f := u.flags()
-	f.StringArrayVar(&o.Sets, "set", nil, "change one setting, as in --set stream.shards=4 (repeatable)")
-	f.StringVar(&o.Target, "target", "", "local or aws; also applies the scenario's profile of that name")
-	args, err := u.parse(f, args, 1)
+	openFlags(f, &o)
+	args, err := u.parse(f, args)
 	if err != nil {
 		return nil, err
 	}
@@ -42,13 +35,12 @@ func (u *ui) openOnly(args []string) (*scenarios.Scenario, error) {
 }
 
 func schemaVerb(u *ui, args []string) error {
-	if _, err := u.parse(u.flags(), args, 0); err != nil {
+	if _, err := u.parse(u.flags(), args); err != nil {
 		return err
 	}
 	text, err := scenarios.Schema()
 	if err != nil {
 		return err
 	}
-	_, err = u.out.Write(text)
-	return err
+	return u.print(text)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/kload/kload/scenarios"
@@ -10,7 +9,7 @@ import (
 func listVerb(u *ui, args []string) error {
 	f := u.flags()
 	asJSON := f.Bool("json", false, "print as JSON")
-	if _, err := u.parse(f, args, 0); err != nil {
+	if _, err := u.parse(f, args); err != nil {
 		return err
 	}
 	entries := scenarios.List()
@@ -23,16 +22,17 @@ func listVerb(u *ui, args []string) error {
 		for i, e := range entries {
 			out[i] = entry(e)
 		}
-		return json.NewEncoder(u.out).Encode(out)
+		return u.printJSON(out)
 	}
+	var text []byte
 	for _, e := range entries {
-		fmt.Fprintf(u.out, "%-14s %s\n", e.Name, e.Question)
+		text = fmt.Appendf(text, "%-14s %s\n", e.Name, e.Question)
 	}
-	return nil
+	return u.print(text)
 }
 
 func showVerb(u *ui, args []string) error {
-	args, err := u.parse(u.flags(), args, 1)
+	args, err := u.parse(u.flags(), args)
 	if err != nil {
 		return err
 	}
@@ -40,6 +40,5 @@ func showVerb(u *ui, args []string) error {
 	if err != nil {
 		return err
 	}
-	_, err = u.out.Write(src)
-	return err
+	return u.print(src)
 }

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/local"
+	"github.com/kload/kload/scenarios"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
@@ -18,20 +20,29 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 type verb struct {
 	name, args, help string
 	run              func(u *ui, args []string) error
+	examples         []string
 }
 
 // verbs lists the command line in the order of the help.
 func verbs() []verb {
 	return []verb{
-		{"run", "SCENARIO", "run a scenario: a name of the library or a file", runVerb},
-		{"replay", "", "replay recorded data through a stream", replayVerb},
-		{"compare", "RUN-A RUN-B", "set two runs side by side", compareVerb},
-		{"list", "", "list the scenarios of the library", listVerb},
-		{"show", "NAME", "print a scenario of the library", showVerb},
-		{"explain", "SCENARIO", "print the resolved plan with every default", explainVerb},
-		{"validate", "SCENARIO", "check a scenario without running it", validateVerb},
-		{"schema", "", "print the JSON Schema of scenario files", schemaVerb},
-		{"version", "", "print the version", versionVerb},
+		{"run", "SCENARIO", "run a scenario: a name of the library or a file", runVerb, []string{
+			"kload run quickstart",
+			"kload run quickstart --set stream.shards=4 --json",
+			"kload run quickstart --inject drop=1@target",
+			"kload run my.yaml --target aws --out results/today",
+		}},
+		{"replay", "", "replay recorded data through a stream", replayVerb, []string{
+			"kload replay --speedup 30000",
+			"kload replay --from file:///data/trips --rate asap",
+		}},
+		{"compare", "RUN-A RUN-B", "set two runs side by side, given their directories", compareVerb, nil},
+		{"list", "", "list the scenarios of the library", listVerb, nil},
+		{"show", "NAME", "print a scenario of the library", showVerb, nil},
+		{"explain", "SCENARIO", "print the resolved plan with every default", explainVerb, nil},
+		{"validate", "SCENARIO", "check a scenario without running it", validateVerb, nil},
+		{"schema", "", "print the JSON Schema of scenario files", schemaVerb, nil},
+		{"version", "", "print the version", versionVerb, nil},
 	}
 }
 
@@ -42,21 +53,35 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		u.usage(stderr)
 		return exitUsage
 	}
-	switch args[0] {
-	case "help", "-h", "--help":
-		u.usage(stdout)
-		return exitOK
+	name, args := args[0], args[1:]
+	switch name {
 	case local.ChildVerb: // the embedded target's own process
 		if err := local.Child(stdin, stdout); err != nil {
 			return u.fail(err)
 		}
 		return exitOK
+	case "help", "-h", "--help":
+		if len(args) == 0 {
+			u.usage(stdout)
+			return exitOK
+		}
+		name, args = args[0], []string{"--help"}
+	case "--version":
+		name = "version"
 	}
 	for _, v := range verbs() {
-		if v.name == args[0] {
+		if v.name == name {
 			u.verb = v
-			return u.exit(v.run(u, args[1:]))
+			return u.exit(v.run(u, args))
 		}
 	}
-	return u.fail(kload.WithHint(fmt.Errorf("%w: there is no verb %q", kload.ErrInvalid, args[0]), "'kload help' lists the verbs"))
+	return u.fail(unknownVerb(name))
+}
+
+func unknownVerb(name string) error {
+	err := fmt.Errorf("%w: there is no verb %q", kload.ErrInvalid, name)
+	if _, unknown := scenarios.Show(name); unknown == nil || strings.HasSuffix(name, ".yaml") {
+		return kload.WithHint(err, "to run the scenario: 'kload run "+name+"'")
+	}
+	return kload.WithHint(err, "'kload help' lists the verbs")
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 
@@ -22,13 +20,18 @@ type runFlags struct {
 }
 
 func (r *runFlags) register(f *pflag.FlagSet) {
-	f.StringArrayVar(&r.open.Sets, "set", nil, "change one setting, as in --set stream.shards=4 (repeatable)")
-	f.StringVar(&r.open.Target, "target", "", "local or aws; also applies the scenario's profile of that name")
-	f.StringVar(&r.out, "out", "", "run directory, new or empty (default kload-results/<utc>-<name>-<id>)")
-	f.Uint64Var(&r.seed, "seed", 0, "seed of everything random (default the scenario's)")
-	f.StringArrayVar(&r.inject, "inject", nil, "inject a fault, such as drop=1@target: the run must then fail (repeatable)")
+	openFlags(f, &r.open)
+	f.StringVar(&r.out, "out", "", "run `directory`, new or empty (default kload-results/<utc>-<name>-<id>)")
+	f.Uint64Var(&r.seed, "seed", 0, "`number` that everything random follows from (default the scenario's)")
+	f.StringArrayVar(&r.inject, "inject", nil, "inject a `fault`, such as drop=1@target: the run must then fail (repeatable)")
 	f.BoolVar(&r.json, "json", false, "print the summary as JSON")
-	f.BoolVar(&r.quiet, "quiet", false, "print nothing but errors, and the JSON of --json")
+	f.BoolVar(&r.quiet, "quiet", false, "print nothing but errors and the JSON of --json")
+}
+
+// openFlags are the flags of every verb that opens a scenario.
+func openFlags(f *pflag.FlagSet, o *scenarios.OpenOptions) {
+	f.StringArrayVar(&o.Sets, "set", nil, "change a setting by `path=value`, such as stream.shards=4 (repeatable)")
+	f.StringVar(&o.Target, "target", "", "`kind` of target, local or aws; also applies the scenario's profile of that name")
 }
 
 func (r *runFlags) seedFrom(f *pflag.FlagSet) {
@@ -41,7 +44,7 @@ func runVerb(u *ui, args []string) error {
 	var r runFlags
 	f := u.flags()
 	r.register(f)
-	args, err := u.parse(f, args, 1)
+	args, err := u.parse(f, args)
 	if err != nil {
 		return err
 	}
@@ -56,19 +59,23 @@ func runVerb(u *ui, args []string) error {
 // execute runs a scenario and prints its summary.
 func (u *ui) execute(s *scenarios.Scenario, r *runFlags) error {
 	limitMemory()
-	ctx, stop := u.interruptible()
-	defer stop()
-	o := scenarios.RunOptions{Out: r.out, Inject: r.inject, Version: version(), Note: u.note}
+	o := scenarios.RunOptions{Out: r.out, Inject: r.inject, Version: version(), Note: func(string) {}}
 	if !r.quiet {
 		tty, width := terminal(u.err)
-		o.Progress = results.NewProgress(u.err, tty, width)
-		quiet := context.AfterFunc(ctx, func() {
-			u.note("interrupted: draining and writing results; press Ctrl-C again to stop at once")
-		})
-		defer quiet()
+		u.redrawn = tty
+		o.Progress, o.Note = results.NewProgress(u.err, tty, width), u.note
 	}
-	summary, dir, err := u.carryOut(ctx, s, o)
+	ctx, stop := interruptible(func() {
+		o.Note("interrupted: winding up; press Ctrl-C again to stop at once")
+	})
+	defer stop()
+	var dir string
+	o.Started = func(d string) { dir = d }
+	summary, err := scenarios.Run(ctx, s, o)
 	if summary == nil {
+		if err != nil && ctx.Err() != nil {
+			u.code = exitInterrupted
+		}
 		return err
 	}
 	u.code = summary.ExitCode
@@ -78,26 +85,17 @@ func (u *ui) execute(s *scenarios.Scenario, r *runFlags) error {
 	return err
 }
 
-func (u *ui) carryOut(ctx context.Context, s *scenarios.Scenario, o scenarios.RunOptions) (*results.Summary, string, error) {
-	var dir string
-	o.Started = func(d string) { dir = d }
-	summary, err := scenarios.Run(ctx, s, o)
-	return summary, dir, err
-}
-
 func (u *ui) printSummary(s *results.Summary, dir string, r *runFlags) error {
 	switch {
 	case r.json:
-		enc := json.NewEncoder(u.out)
-		if err := enc.Encode(s); err != nil {
-			return fmt.Errorf("printing the summary: %w", err)
-		}
-	case !r.quiet:
-		tty, _ := terminal(u.out)
-		color := tty && os.Getenv("NO_COLOR") == ""
-		if err := results.WriteText(u.out, s, results.TextOptions{Dir: dir, Color: color}); err != nil {
-			return fmt.Errorf("printing the summary: %w", err)
-		}
+		return u.printJSON(s)
+	case r.quiet:
+		return nil
+	}
+	tty, _ := terminal(u.out)
+	color := tty && os.Getenv("NO_COLOR") == ""
+	if err := results.WriteText(u.out, s, results.TextOptions{Dir: dir, Color: color}); err != nil {
+		return fmt.Errorf("printing the summary: %w", err)
 	}
 	return nil
 }

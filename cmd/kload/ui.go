@@ -2,17 +2,20 @@ package main
 
 // The voice of the command line. Data goes to stdout; everything else goes to
 // stderr, behind "kload: ". Messages start with a small letter and end without a
-// full stop. An error is one "kload: error: …" line, followed by "kload: hint: …"
-// where there is advice. Nothing is coloured when NO_COLOR is set or when the
-// output is no terminal.
+// full stop. An error is "kload: error: …", followed by "kload: hint: …" where
+// there is advice; each problem of a scenario is an error of its own, with the
+// place first. Nothing is coloured when NO_COLOR is set or when the output is no
+// terminal.
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -20,6 +23,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/results"
 )
 
@@ -34,13 +38,13 @@ const (
 )
 
 const exitStatus = `EXIT STATUS
-  0  passed
-  1  internal error, or results could not be written
-  2  usage, or an invalid scenario
-  3  an expectation or the ledger failed
-  4  the load was not delivered
-  5  target unreachable or refused
-  6  runs not comparable
+    0  passed
+    1  internal error, or results could not be written
+    2  usage, or an invalid scenario
+    3  an expectation or the ledger failed
+    4  the load was not delivered
+    5  target unreachable or refused
+    6  runs not comparable
   130  interrupted; results were written
 `
 
@@ -48,7 +52,8 @@ const exitStatus = `EXIT STATUS
 type ui struct {
 	out, err io.Writer
 	verb     verb
-	code     int // exit code of a verb that ended without an error of its own
+	code     int  // exit code that the run decided on, whatever else went wrong
+	redrawn  bool // a progress line may stand on the terminal that errors go to
 }
 
 func newUI(out, err io.Writer) *ui { return &ui{out: out, err: err} }
@@ -58,19 +63,47 @@ func (u *ui) usage(w io.Writer) {
 	for _, v := range verbs() {
 		fmt.Fprintf(w, "  %-22s %s\n", strings.TrimSpace(v.name+" "+v.args), v.help)
 	}
-	fmt.Fprint(w, "\nTry 'kload run quickstart': it needs no AWS account. 'kload VERB --help' lists flags.\n\n"+exitStatus)
+	fmt.Fprint(w, "\nTry 'kload run quickstart': it needs no AWS account. 'kload help VERB' lists flags.\n\n"+exitStatus)
 }
 
+// clearLine takes the progress line away that other text would be appended to.
+const clearLine = "\r\x1b[K"
+
 // note tells the user something on the way.
-func (u *ui) note(msg string) { fmt.Fprintf(u.err, "kload: %s\n", msg) }
+func (u *ui) note(msg string) {
+	if u.redrawn {
+		msg = clearLine + "kload: " + msg
+	} else {
+		msg = "kload: " + msg
+	}
+	fmt.Fprintln(u.err, msg)
+}
 
 // fail prints an error with its hints and returns its exit code.
 func (u *ui) fail(err error) int {
-	fmt.Fprintf(u.err, "kload: error: %v\n", err)
-	for _, h := range hints(err) {
-		fmt.Fprintf(u.err, "kload: hint: %s\n", h)
+	var problems conf.Problems
+	if !errors.As(err, &problems) {
+		u.block(err.Error(), "", hints(err)...)
+	}
+	for _, p := range problems {
+		u.block(conf.Problem{File: p.File, Line: p.Line, Col: p.Col, Path: p.Path, Msg: p.Msg}.Error(), p.Excerpt, p.Hint)
 	}
 	return exitCode(err)
+}
+
+// block prints one error. That something is invalid, its exit code says already.
+func (u *ui) block(msg, excerpt string, hints ...string) {
+	invalid := ": " + kload.ErrInvalid.Error() + ": "
+	msg = strings.ReplaceAll(": "+msg, invalid, ": ")[2:]
+	fmt.Fprintln(u.err, "kload: error: "+strings.ReplaceAll(msg, "\n", "\n  "))
+	if excerpt != "" {
+		fmt.Fprintln(u.err, excerpt)
+	}
+	for _, h := range hints {
+		if h != "" {
+			fmt.Fprintln(u.err, "kload: hint: "+h)
+		}
+	}
 }
 
 // exit ends a verb.
@@ -107,7 +140,7 @@ func hints(err error) []string {
 	var out []string
 	var walk func(error)
 	walk = func(err error) {
-		if h, ok := err.(*kload.HintError); ok { //nolint:errorlint // the tree is walked here
+		if h, ok := err.(*kload.HintError); ok && !slices.Contains(out, h.Hint) { //nolint:errorlint // the tree is walked here
 			out = append(out, h.Hint)
 		}
 		switch e := err.(type) { //nolint:errorlint // the tree is walked here
@@ -125,39 +158,71 @@ func hints(err error) []string {
 	return out[:min(len(out), 3)]
 }
 
-// flags returns the verb's flag set; its --help prints usage, flags and exit
-// status.
+// flags returns the verb's flag set; its --help prints everything about the verb.
 func (u *ui) flags() *pflag.FlagSet {
 	f := pflag.NewFlagSet(u.verb.name, pflag.ContinueOnError)
 	f.SortFlags = false
 	f.SetOutput(io.Discard)
-	f.Usage = func() {
-		fmt.Fprintf(u.out, "kload %s: %s\n\nUSAGE\n  kload %s\n", u.verb.name, u.verb.help,
-			strings.TrimSpace(u.verb.name+" "+u.verb.args+" [flags]"))
-		if flags := f.FlagUsages(); flags != "" {
-			fmt.Fprintf(u.out, "\nFLAGS\n%s", flags)
-		}
-		fmt.Fprint(u.out, "\n"+exitStatus)
-	}
+	f.Usage = func() { u.help(f) }
 	return f
 }
 
-// parse parses the arguments and checks how many are left.
-func (u *ui) parse(f *pflag.FlagSet, args []string, want int) ([]string, error) {
+func (u *ui) help(f *pflag.FlagSet) {
+	usage, flags := "kload "+u.verb.name, f.FlagUsages()
+	if u.verb.args != "" {
+		usage += " " + u.verb.args
+	}
+	if flags != "" {
+		usage += " [flags]"
+		const noise = "[=true|false]"
+		flags = "\nFLAGS\n" + strings.ReplaceAll(flags, noise, strings.Repeat(" ", len(noise)))
+	}
+	fmt.Fprintf(u.out, "kload %s - %s\n\nUSAGE\n  %s\n%s", u.verb.name, u.verb.help, usage, flags)
+	if len(u.verb.examples) > 0 {
+		fmt.Fprintf(u.out, "\nEXAMPLES\n  %s\n", strings.Join(u.verb.examples, "\n  "))
+	}
+	fmt.Fprint(u.out, "\n"+exitStatus)
+}
+
+// parse parses the flags and returns the arguments, of which there are as many
+// as the verb has.
+func (u *ui) parse(f *pflag.FlagSet, args []string) ([]string, error) {
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
 			return nil, err
 		}
 		return nil, u.usageError(err.Error())
 	}
-	if f.NArg() != want {
-		return nil, u.usageError(fmt.Sprintf("%s takes %d arguments, not %d", u.verb.name, want, f.NArg()))
+	want, got := strings.Fields(u.verb.args), f.Args()
+	switch {
+	case len(got) < len(want):
+		return nil, u.usageError(u.verb.name + " needs " + strings.Join(want[len(got):], " and "))
+	case len(got) > len(want):
+		return nil, u.usageError(fmt.Sprintf("%s has no use for the argument %q", u.verb.name, got[len(want)]))
 	}
-	return f.Args(), nil
+	return got, nil
 }
 
 func (u *ui) usageError(msg string) error {
-	return kload.WithHint(fmt.Errorf("%w usage: %s", kload.ErrInvalid, msg), "'kload "+u.verb.name+" --help' shows how")
+	return kload.WithHint(fmt.Errorf("%w: %s", kload.ErrInvalid, msg), "'kload help "+u.verb.name+"' shows how")
+}
+
+// print writes a verb's data.
+func (u *ui) print(text []byte) error {
+	if _, err := u.out.Write(text); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	return nil
+}
+
+// printJSON writes a verb's data as one JSON document.
+func (u *ui) printJSON(v any) error {
+	enc := json.NewEncoder(u.out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("printing as JSON: %w", err)
+	}
+	return nil
 }
 
 // terminal returns whether w is one, and its width.
@@ -174,9 +239,16 @@ func terminal(w io.Writer) (is bool, width int) {
 }
 
 // interruptible returns a context that ends with the first Ctrl-C or
-// termination. The second ends the process at once.
-func (u *ui) interruptible() (context.Context, context.CancelFunc) {
+// termination, of which interrupted tells the user. From then on a further one
+// ends the process at once.
+func interruptible(interrupted func()) (context.Context, context.CancelFunc) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	return ctx, stop
+	forget := context.AfterFunc(ctx, func() {
+		stop()
+		interrupted()
+	})
+	return ctx, func() {
+		forget()
+		stop()
+	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -36,12 +35,11 @@ func version() string {
 func versionVerb(u *ui, args []string) error {
 	f := u.flags()
 	asJSON := f.Bool("json", false, "print as JSON")
-	if _, err := u.parse(f, args, 0); err != nil {
+	if _, err := u.parse(f, args); err != nil {
 		return err
 	}
 	if *asJSON {
-		return json.NewEncoder(u.out).Encode(map[string]string{"kload": version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH})
+		return u.printJSON(map[string]string{"kload": version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH})
 	}
-	_, err := fmt.Fprintf(u.out, "kload %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return err
+	return u.print(fmt.Appendf(nil, "kload %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH))
 }

@@ -60,7 +60,7 @@ type Client struct {
 // no region, no credentials, broken configuration.
 func New(ctx context.Context, o Options) (*Client, error) {
 	c := &Client{transport: newTransport(o)}
-	cfg, err := loadConfig(ctx, o)
+	cfg, account, err := loadConfig(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -72,13 +72,13 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	}
 	c.Data = kinesis.NewFromConfig(cfg, endpoint, func(ko *kinesis.Options) {
 		ko.Retryer = aws.NopRetryer{}
-		ko.HTTPClient = &isolating{next: &http.Client{Transport: c.transport}, attempts: &c.attempts}
+		ko.HTTPClient = newIsolating(c.transport, &c.attempts)
 		ko.APIOptions = append(ko.APIOptions, c.countCalls)
 	})
 	c.Control = kinesis.NewFromConfig(cfg, endpoint, func(ko *kinesis.Options) {
-		ko.HTTPClient = &isolating{next: &http.Client{Transport: c.transport}, attempts: new(atomic.Uint64)}
+		ko.HTTPClient = newIsolating(c.transport, new(atomic.Uint64))
 	})
-	c.Host = resolveHost(ctx, c.Data, o)
+	c.Host = resolveHost(ctx, c.Data.Options(), account)
 	return c, nil
 }
 
@@ -115,8 +115,12 @@ func newTransport(o Options) *http.Transport {
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
+	proxy := http.ProxyFromEnvironment
+	if o.Local {
+		proxy = nil
+	}
 	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
+		Proxy:               proxy,
 		DialContext:         dial,
 		Protocols:           protocols,
 		MaxConnsPerHost:     conns,
@@ -130,12 +134,14 @@ func newTransport(o Options) *http.Transport {
 	}
 }
 
-func loadConfig(ctx context.Context, o Options) (aws.Config, error) {
+// loadConfig returns the SDK's configuration and the account that the
+// credentials name, if they do.
+func loadConfig(ctx context.Context, o Options) (cfg aws.Config, account string, err error) {
 	if o.Local {
 		return aws.Config{
 			Region:      "us-east-1",
 			Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-		}, nil
+		}, "", nil
 	}
 	var opts []func(*config.LoadOptions) error
 	if o.Region != "" {
@@ -144,31 +150,39 @@ func loadConfig(ctx context.Context, o Options) (aws.Config, error) {
 	if o.Profile != "" {
 		opts = append(opts, config.WithSharedConfigProfile(o.Profile))
 	}
-	cfg, err := config.LoadDefaultConfig(ctx, opts...)
+	cfg, err = config.LoadDefaultConfig(ctx, opts...)
 	if err != nil {
-		return cfg, unreachable(fmt.Errorf("reading the AWS configuration: %w", err),
+		return cfg, "", unreachable(fmt.Errorf("reading the AWS configuration: %w", err),
 			"check ~/.aws/config, AWS_PROFILE and the profile named in target.profile")
 	}
 	if cfg.Region == "" {
-		return cfg, unreachable(errors.New("no AWS region is set"),
+		return cfg, "", unreachable(errors.New("no AWS region is set"),
 			"set target.region in the scenario, --set target.region=us-east-1, or AWS_REGION")
 	}
-	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
-		return cfg, unreachable(fmt.Errorf("finding AWS credentials: %w", err),
+	creds, err := cfg.Credentials.Retrieve(ctx)
+	if err != nil {
+		return cfg, "", unreachable(fmt.Errorf("finding AWS credentials: %w", err),
 			"run 'aws configure' or 'aws sso login', set AWS_PROFILE, or use --target local, which needs no account")
 	}
-	return cfg, nil
+	return cfg, creds.AccountID, nil
 }
 
 // resolveHost names the host of data calls, for the record of the run.
-func resolveHost(ctx context.Context, k *kinesis.Client, o Options) string {
-	if o.Endpoint != "" {
-		return o.Endpoint
+func resolveHost(ctx context.Context, o kinesis.Options, account string) string {
+	if o.BaseEndpoint != nil {
+		return *o.BaseEndpoint
 	}
 	params := kinesis.EndpointParameters{
-		Region: aws.String(k.Options().Region), OperationType: aws.String("data"),
+		Region:                aws.String(o.Region),
+		UseDualStack:          aws.Bool(o.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled),
+		UseFIPS:               aws.Bool(o.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled),
+		AccountIdEndpointMode: aws.String(string(o.AccountIDEndpointMode)),
+		OperationType:         aws.String("data"),
 	}
-	ep, err := k.Options().EndpointResolverV2.ResolveEndpoint(ctx, params)
+	if account != "" && o.AccountIDEndpointMode != aws.AccountIDEndpointModeDisabled {
+		params.AccountId = aws.String(account) // part of the host name
+	}
+	ep, err := o.EndpointResolverV2.ResolveEndpoint(ctx, params)
 	if err != nil {
 		return "unknown"
 	}

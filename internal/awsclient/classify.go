@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -37,30 +38,34 @@ func Classify(err error) (Class, string) {
 		return classifyCode(api.ErrorCode(), status(err)), api.ErrorCode()
 	}
 	var op *net.OpError
+	var send *smithyhttp.RequestSendError
+	got := status(err)
 	switch {
+	case errors.As(err, &op) && op.Op == "dial": // before timeouts: dialing has its own
+		return NotSent, "ConnectionRefused"
 	case errors.Is(err, context.Canceled):
 		return Cancelled, "Cancelled"
 	case errors.Is(err, context.DeadlineExceeded):
 		return Ambiguous, "Timeout"
-	case errors.As(err, &op) && op.Op == "dial":
-		return NotSent, "ConnectionRefused"
-	case status(err) >= 500, status(err) == 0:
+	case errors.As(err, &send), got >= 200 && got < 300: // no answer, or half of one
 		return Ambiguous, "ConnectionLost"
+	case got >= 500: // without an error code: a gateway on the way
+		return Ambiguous, fmt.Sprintf("HTTP%d", got)
+	case got > 0:
+		return Fatal, fmt.Sprintf("HTTP%d", got)
 	}
-	return Fatal, fmt.Sprintf("HTTP%d", status(err))
+	return Fatal, "ClientError" // never sent: not signed, not serialized
 }
 
-// classifyCode sorts the codes of reference material for Kinesis; anything the
-// service calls a client fault and that is not about rate is final.
+// classifyCode sorts the service's codes; anything it calls a client fault and
+// that is not about rate is final.
 func classifyCode(code string, status int) Class {
-	switch code {
-	case "ProvisionedThroughputExceededException", "LimitExceededException",
-		"ThrottlingException", "KMSThrottlingException", "RequestLimitExceeded":
+	_, throttled := retry.DefaultThrottleErrorCodes[code]
+	_, retryable := retry.DefaultRetryableErrorCodes[code]
+	switch {
+	case throttled, code == "KMSThrottlingException":
 		return Throttled
-	case "RequestTimeout", "InternalFailure", "InternalFailureException", "ServiceUnavailable":
-		return Ambiguous
-	}
-	if status >= 500 {
+	case retryable, status >= 500, code == "InternalFailure", code == "InternalFailureException", code == "ServiceUnavailable":
 		return Ambiguous
 	}
 	return Fatal
@@ -90,6 +95,8 @@ func Explain(err error, doing string) error {
 	case "AccessDeniedException", "UnrecognizedClientException", "InvalidSignatureException",
 		"MissingAuthenticationTokenException", "IncompleteSignatureException", "ExpiredTokenException":
 		return unreachable(wrapped, "the credentials are not allowed to do this: check the identity with 'aws sts get-caller-identity' and its Kinesis permissions")
+	case "KMSAccessDeniedException", "KMSDisabledException", "KMSInvalidStateException", "KMSNotFoundException", "KMSOptInRequired":
+		return unreachable(wrapped, "the stream is encrypted: check that its KMS key is enabled and that the credentials may use it")
 	case "LimitExceededException":
 		return unreachable(wrapped, "an account limit is reached: delete unused streams, lower stream.shards, or try again in a minute")
 	}

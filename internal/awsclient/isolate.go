@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+
+	"github.com/kload/kload/internal/invariants"
 )
 
 // isolating is an HTTP client for the SDK that gives the transport a request
@@ -20,22 +22,31 @@ type isolating struct {
 	buffers  sync.Pool // of *bytes.Buffer; request bodies are large and alike
 }
 
+func newIsolating(t http.RoundTripper, attempts *atomic.Uint64) *isolating {
+	return &isolating{attempts: attempts, next: &http.Client{
+		Transport: t,
+		// A redirect would be an attempt that nobody counts.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
 // Do sends one attempt.
 func (c *isolating) Do(req *http.Request) (*http.Response, error) {
 	c.attempts.Add(1)
 	if req.Body == nil || req.Body == http.NoBody {
 		return c.next.Do(req)
 	}
-	body, err := c.isolate(req)
+	own, body, err := c.isolate(req)
 	if err != nil {
 		return nil, err
 	}
 	defer body.release()
-	return c.next.Do(req)
+	return c.next.Do(own)
 }
 
-// isolate copies the request body and makes req read the copy.
-func (c *isolating) isolate(req *http.Request) (*isolatedBody, error) {
+// isolate returns a request like req that reads a copy of the body. req stays as
+// it is: smithy-go closes its body, and that must not be the transport's.
+func (c *isolating) isolate(req *http.Request) (*http.Request, *isolatedBody, error) {
 	buf, ok := c.buffers.Get().(*bytes.Buffer)
 	if !ok {
 		buf = new(bytes.Buffer)
@@ -43,15 +54,16 @@ func (c *isolating) isolate(req *http.Request) (*isolatedBody, error) {
 	buf.Reset()
 	buf.Grow(int(max(req.ContentLength, 0)) + bytes.MinRead)
 	if _, err := buf.ReadFrom(req.Body); err != nil {
-		return nil, fmt.Errorf("reading the request body: %w", err)
+		return nil, nil, fmt.Errorf("reading the request body: %w", err)
 	}
 	b := &isolatedBody{buf: buf, pool: &c.buffers}
 	b.refs.Store(1)
-	req.Body = b.open()
+	own := req.WithContext(req.Context())
+	own.Body = b.open()
 	// Lets net/http start over when an idle connection was closed under it before
 	// anything was written; that is no second attempt.
-	req.GetBody = func() (io.ReadCloser, error) { return b.open(), nil }
-	return b, nil
+	own.GetBody = func() (io.ReadCloser, error) { return b.open(), nil }
+	return own, b, nil
 }
 
 // isolatedBody counts who may still read the buffer. net/http closes every body
@@ -70,6 +82,7 @@ func (b *isolatedBody) open() io.ReadCloser {
 
 func (b *isolatedBody) release() {
 	if b.refs.Add(-1) == 0 {
+		invariants.Poison(b.buf.Bytes())
 		b.pool.Put(b.buf)
 	}
 }

@@ -6,6 +6,7 @@ package memnet
 import (
 	"context"
 	"net"
+	"net/http"
 	"sync"
 )
 
@@ -50,6 +51,19 @@ func (l *Listener) Accept() (net.Conn, error) {
 func (l *Listener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return nil
+}
+
+// Serve answers HTTP requests on a new listener. stop closes it with all its
+// connections and returns when it is no longer served.
+func Serve(h http.Handler) (l *Listener, stop func()) {
+	l = Listen()
+	s := &http.Server{Handler: h}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = s.Serve(l) }) // ends when stop closes it
+	return l, func() {
+		s.Close()
+		serving.Wait()
+	}
 }
 
 // Addr returns an address that names no host.

@@ -82,13 +82,20 @@ func (h *Host) handle(ctx context.Context, b *kload.Batch) ([]kload.Delivery, er
 func (h *Host) measure(all, written []kload.Delivery, handle, durable int64) {
 	h.rec.Lock()
 	defer h.rec.Unlock()
-	h.rec.RecordN(kload.HopHandle, handle, int64(len(all)))
-	for i := range written {
-		u := &written[i]
-		if u.Traced && u.Producer != ledger.Foreign && (h.o.Measured == nil || h.o.Measured(u.Intended)) {
-			h.rec.Record(kload.HopE2ESink, durable-u.Intended)
+	for i := range all {
+		if !all[i].Traced || h.measured(&all[i]) { // handling needs no T0
+			h.rec.Record(kload.HopHandle, handle)
 		}
 	}
+	for i := range written {
+		if h.measured(&written[i]) {
+			h.rec.Record(kload.HopE2ESink, durable-written[i].Intended)
+		}
+	}
+}
+
+func (h *Host) measured(u *kload.Delivery) bool {
+	return u.Traced && u.Producer != ledger.Foreign && (h.o.Measured == nil || h.o.Measured(u.Intended))
 }
 
 // counting counts the records the ledger counts: first sightings of this run.

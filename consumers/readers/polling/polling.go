@@ -9,7 +9,7 @@ package polling
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +21,7 @@ import (
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/conf"
+	"github.com/kload/kload/internal/invariants"
 	"github.com/kload/kload/internal/pace"
 )
 
@@ -89,11 +90,16 @@ func (op *Opener) Partitions(ctx context.Context) ([]kload.Child, error) {
 		filter = types.ShardFilterTypeAtTrimHorizon
 	}
 	in := &kinesis.ListShardsInput{StreamName: aws.String(op.o.Stream), ShardFilter: &types.ShardFilter{Type: filter}}
+	pacer := pace.NewPacer(op.o.Clock)
 	var parts []kload.Child
 	for {
-		out, err := op.o.API.ListShards(ctx, in)
+		var out *kinesis.ListShardsOutput
+		err := op.persist(ctx, pacer, "listing the shards of stream "+op.o.Stream, func(ctx context.Context) (err error) {
+			out, err = op.o.API.ListShards(ctx, in)
+			return err
+		})
 		if err != nil {
-			return nil, awsclient.Explain(err, "listing the shards of stream "+op.o.Stream)
+			return nil, err
 		}
 		for _, s := range out.Shards {
 			parts = append(parts, kload.Child{Partition: aws.ToString(s.ShardId)})
@@ -119,6 +125,45 @@ func (op *Opener) Open(ctx context.Context, shard string, child bool) (kload.Rea
 	return r, nil
 }
 
+// callTimeout bounds one call; the service answers in milliseconds.
+const callTimeout = 30 * time.Second
+
+// persist makes a call once per interval until it is answered, or refused for
+// good.
+func (op *Opener) persist(ctx context.Context, pacer *pace.Pacer, doing string, call func(context.Context) error) error {
+	for {
+		attempt, cancel := context.WithTimeout(ctx, callTimeout)
+		err := call(attempt)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if err := op.survive(ctx, err, doing); err != nil {
+			return err
+		}
+		if err := pacer.Sleep(ctx, op.o.Config.Every); err != nil {
+			return err
+		}
+	}
+}
+
+// survive counts a failed call that is to be repeated; it returns an error if it
+// is not.
+func (op *Opener) survive(ctx context.Context, err error, doing string) error {
+	class, _ := awsclient.Classify(err)
+	switch {
+	case ctx.Err() != nil: // whatever the call says, it failed for that
+		return ctx.Err()
+	case class == awsclient.Throttled:
+		op.stats.throttled.Add(1)
+	case class == awsclient.Fatal:
+		return awsclient.Explain(err, doing)
+	default:
+		op.stats.failed.Add(1)
+	}
+	return nil
+}
+
 // batch returns an empty batch, a used one where there is one.
 func (op *Opener) batch() *kload.Batch {
 	op.mu.Lock()
@@ -134,12 +179,23 @@ func (op *Opener) batch() *kload.Batch {
 // maxFree bounds the batches kept for reuse.
 const maxFree = 32
 
+// recycle takes back a batch that nobody holds. Where invariants are checked,
+// whoever kept its bytes finds them overwritten.
 func (op *Opener) recycle(b *kload.Batch) {
+	if invariants.Enabled {
+		for i := range b.Records {
+			invariants.Poison(b.Records[i].Data)
+			invariants.Poison(b.Records[i].Key)
+		}
+	}
 	clear(b.Records)
 	clear(b.Users)
 	b.Records, b.Users, b.Children, b.End = b.Records[:0], b.Users[:0], nil, false
 	op.mu.Lock()
 	defer op.mu.Unlock()
+	if invariants.Enabled {
+		invariants.Check(!slices.Contains(op.free, b), "a batch was released twice")
+	}
 	if len(op.free) < maxFree {
 		op.free = append(op.free, b)
 	}
@@ -173,5 +229,3 @@ func (op *Opener) Counters() map[string]uint64 {
 		"read_failed": s.Failed, "iterators_expired": s.Expired,
 	}
 }
-
-func (r *reader) describe(doing string) string { return fmt.Sprintf("%s of %s", doing, r.shard) }

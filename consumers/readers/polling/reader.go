@@ -14,8 +14,11 @@ import (
 	"github.com/kload/kload/internal/pace"
 )
 
-// callTimeout bounds one call; the service answers in milliseconds.
-const callTimeout = 30 * time.Second
+// slack is the part of an interval by which a call may come late without
+// putting off those that follow, so that late timers do not lower the rate. A
+// shard's budget for calls knows no mercy with bursts: a call that comes later
+// than that, after a slow one, starts the schedule anew.
+const slack = 10
 
 // reader polls one shard.
 type reader struct {
@@ -44,21 +47,13 @@ func (r *reader) seek(ctx context.Context) error {
 		in.ShardIteratorType = types.ShardIteratorTypeAtTimestamp
 		in.Timestamp = aws.Time(r.op.start)
 	}
-	for {
-		call, cancel := context.WithTimeout(ctx, callTimeout)
-		out, err := r.op.o.API.GetShardIterator(call, in)
-		cancel()
+	return r.op.persist(ctx, r.pacer, "getting an iterator of "+r.shard, func(ctx context.Context) error {
+		out, err := r.op.o.API.GetShardIterator(ctx, in)
 		if err == nil {
 			r.iterator = aws.ToString(out.ShardIterator)
-			return nil
 		}
-		if !r.survives(ctx, err) {
-			return awsclient.Explain(err, r.describe("getting an iterator"))
-		}
-		if err := r.pacer.Sleep(ctx, r.op.o.Config.Every); err != nil {
-			return err
-		}
-	}
+		return err
+	})
 }
 
 func (r *reader) startType() types.ShardIteratorType {
@@ -67,17 +62,6 @@ func (r *reader) startType() types.ShardIteratorType {
 		return types.ShardIteratorTypeTrimHorizon
 	}
 	return types.ShardIteratorTypeLatest
-}
-
-// survives counts a failed call and says whether to repeat it.
-func (r *reader) survives(ctx context.Context, err error) bool {
-	class, _ := awsclient.Classify(err)
-	if class == awsclient.Throttled {
-		r.op.stats.throttled.Add(1)
-		return true
-	}
-	r.op.stats.failed.Add(1)
-	return class != awsclient.Fatal && ctx.Err() == nil
 }
 
 // Next waits for the next poll and returns its answer. See [kload.Reader].
@@ -90,8 +74,8 @@ func (r *reader) Next(ctx context.Context) (*kload.Batch, error) {
 		if err != nil {
 			return nil, err
 		}
-		// The interval is kept on average; a slow call does not cause a burst.
-		r.next = max(r.next+int64(r.op.o.Config.Every), now)
+		every := int64(r.op.o.Config.Every)
+		r.next = max(r.next, now-every/slack) + every
 		out, err := r.call(ctx)
 		if err == nil {
 			return r.deliver(out), nil
@@ -103,8 +87,8 @@ func (r *reader) Next(ctx context.Context) (*kload.Batch, error) {
 			}
 			continue
 		}
-		if !r.survives(ctx, err) {
-			return nil, awsclient.Explain(err, r.describe("reading records"))
+		if err := r.op.survive(ctx, err, "reading records of "+r.shard); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -125,9 +109,11 @@ func (r *reader) deliver(out *kinesis.GetRecordsOutput) *kload.Batch {
 	for i := range out.Records {
 		rec := &out.Records[i]
 		b.Records = append(b.Records, kload.StreamRecord{
-			Data: rec.Data, Key: []byte(aws.ToString(rec.PartitionKey)),
-			Sequence: aws.ToString(rec.SequenceNumber), Arrived: aws.ToTime(rec.ApproximateArrivalTimestamp).UnixNano(),
+			Data: rec.Data, Key: []byte(aws.ToString(rec.PartitionKey)), Sequence: aws.ToString(rec.SequenceNumber),
 		})
+		if at := rec.ApproximateArrivalTimestamp; at != nil { // else 0: not known
+			b.Records[i].Arrived = at.UnixNano()
+		}
 	}
 	r.op.stats.calls.Add(1)
 	if n := len(b.Records); n > 0 {

@@ -4,6 +4,7 @@ package discard
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/kload/kload"
@@ -13,13 +14,19 @@ import (
 type Config struct{}
 
 // Sink counts records. It is safe for concurrent use.
-type Sink struct{ written atomic.Uint64 }
+type Sink struct {
+	written atomic.Uint64
+	closed  atomic.Bool
+}
 
 // New returns the sink.
 func New() *Sink { return new(Sink) }
 
 // Write counts the records.
 func (s *Sink) Write(_ context.Context, _ *kload.Batch, users []kload.Delivery) error {
+	if s.closed.Load() {
+		return fmt.Errorf("counting records: %w", kload.ErrClosed)
+	}
 	s.written.Add(uint64(len(users)))
 	return nil
 }
@@ -27,5 +34,8 @@ func (s *Sink) Write(_ context.Context, _ *kload.Batch, users []kload.Delivery) 
 // Written returns how many records were counted.
 func (s *Sink) Written() uint64 { return s.written.Load() }
 
-// Close does nothing.
-func (s *Sink) Close() error { return nil }
+// Close ends counting.
+func (s *Sink) Close() error {
+	s.closed.Store(true)
+	return nil
+}

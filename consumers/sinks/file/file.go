@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/kload/kload"
@@ -38,13 +39,15 @@ type Sink struct {
 	mu      sync.Mutex // guards what follows
 	f       *os.File
 	buf     []byte
+	size    int64 // bytes of whole lines
 	written uint64
 }
 
 // New creates the file in dir, which is created too. The file must not exist.
 func New(dir, name string) (*Sink, error) {
-	if filepath.Base(name) != name {
-		return nil, fmt.Errorf("%w sink file name %q: it must name a file, not a path", kload.ErrInvalid, name)
+	if name == "." || strings.ContainsAny(name, `/\`) || !filepath.IsLocal(name) {
+		return nil, kload.WithHint(fmt.Errorf("%w sink file name %q: it must name a file, not a path", kload.ErrInvalid, name),
+			"sink files are written below the run directory, which --out chooses")
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("creating the sink directory: %w", err)
@@ -65,16 +68,27 @@ func (s *Sink) Write(_ context.Context, _ *kload.Batch, users []kload.Delivery) 
 		s.buf = appendLine(s.buf, users[i].Data)
 	}
 	if _, err := s.f.Write(s.buf); err != nil {
-		return fmt.Errorf("writing to the sink file: %w", err)
+		// Half a line would spoil the file.
+		return failed("writing to", errors.Join(err, s.f.Truncate(s.size)))
 	}
+	s.size += int64(len(s.buf))
 	s.written += uint64(len(users))
 	return nil
 }
 
+// failed words an error of the file, which names it.
+func failed(doing string, err error) error {
+	err = fmt.Errorf("%s the sink file: %w", doing, err)
+	if errors.Is(err, os.ErrClosed) {
+		return fmt.Errorf("%w: %w", kload.ErrClosed, err)
+	}
+	return kload.WithHint(err, "make room on that disk, choose a run directory on another one with --out, or use sink: {discard: {}}")
+}
+
 func appendLine(dst, payload []byte) []byte {
-	payload = bytes.TrimSuffix(payload, []byte("\n"))
-	if bytes.IndexByte(payload, '\n') < 0 && json.Valid(payload) {
-		return append(append(dst, payload...), '\n')
+	line := bytes.TrimSuffix(payload, []byte("\n"))
+	if bytes.IndexByte(line, '\n') < 0 && json.Valid(line) {
+		return append(append(dst, line...), '\n')
 	}
 	dst = append(dst, `{"base64":"`...)
 	dst = base64.StdEncoding.AppendEncode(dst, payload)
@@ -93,7 +107,7 @@ func (s *Sink) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := errors.Join(s.f.Sync(), s.f.Close()); err != nil {
-		return fmt.Errorf("closing the sink file: %w", err)
+		return failed("closing", err)
 	}
 	return nil
 }

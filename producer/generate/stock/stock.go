@@ -17,7 +17,7 @@ import (
 type Config struct{}
 
 // RecordBytes returns the usual size of a record.
-func (*Config) RecordBytes() int { return 74 }
+func (*Config) RecordBytes() int { return 70 }
 
 // ByKey reports that explicit hash keys decide the shards.
 func (*Config) ByKey() bool { return false }

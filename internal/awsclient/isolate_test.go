@@ -1,0 +1,144 @@
+package awsclient_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/invariants"
+)
+
+const accepted = `{"FailedRecordCount":0,"Records":[{"SequenceNumber":"1","ShardId":"shardId-000000000000"}]}`
+
+// TestEveryBodyArrives sends large requests over pipes. Without isolation, about
+// one in eight fails: smithy-go closes the body while it is still being sent.
+func TestEveryBodyArrives(t *testing.T) {
+	senders, each := 8, 250
+	if invariants.Enabled { // slow
+		each = 40
+	}
+	against(t, answer(http.StatusOK, "application/x-amz-json-1.1", accepted, nil), func(t *testing.T, c *awsclient.Client) {
+		data := strings.Repeat("x", 200<<10)
+		var wg sync.WaitGroup
+		for range senders {
+			wg.Go(func() {
+				for range each {
+					if _, err := put(t, c, data); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if want := uint64(senders * each); c.Calls() != want || c.Attempts() != want {
+			t.Errorf("%d calls in %d attempts, want %d", c.Calls(), c.Attempts(), want)
+		}
+	})
+}
+
+// lateTransport answers before it has read the body, as net/http does when the
+// server is that fast.
+type lateTransport struct{ bodies []io.ReadCloser }
+
+func (l *lateTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	l.bodies = append(l.bodies, req.Body)
+	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: req}, nil
+}
+
+// TestBufferOutlivesTheCall has the transport read each body only after the SDK
+// closed its own and sent further requests.
+func TestBufferOutlivesTheCall(t *testing.T) {
+	var transport lateTransport
+	var attempts atomic.Uint64
+	client := awsclient.NewIsolating(&transport, &attempts)
+	bodies := []string{strings.Repeat("a", 5000), strings.Repeat("b", 5000), strings.Repeat("c", 5000)}
+	for _, body := range bodies {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://h/", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		req.Body.Close() // as smithy-go does
+	}
+	for i, body := range transport.bodies {
+		got, err := io.ReadAll(body)
+		if err != nil || string(got) != bodies[i] {
+			t.Errorf("request %d: the transport read %.10q… (%d bytes), %v", i, got, len(got), err)
+		}
+		for range 2 { // closing twice must not release twice
+			body.Close()
+		}
+	}
+	if attempts.Load() != 3 {
+		t.Errorf("%d attempts", attempts.Load())
+	}
+}
+
+// keeper keeps the slice it is given, against the rules of io.Writer.
+type keeper struct{ kept []byte }
+
+func (k *keeper) Write(p []byte) (int, error) {
+	k.kept = p
+	return len(p), nil
+}
+
+// TestBufferComesBack looks at the buffer itself: it is released by the last of
+// transport and call, not earlier.
+func TestBufferComesBack(t *testing.T) {
+	if !invariants.Enabled {
+		t.Skip("released memory is poisoned only with invariants on: -race or -tags invariants")
+	}
+	var transport lateTransport
+	client := awsclient.NewIsolating(&transport, new(atomic.Uint64))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://h/", strings.NewReader("payload"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	var k keeper
+	if _, err := io.Copy(&k, transport.bodies[0]); err != nil {
+		t.Fatal(err)
+	}
+	if string(k.kept) != "payload" {
+		t.Errorf("before the transport closed the body: %q", k.kept)
+	}
+	transport.bodies[0].Close()
+	if !bytes.Equal(k.kept, bytes.Repeat([]byte{0xDB}, len("payload"))) {
+		t.Errorf("after the transport closed the body: %q, want poison", k.kept)
+	}
+}
+
+func TestUnreadableBody(t *testing.T) {
+	broken := errors.New("broken")
+	var transport lateTransport
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://h/", io.MultiReader(strings.NewReader("x"), failing{broken}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := awsclient.NewIsolating(&transport, new(atomic.Uint64)).Do(req)
+	if err == nil {
+		resp.Body.Close()
+	}
+	if !errors.Is(err, broken) || len(transport.bodies) != 0 {
+		t.Errorf("%v after %d requests", err, len(transport.bodies))
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }

@@ -1,0 +1,104 @@
+package producer_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/internal/invariants"
+	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/internal/shard"
+	"github.com/kload/kload/producer"
+	"github.com/kload/kload/producer/drivertest"
+)
+
+// nullAPI acknowledges everything and allocates nothing, on one connection.
+type nullAPI struct {
+	*drivertest.Kinesis
+	out types.PutRecordsResultEntry
+	res kinesis.PutRecordsOutput
+}
+
+func (n *nullAPI) PutRecords(_ context.Context, in *kinesis.PutRecordsInput, _ ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error) {
+	n.res.Records = n.res.Records[:0]
+	for range in.Records {
+		n.res.Records = append(n.res.Records, n.out)
+	}
+	return &n.res, nil
+}
+
+// nullProducer returns a producer of one shard and one connection into nothing.
+func nullProducer(tb testing.TB) *producer.Producer {
+	tb.Helper()
+	k := drivertest.NewKinesis(1, nil)
+	cfg := defaults()
+	cfg.Connections = 1
+	p, err := producer.New(tb.Context(), producer.Options{
+		API:    &nullAPI{Kinesis: k, out: types.PutRecordsResultEntry{ShardId: &k.ShardIDs()[0], SequenceNumber: aws.String("1")}},
+		Stream: "demo", Config: cfg, Clock: pace.NewClock(), Outcomes: func([]kload.Outcome) {},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := p.Close(context.Background()); err != nil {
+			tb.Error(err)
+		}
+	})
+	return p
+}
+
+// keyedRecords returns n records of 250 bytes with keys of their own, some with
+// explicit hash keys.
+func keyedRecords(n int) []kload.Record {
+	feed := drivertest.Feed{Size: 250, Keys: n}
+	recs := feed.Next(n)
+	for i := range recs {
+		recs[i].Hash, recs[i].HasHash = shard.HashOf(recs[i].Key), i%2 == 0
+	}
+	return recs
+}
+
+// TestAllocations holds that accepting a record costs no allocation: what a run
+// allocates is due to its six stream records and their requests.
+func TestAllocations(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip("the race detector allocates")
+	}
+	p, recs := nullProducer(t), keyedRecords(1000)
+	before := p.Stats()
+	runs := 0
+	perRun := testing.AllocsPerRun(50, func() {
+		runs++
+		if _, err := p.PutBatch(t.Context(), recs); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	sealed := float64(p.Stats().StreamRecords-before.StreamRecords) / float64(runs)
+	if sealed > 7 || perRun > 20*sealed {
+		t.Errorf("%v allocations for 1000 records in %v stream records, want at most 20 for each of these", perRun, sealed)
+	}
+}
+
+// BenchmarkPutBatch is one record of 250 bytes through aggregation, prediction
+// and sending into nothing, its share of the digest included.
+func BenchmarkPutBatch(b *testing.B) {
+	p, recs := nullProducer(b), keyedRecords(1000)
+	b.SetBytes(250)
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		if i++; i%len(recs) == 0 {
+			if _, err := p.PutBatch(b.Context(), recs); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}

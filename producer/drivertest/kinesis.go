@@ -1,0 +1,423 @@
+package drivertest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/internal/kpl"
+	"github.com/kload/kload/internal/shard"
+)
+
+// Error codes a script answers with.
+const (
+	CodeThrottled = "ProvisionedThroughputExceededException"
+	CodeInternal  = "InternalFailure"
+)
+
+// Script decides what becomes of a call. It is given the number of the call,
+// from 0, and its entries, which it must not keep. Calls are scripted one at a
+// time, in the order they come in.
+type Script func(call int, entries []types.PutRecordsRequestEntry) Answer
+
+// Answer says what becomes of one PutRecords call. The zero value stores all
+// and acknowledges all at once.
+type Answer struct {
+	After time.Duration   // how long the service takes before it does anything
+	Gate  <-chan struct{} // closed when the service may go on
+	Err   error           // the call fails as a whole
+	Hang  bool            // the answer never comes: the call ends with its context
+	// Commit stores what fails all the same: what a cut connection or a server
+	// error leaves open.
+	Commit bool
+	Code   func(i int) string // error code of entry i, "" for none
+}
+
+// Stored is one user record in a stream.
+type Stored struct {
+	Seq    uint64
+	Key    string
+	Shard  string
+	Stream int // index of the stream record
+	Hash   kload.HashKey
+	Tag    string
+	// Aggregated says that it lay in an aggregate.
+	Aggregated bool
+}
+
+// Put is one stream record in a stream.
+type Put struct {
+	Key, HashKey, Shard string
+	Bytes, Users        int
+	At                  time.Time
+}
+
+// Kinesis is a stream in memory that behaves as a test's script says and
+// refuses what the service refuses. It implements the part of the Kinesis
+// client that drivers use.
+type Kinesis struct {
+	mu       sync.Mutex
+	script   Script
+	shards   []shard.Shard
+	shardSeq int
+	lists    int
+	calls    []time.Time // when each came in
+	puts     []Put
+	stored   []Stored
+	doubt    map[uint64]bool // some attempt left open whether it was stored
+	attempts map[uint64][]time.Time
+	flying   map[string]int
+	crowd    int // most stream records of one shard in flight at once
+	problems []string
+}
+
+// NewKinesis returns a stream of n shards.
+func NewKinesis(n int, script Script) *Kinesis {
+	k := &Kinesis{script: script, doubt: map[uint64]bool{}, attempts: map[uint64][]time.Time{}, flying: map[string]int{}}
+	k.Reshard(n)
+	return k
+}
+
+// Reshard replaces all shards by n new ones.
+func (k *Kinesis) Reshard(n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.shards = nil
+	for _, r := range shard.Split(n) {
+		k.shards = append(k.shards, shard.Shard{ID: fmt.Sprintf("shardId-%012d", k.shardSeq), Range: r, Open: true})
+		k.shardSeq++
+	}
+}
+
+// ListShards lists the shards, two to a page.
+func (k *Kinesis) ListShards(_ context.Context, in *kinesis.ListShardsInput, _ ...func(*kinesis.Options)) (*kinesis.ListShardsOutput, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.lists++
+	from := 0
+	if in.NextToken != nil {
+		if _, err := fmt.Sscan(*in.NextToken, &from); err != nil || in.StreamName != nil {
+			return nil, APIError("InvalidArgumentException")
+		}
+	}
+	out := new(kinesis.ListShardsOutput)
+	for i, s := range k.shards[from:min(from+2, len(k.shards))] {
+		out.Shards = append(out.Shards, types.Shard{
+			ShardId: aws.String(s.ID),
+			HashKeyRange: &types.HashKeyRange{
+				StartingHashKey: aws.String(shard.FormatHash(s.Range.Start)),
+				EndingHashKey:   aws.String(shard.FormatHash(s.Range.End)),
+			},
+			SequenceNumberRange: &types.SequenceNumberRange{StartingSequenceNumber: aws.String("1")},
+		})
+		if next := from + i + 1; i == 1 && next < len(k.shards) {
+			out.NextToken = aws.String(fmt.Sprint(next))
+		}
+	}
+	return out, nil
+}
+
+// PutRecords does what the script says.
+func (k *Kinesis) PutRecords(ctx context.Context, in *kinesis.PutRecordsInput, _ ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error) {
+	if err := refused(in.Records); err != nil {
+		k.note("%v", err)
+		return nil, APIError("ValidationException")
+	}
+	answer, at := k.begin(in.Records)
+	defer k.end(at)
+	if err := answer.wait(ctx); err != nil {
+		answer = Answer{Err: err, Commit: answer.Commit}
+	}
+	k.mu.Lock()
+	out := k.carryOut(answer, in.Records, at)
+	k.mu.Unlock()
+	if answer.Hang {
+		<-ctx.Done()
+		return nil, &aws.RequestCanceledError{Err: ctx.Err()}
+	}
+	if answer.Err != nil {
+		return nil, answer.Err
+	}
+	return out, nil
+}
+
+// wait lets the service take its time.
+func (a *Answer) wait(ctx context.Context) error {
+	if a.After > 0 {
+		select {
+		case <-time.After(a.After):
+		case <-ctx.Done():
+			return &aws.RequestCanceledError{Err: ctx.Err()}
+		}
+	}
+	if a.Gate != nil {
+		select {
+		case <-a.Gate:
+		case <-ctx.Done():
+			return &aws.RequestCanceledError{Err: ctx.Err()}
+		}
+	}
+	return nil
+}
+
+// refused applies the limits of the service.
+func refused(entries []types.PutRecordsRequestEntry) error {
+	if n := len(entries); n < 1 || n > 500 {
+		return fmt.Errorf("%d entries in one request", n)
+	}
+	total := 0
+	for i := range entries {
+		e := &entries[i]
+		size, key := len(e.Data)+len(*e.PartitionKey), len([]rune(*e.PartitionKey))
+		if total += size; size > 1<<20 || key < 1 || key > 256 {
+			return fmt.Errorf("an entry of %d bytes with a key of %d characters", size, key)
+		}
+	}
+	if total > 10<<20 {
+		return fmt.Errorf("%d bytes in one request", total)
+	}
+	return nil
+}
+
+// begin books a call and asks the script. It returns the shards of the entries.
+func (k *Kinesis) begin(entries []types.PutRecordsRequestEntry) (Answer, []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at := make([]string, len(entries))
+	for i := range entries {
+		at[i] = k.route(&entries[i])
+		k.flying[at[i]]++
+		k.crowd = max(k.crowd, k.flying[at[i]])
+		for _, u := range k.users(&entries[i]) {
+			k.attempts[u.Seq] = append(k.attempts[u.Seq], time.Now())
+		}
+	}
+	n := len(k.calls)
+	k.calls = append(k.calls, time.Now())
+	if k.script == nil {
+		return Answer{}, at
+	}
+	return k.script(n, entries), at
+}
+
+func (k *Kinesis) end(at []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, id := range at {
+		k.flying[id]--
+	}
+}
+
+// carryOut stores what is to be stored and prepares the answer. k.mu is held.
+func (k *Kinesis) carryOut(a Answer, entries []types.PutRecordsRequestEntry, at []string) *kinesis.PutRecordsOutput {
+	out := &kinesis.PutRecordsOutput{FailedRecordCount: aws.Int32(0)}
+	whole := a.Hang || a.Err != nil
+	for i := range entries {
+		e, code := &entries[i], ""
+		if a.Code != nil {
+			code = a.Code(i)
+		}
+		if whole && inDoubt(a) || code != "" && code != CodeThrottled {
+			for _, u := range k.users(e) {
+				k.doubt[u.Seq] = true
+			}
+		}
+		if a.Commit || !whole && code == "" {
+			k.store(e, at[i])
+		}
+		if code != "" {
+			*out.FailedRecordCount++
+			out.Records = append(out.Records, types.PutRecordsResultEntry{ErrorCode: aws.String(code), ErrorMessage: aws.String("scripted")})
+			continue
+		}
+		out.Records = append(out.Records, types.PutRecordsResultEntry{
+			ShardId: aws.String(at[i]), SequenceNumber: aws.String(fmt.Sprint(len(k.puts))),
+		})
+	}
+	return out
+}
+
+// inDoubt tells failures that leave open whether the records were stored.
+func inDoubt(a Answer) bool {
+	var op *net.OpError
+	if errors.As(a.Err, &op) && op.Op == "dial" {
+		return false
+	}
+	var api smithy.APIError
+	if errors.As(a.Err, &api) {
+		return api.ErrorFault() == smithy.FaultServer
+	}
+	return true
+}
+
+func (k *Kinesis) store(e *types.PutRecordsRequestEntry, at string) {
+	users := k.users(e)
+	for _, u := range users {
+		u.Shard, u.Stream = at, len(k.puts)
+		k.stored = append(k.stored, u)
+	}
+	k.puts = append(k.puts, Put{
+		Key: *e.PartitionKey, HashKey: aws.ToString(e.ExplicitHashKey), Shard: at,
+		Bytes: len(e.Data), Users: len(users), At: time.Now(),
+	})
+}
+
+// users takes an entry apart. k.mu is held.
+func (k *Kinesis) users(e *types.PutRecordsRequestEntry) []Stored {
+	var d kpl.Decoder
+	switch d.Reset(e.Data) {
+	case kpl.Plain:
+		return []Stored{{Seq: k.identify(e.Data), Key: *e.PartitionKey, Hash: hashOf(e)}}
+	case kpl.BadAggregate:
+		k.problems = append(k.problems, "a bad aggregate was sent")
+	case kpl.Aggregate:
+	}
+	var out []Stored
+	var u kpl.User
+	for d.Next(&u) {
+		if !u.HasHash {
+			u.Hash = shard.HashOf(u.Key)
+		}
+		out = append(out, Stored{Seq: k.identify(u.Data), Key: string(u.Key), Hash: u.Hash, Tag: string(u.Tag), Aggregated: true})
+	}
+	return out
+}
+
+// identify returns the number of a payload made by [Feed].
+func (k *Kinesis) identify(data []byte) uint64 {
+	seq, ok := parsePayload(data)
+	if !ok {
+		k.problems = append(k.problems, fmt.Sprintf("a payload was changed: %.40q", data))
+	}
+	return seq
+}
+
+func hashOf(e *types.PutRecordsRequestEntry) kload.HashKey {
+	if e.ExplicitHashKey == nil {
+		return shard.HashOf([]byte(*e.PartitionKey))
+	}
+	h, err := shard.ParseHash(*e.ExplicitHashKey)
+	if err != nil {
+		panic(err)
+	}
+	return h
+}
+
+func (k *Kinesis) route(e *types.PutRecordsRequestEntry) string {
+	h := hashOf(e)
+	i := slices.IndexFunc(k.shards, func(s shard.Shard) bool { return s.Range.Contains(h) })
+	return k.shards[i].ID
+}
+
+func (k *Kinesis) note(format string, args ...any) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.problems = append(k.problems, fmt.Sprintf(format, args...))
+}
+
+// Calls returns when each PutRecords call came in.
+func (k *Kinesis) Calls() []time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.calls)
+}
+
+// Lists returns how many ListShards calls came in.
+func (k *Kinesis) Lists() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.lists
+}
+
+// Attempts returns when a user record was sent.
+func (k *Kinesis) Attempts(seq uint64) []time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.attempts[seq])
+}
+
+// Crowd returns the largest number of stream records of one shard that were
+// in flight at once.
+func (k *Kinesis) Crowd() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.crowd
+}
+
+// Puts returns the stream records in the order they were stored.
+func (k *Kinesis) Puts() []Put {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.puts)
+}
+
+// Stored returns the user records in the order they were stored.
+func (k *Kinesis) Stored() []Stored {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.stored)
+}
+
+// ShardIDs returns the shards in use, in order of their ranges.
+func (k *Kinesis) ShardIDs() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	ids := make([]string, len(k.shards))
+	for i, s := range k.shards {
+		ids[i] = s.ID
+	}
+	return ids
+}
+
+// doubts returns the records of which some attempt may have been stored
+// without an answer that says so.
+func (k *Kinesis) doubts() map[uint64]bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return maps.Clone(k.doubt)
+}
+
+// broken returns what a driver did that no driver may.
+func (k *Kinesis) broken() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	slices.SortFunc(k.problems, cmp.Compare[string])
+	return slices.Compact(slices.Clone(k.problems))
+}
+
+// APIError returns an error of the service, of which InternalFailure and
+// ServiceUnavailable are its own fault.
+func APIError(code string) error {
+	fault := smithy.FaultClient
+	if code == CodeInternal || code == "ServiceUnavailable" {
+		fault = smithy.FaultServer
+	}
+	return &smithy.OperationError{
+		ServiceID: "Kinesis", OperationName: "PutRecords",
+		Err: &smithy.GenericAPIError{Code: code, Message: "scripted", Fault: fault},
+	}
+}
+
+// Refused returns the error of a connection that was not made.
+func Refused() error {
+	return &smithyhttp.RequestSendError{Err: &net.OpError{Op: "dial", Net: "memory", Err: syscall.ECONNREFUSED}}
+}
+
+// Cut returns the error of a connection that was lost under way.
+func Cut() error {
+	return &smithyhttp.RequestSendError{Err: &net.OpError{Op: "read", Net: "memory", Err: syscall.ECONNRESET}}
+}

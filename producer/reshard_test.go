@@ -1,0 +1,85 @@
+package producer_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/kload/kload/producer/drivertest"
+)
+
+// TestMisprediction reshards the stream under the producer: it notices from the
+// first answer, reads the shard map once, and predicts right from then on.
+func TestMisprediction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := func(int, []types.PutRecordsRequestEntry) drivertest.Answer {
+			return drivertest.Answer{After: 30 * time.Millisecond}
+		}
+		r := newRig(t, defaults(), 3, slow)
+		feed := drivertest.Feed{Size: 100, Keys: 100}
+		round := func() {
+			r.send(t, feed.Next(300))
+			if err := r.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait() // for the new map
+		}
+		round()
+		if got := r.Stats().Mispredicted; got != 0 || r.kinesis.Lists() != 2 { // two pages
+			t.Fatalf("before: %d mispredicted, %d pages listed", got, r.kinesis.Lists())
+		}
+		r.kinesis.Reshard(2)
+		round()
+		wrong := r.Stats().Mispredicted
+		if wrong != 3 || r.kinesis.Lists() != 3 {
+			t.Errorf("after: %d stream records mispredicted, %d pages listed, want 3 and 3", wrong, r.kinesis.Lists())
+		}
+		for range 5 {
+			round()
+		}
+		if got := r.Stats().Mispredicted; got != wrong || r.kinesis.Lists() != 3 {
+			t.Errorf("with the new map: %d mispredicted, %d pages listed", got-wrong, r.kinesis.Lists())
+		}
+		r.finish(t)
+	})
+}
+
+// TestOrdered sends through bad weather and a reshard: no shard has two stream
+// records in flight, and every key keeps its order.
+func TestOrdered(t *testing.T) {
+	for _, reshard := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			cfg := defaults()
+			cfg.Ordered, cfg.RequestTimeout, cfg.Aggregation.MaxCount = true, time.Second, 10
+			cfg.TTL = time.Hour // a record given up would be no disorder
+			r := newRig(t, cfg, 4, drivertest.Weather(11, 0.4))
+			feed := drivertest.Feed{Size: 40, Keys: 60}
+			for i := range 60 {
+				r.send(t, feed.Next(50))
+				r.sleep(t, 10*time.Millisecond)
+				if reshard && i%20 == 10 {
+					r.kinesis.Reshard(2 + i%3)
+				}
+			}
+			r.finish(t)
+			if got := r.kinesis.Crowd(); !reshard && got != 1 {
+				t.Errorf("%d stream records of one shard were in flight at once", got)
+			}
+			if reshard && r.Stats().Mispredicted == 0 {
+				t.Error("the reshards went unnoticed: this proves nothing")
+			}
+			last, seen := map[string]uint64{}, map[uint64]bool{}
+			for _, s := range r.kinesis.Stored() {
+				if seen[s.Seq] {
+					continue
+				}
+				if l, ok := last[s.Key]; ok && s.Seq < l {
+					t.Fatalf("reshard %v: key %s: record %d is stored after %d", reshard, s.Key, s.Seq, l)
+				}
+				last[s.Key], seen[s.Seq] = s.Seq, true
+			}
+		})
+	}
+}

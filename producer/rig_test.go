@@ -1,0 +1,86 @@
+package producer_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/producer"
+	"github.com/kload/kload/producer/drivertest"
+)
+
+// defaults returns the configuration of a scenario that sets nothing.
+func defaults() producer.Config {
+	return producer.Config{
+		Aggregation: producer.Aggregation{Enabled: true, MaxBytes: 50 << 10, MaxCount: 10_000, Linger: 100 * time.Millisecond},
+		Collection:  producer.Collection{MaxRecords: 500, MaxBytes: 2 << 20},
+		Connections: 8, TTL: 30 * time.Second, RequestTimeout: 10 * time.Second, Memory: 64 << 20,
+	}
+}
+
+// rig is a producer on a scripted stream. Make it inside a bubble.
+type rig struct {
+	*producer.Producer
+	kinesis *drivertest.Kinesis
+	book    *drivertest.Book
+	clock   *pace.Clock
+	pacer   *pace.Pacer
+	put     uint64
+}
+
+func newRig(t *testing.T, cfg producer.Config, shards int, script drivertest.Script) *rig {
+	t.Helper()
+	k := drivertest.NewKinesis(shards, script)
+	return newRigOn(t, cfg, k, k)
+}
+
+// newRigOn is newRig with something between the producer and its stream.
+func newRigOn(t *testing.T, cfg producer.Config, k *drivertest.Kinesis, api producer.API) *rig {
+	t.Helper()
+	r := &rig{kinesis: k, book: drivertest.NewBook(), clock: pace.NewClock()}
+	r.pacer = pace.NewPacer(r.clock)
+	var err error
+	r.Producer, err = producer.New(t.Context(), producer.Options{
+		API: api, Stream: "demo", Config: cfg, Clock: r.clock, Seed: 1, Outcomes: r.book.Outcomes,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // for a test that gave up: nothing may be left in the bubble
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		r.Close(ended)
+	})
+	return r
+}
+
+// send puts records, all of which must be accepted.
+func (r *rig) send(t *testing.T, recs []kload.Record) {
+	t.Helper()
+	n, err := r.PutBatch(t.Context(), recs)
+	r.put += uint64(n)
+	if err != nil || n != len(recs) {
+		t.Fatalf("PutBatch accepted %d of %d records: %v", n, len(recs), err)
+	}
+}
+
+func (r *rig) sleep(t *testing.T, d time.Duration) {
+	t.Helper()
+	if err := r.pacer.Sleep(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// finish closes the producer and checks every outcome against the stream.
+func (r *rig) finish(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	if err := r.Close(ctx); err != nil {
+		t.Errorf("Close gave %v", err)
+	}
+	r.book.Closed()
+	r.book.Check(t, r.kinesis, r.put)
+}

@@ -1,0 +1,176 @@
+package scenarios_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/internal/conf"
+	"github.com/kload/kload/scenarios"
+)
+
+// scenario returns a valid scenario with some of its top-level lines replaced:
+// each of lines is one "key: value", and an empty value leaves the key out.
+func scenario(lines ...string) string {
+	defaults := []string{
+		"apiVersion: kload/v1",
+		"name: test",
+		"stream: {shards: 2}",
+		"load: {events: {source: {generate: {stock: {}}}, rate: {profile: [{constant: 100/s, for: 1s}]}}}",
+		"consumers: {reader: {read: {polling: {every: 200ms}}}}",
+	}
+	for _, line := range lines {
+		key, value, _ := strings.Cut(line, ":")
+		at := len(defaults)
+		for i, d := range defaults {
+			if strings.HasPrefix(d, key+":") {
+				at = i
+			}
+		}
+		switch {
+		case at == len(defaults):
+			defaults = append(defaults, line)
+		case value == "":
+			defaults[at] = ""
+		default:
+			defaults[at] = line
+		}
+	}
+	return strings.Join(defaults, "\n") + "\n"
+}
+
+// events returns the line of a load with the given settings beside a source.
+func events(settings string) string {
+	return "load: {events: {source: {generate: {stock: {}}}, " + settings + "}}"
+}
+
+// opaqueLoad is events with 1-KiB records of random bytes.
+func opaqueLoad(settings string) string {
+	return "load: {events: {source: {generate: {opaque: {size: 1KiB}}}, " + settings + "}}"
+}
+
+// noAggregation sends every user record as a stream record of its own.
+const noAggregation = "ingress: {kinesis: {aggregation: {enabled: false}}}, trace: prefix"
+
+type problemCase struct {
+	name, src string
+	options   scenarios.OpenOptions
+}
+
+func problemCases() []problemCase {
+	plain := func(name string, lines ...string) problemCase { return problemCase{name: name, src: scenario(lines...)} }
+	return []problemCase{
+		{name: "empty"},
+		{name: "not YAML", src: "a: [b\n"},
+		plain("several at once", "naem: x", "stream: {shards: 0, name: 'a b'}", "drain_timeout: 5", "expect: [reader.lots == 0]"),
+		plain("unknown key", "consumer: {}"),
+		plain("unknown plug-in", "consumers: {reader: {read: poling}}"),
+		plain("wrong unit", events("rate: {profile: [{constant: 100/s, for: 1 minute}]}")),
+		plain("no load", "load:"),
+		plain("load without entries", "load: {}"),
+		plain("no source", "load: {events: {rate: 5/s}}"),
+		plain("two generators", "load: {events: {source: {generate: {stock: {}, opaque: {}}}, rate: {profile: [{constant: 1/s, for: 1s}]}}}"),
+		plain("no rate", events("trace: tag")),
+		plain("rate without length", events("rate: 100/s")),
+		plain("length of two segments", events("total: 5, rate: {profile: [{constant: 1/s}, {constant: 2/s, for: 1s}]}")),
+		plain("rate of nothing", events("rate: {profile: [{constant: 0/s, for: 1s}]}")),
+		plain("constant and ramp", events("rate: {profile: [{constant: 1/s, ramp: [0/s, 1/s], for: 1s}]}")),
+		plain("ramp of one rate", events("rate: {profile: [{ramp: [1/s], for: 1s}]}")),
+		plain("ramp without length", events("rate: {profile: [{ramp: [0/s, 1/s]}]}")),
+		plain("nothing due", events("rate: {profile: [{ramp: [0/s, 1/h], for: 1ns}]}")),
+		plain("for ever", events("total: 9000000000G, rate: 1/h")),
+		plain("for ever in phases", events("rate: 1/h"), "phases: [{name: a, for: 2000000h}, {name: b, for: 2000000h}]"),
+		plain("phases", "phases: [{name: a, for: 1s}, {name: a, for: 0s}, {for: 1s}]"),
+		plain("same phase twice", "phases: [{name: a, for: 1s}, {name: a, for: 1s}]"),
+
+		plain("more bytes than the shards take", opaqueLoad("rate: {profile: [{constant: 3000/s, for: 1s}]}")),
+		plain("more stream records than the shards take", events("rate: {profile: [{constant: 2001/s, for: 1s}]}, "+noAggregation)),
+		plain("a ramp that ends too high", events("rate: {profile: [{ramp: [0/s, 2001/s], for: 1s}]}, "+noAggregation)),
+		plain("more than one shard takes", opaqueLoad("keys: const, rate: {profile: [{constant: 1000/s, for: 1s}]}")),
+		plain("more than a lowered limit", events("rate: {profile: [{constant: 21/s, for: 1s}]}, "+noAggregation), "target: {limits: {write_records: 10/s}}"),
+		plain("too much together",
+			"load: {a: {source: {generate: {opaque: {}}}, rate: {profile: [{constant: 5k/s, for: 1s}]}}, b: {source: {generate: {opaque: {}}}, rate: {profile: [{constant: 5k/s, for: 1s}]}}}"),
+		plain("more polls than a shard answers", "consumers: {one: {read: {polling: {every: 200ms}}}, two: {read: {polling: {every: 300ms}}}}"),
+		plain("polling too fast", "consumers: {reader: {read: {polling: {every: 100ms}}}}"),
+
+		plain("tag without aggregation", events("rate: {profile: [{constant: 1/s, for: 1s}]}, ingress: {kinesis: {aggregation: {enabled: false}}}")),
+		plain("JSON trace in opaque payloads", opaqueLoad("rate: {profile: [{constant: 1/s, for: 1s}]}, trace: json")),
+		plain("field of opaque payloads", opaqueLoad("rate: {profile: [{constant: 1/s, for: 1s}]}, keys: {field: {name: x}}")),
+		plain("keys set twice", events("rate: {profile: [{constant: 1/s, for: 1s}]}, keys: {const: {}}, ingress: {kinesis: {key: '{ticker}'}}")),
+		plain("bad key template", events("rate: {profile: [{constant: 1/s, for: 1s}]}, ingress: {kinesis: {key: ticker}}")),
+		plain("replay with a rate", "load: {trips: {source: {replay: {}}, rate: 5/s, total: 7}}"),
+		plain("replay with two paces", "load: {trips: {source: {replay: {speedup: 2, asap: true}}}}"),
+		plain("load and consumer of one name", "consumers: {events: {}}"),
+		plain("settings of the other target", "target: {kind: local, endpoint: 'http://x', region: r}"),
+		plain("limits of nothing", "target: {limits: {write_records: 1/min, read_bytes: 0B/s}, store: 1MiB}"),
+		plain("unknown limits", "target: {limits: none}"),
+		plain("ratios and times", "min_delivered_ratio: 1.01", "drain_timeout: 0s", "name: ''"),
+		plain("not a number", "min_delivered_ratio: .nan"),
+		plain("expectations", "expect:\n  - reader.lost == 0\n  - reader.e2e.reed.p99 < 1s\n  - reader.e2e.read.p99 < 500\n  - nobody.lost == 0\n  - 'reader.lost =='"),
+		plain("unknown variable", "vars: {speed: 1}", events("rate: {profile: [{constant: '${sped}/s', for: 1s}]}")),
+		{name: "bad --set path", src: scenario(), options: scenarios.OpenOptions{Sets: []string{"stream.shard=4"}}},
+		{name: "bad --set value", src: scenario(), options: scenarios.OpenOptions{Sets: []string{"stream.shards=many"}}},
+		{name: "--set without value", src: scenario(), options: scenarios.OpenOptions{Sets: []string{"stream.shards"}}},
+		{name: "bad --target", src: scenario(), options: scenarios.OpenOptions{Target: "azure"}},
+		{name: "broken profile", src: scenario("profiles: {aws: 5}"), options: scenarios.OpenOptions{Target: "aws"}},
+	}
+}
+
+// TestProblems holds every message of an invalid scenario against
+// testdata/problems.golden, the page to read when judging how kload explains
+// itself.
+func TestProblems(t *testing.T) {
+	var page strings.Builder
+	for _, c := range problemCases() {
+		_, err := scenarios.Decode("test.yaml", []byte(c.src), c.options)
+		if err == nil {
+			t.Errorf("%s: valid", c.name)
+			continue
+		}
+		if !errors.Is(err, kload.ErrInvalid) {
+			t.Errorf("%s: %v does not wrap ErrInvalid", c.name, err)
+		}
+		fmt.Fprintf(&page, "== %s\n%v\n", c.name, err)
+		if h, ok := errors.AsType[*kload.HintError](err); ok {
+			fmt.Fprintf(&page, "hint: %s\n", h.Hint)
+		}
+		page.WriteString("\n")
+		if ps, ok := errors.AsType[conf.Problems](err); ok {
+			for _, p := range ps {
+				if p.Line == 0 && !strings.HasPrefix(p.File, "--set") {
+					t.Errorf("%s: no line in %v", c.name, p)
+				}
+			}
+		}
+	}
+	golden(t, "testdata/problems.golden", page.String())
+}
+
+func TestValid(t *testing.T) {
+	tests := []struct {
+		name  string
+		lines []string
+	}{
+		{"as it is", nil},
+		{"no consumers", []string{"consumers:"}},
+		{"length from phases", []string{events("rate: 100/s"), "phases: [{name: a, for: 1s}, {name: b, for: 2s}]"}},
+		{"length from total", []string{events("rate: 100/s, total: 250")}},
+		{"exactly what the shards take", []string{events("rate: {profile: [{constant: 2000/s, for: 1s}]}, " + noAggregation)}},
+		{"throttling on purpose", []string{opaqueLoad("rate: {profile: [{constant: 3000/s, for: 1s}]}, allow_throttling: true")}},
+		{"limits off", []string{opaqueLoad("rate: {profile: [{constant: 9000/s, for: 1s}]}"), "target: {limits: off}"}},
+		{"limits of the service", []string{"target: {limits: service}"}},
+		{"someone else's stream on AWS", []string{opaqueLoad("rate: {profile: [{constant: 9000/s, for: 1s}]}"), "target: {kind: aws}", "stream: {create: false}"}},
+		{"two slow pollers", []string{"consumers: {one: {read: {polling: {every: 400ms}}}, two: {read: {polling: {every: 400ms}}}}"}},
+		{"throttled pollers", []string{"consumers: {one: {}, two: {read: {polling: {every: 10ms, allow_throttling: true}}}}"}},
+		{"two loads that fit", []string{"load: {a: {source: {generate: {opaque: {}}}, rate: {profile: [{constant: 3k/s, for: 1s}]}}, b: {source: {generate: {opaque: {}}}, rate: {profile: [{constant: 3k/s, for: 1s}]}}}"}},
+		{"key template", []string{events("rate: {profile: [{constant: 1/s, for: 1s}]}, ingress: {kinesis: {key: '{ticker}'}}")}},
+		{"expectation on a hop", []string{"expect: ['events.put.p99 < 1s', 'e2e.read.count == 100']"}},
+	}
+	for _, tt := range tests {
+		if _, err := scenarios.Decode("test.yaml", []byte(scenario(tt.lines...)), scenarios.OpenOptions{}); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}

@@ -1,0 +1,230 @@
+package scenarios_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kload/kload/internal/invariants"
+	"github.com/kload/kload/results"
+	"github.com/kload/kload/scenarios"
+)
+
+// show returns a scenario of the library.
+func show(t *testing.T, name string) string {
+	t.Helper()
+	src, err := scenarios.Show(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(src)
+}
+
+// TestLongRuns runs the quickstart for a minute and for ten. The bubble fails the
+// test if a goroutine is left.
+func TestLongRuns(t *testing.T) {
+	for _, span := range []time.Duration{time.Minute, 10 * time.Minute} {
+		t.Run(span.String(), func(t *testing.T) {
+			if span > time.Minute && (testing.Short() || invariants.Enabled) {
+				t.Skip("takes a minute with the race detector")
+			}
+			synctest.Test(t, func(t *testing.T) {
+				o := run(t.Context(), t, show(t, "quickstart"), scenarios.RunOptions{}, "load.stocks.rate.profile.0.for="+span.String())
+				o.judged(t, results.Pass, 0)
+				n := uint64(1000 * span.Seconds())
+				if d := cmp.Diff(all(n), o.ledger("reader")); d != "" || o.err != nil {
+					t.Errorf("%v (-want +got)\n%s", o.err, d)
+				}
+				for _, hop := range []string{
+					"stocks/gen.lag", "stocks/buffer", "stocks/put", "stocks/response", "stocks/arrive", "reader/fetch", "reader/e2e.read",
+				} {
+					if h := o.Hops[hop]; h.Count+h.Negative != int64(n) {
+						t.Errorf("%s has %d values, want one per record", hop, h.Count)
+					}
+				}
+			})
+		})
+	}
+}
+
+// short are settings that make a library scenario short without changing what it
+// shows.
+func short(name string) []string {
+	switch name {
+	case "quickstart":
+		return []string{"load.stocks.rate.profile.0.for=1s"}
+	case "taxi-replay":
+		return []string{"vars.speedup=64800", "target.limits=off"}
+	}
+	return nil
+}
+
+// TestMutations injects every fault that applies into every scenario of the
+// library: each must be found, as exactly one.
+func TestMutations(t *testing.T) {
+	for _, e := range scenarios.List() {
+		consumer := open(t, e.Name, scenarios.OpenOptions{}).Spec.Consumers.Names()[0]
+		var sent uint64
+		for _, fault := range []struct {
+			inject string
+			spoil  func(*ledger)
+		}{
+			{"", func(*ledger) {}},
+			{"drop=1@target", func(l *ledger) { l.Lost, l.ReadUnique, l.OK, l.Sunk = 1, l.ReadUnique-1, l.OK-1, l.Sunk-1 }},
+			{"dup=1@target", func(l *ledger) { l.Duplicates = 1 }},
+			{"drop=1@consumer:" + consumer, func(l *ledger) { l.Lost, l.ReadUnique, l.OK, l.Sunk = 1, l.ReadUnique-1, l.OK-1, l.Sunk-1 }},
+			{"dup=1@consumer:" + consumer, func(l *ledger) { l.Duplicates = 1 }},
+			{"drop=1@sink:" + consumer, func(l *ledger) { l.Sunk-- }},
+		} {
+			t.Run(e.Name+" "+fault.inject, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					o := scenarios.RunOptions{}
+					if fault.inject != "" {
+						o.Inject = []string{fault.inject}
+					}
+					out := run(t.Context(), t, show(t, e.Name), o, append(short(e.Name), "drain_timeout=1s")...)
+					if fault.inject == "" {
+						out.judged(t, results.Pass, 0)
+						sent = out.ledger(consumer).Acked
+					} else {
+						out.judged(t, results.Fail, 3)
+					}
+					want := all(sent)
+					fault.spoil(&want)
+					if d := cmp.Diff(want, out.ledger(consumer)); d != "" || out.err != nil || sent == 0 {
+						t.Errorf("%v (-want +got)\n%s", out.err, d)
+					}
+				})
+			})
+		}
+	}
+}
+
+// single is ten plain stream records of one user record each, sent one by one.
+const single = `
+apiVersion: kload/v1
+name: single
+stream: {shards: 1}
+load: {events: {source: {generate: {opaque: {}}}, rate: {profile: [{constant: 10/s, for: 1s}]}, trace: prefix,
+  ingress: {kinesis: {aggregation: {enabled: false}}}}}
+consumers: {reader: {}}
+drain_timeout: 2s
+min_delivered_ratio: 0
+`
+
+// TestLostAnswers cuts the connection after the target has stored the records
+// but before it could say so.
+func TestLostAnswers(t *testing.T) {
+	third := func(op string, n int) bool { return op == "PutRecords" && n == 3 }
+	tests := []struct {
+		name    string
+		sets    []string
+		inject  []string
+		verdict results.Verdict
+		want    ledger
+	}{
+		{
+			// The record comes twice, and the lost answer explains why.
+			"retried", nil, nil, results.Pass,
+			ledger{Acked: 10, ReadUnique: 10, Redelivered: 1, OK: 10, Sunk: 10},
+		},
+		{
+			"given up", []string{"load.events.ingress.kinesis.ttl=1ns"}, nil, results.Pass,
+			ledger{Acked: 9, Unknown: 1, ReadUnique: 10, OK: 10, Sunk: 10},
+		},
+		{
+			// As many records were read as acknowledged, but they are not the same.
+			"given up, and another lost", []string{"load.events.ingress.kinesis.ttl=1ns"}, []string{"drop=1@target"}, results.Fail,
+			ledger{Acked: 9, Unknown: 1, ReadUnique: 9, Lost: 1, OK: 9, Sunk: 9},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := newNetwork()
+				net.lose = third
+				o := run(t.Context(), t, single, scenarios.RunOptions{Memory: net, Inject: tt.inject}, tt.sets...)
+				o.judged(t, tt.verdict, map[results.Verdict]int{results.Pass: 0, results.Fail: 3}[tt.verdict])
+				if d := cmp.Diff(tt.want, o.ledger("reader")); d != "" {
+					t.Errorf("(-want +got)\n%s", d)
+				}
+				if u := o.Load["events"]; u.Unknown > 0 && u.Codes["ConnectionLost"] != 1 {
+					t.Errorf("codes %v", u.Codes)
+				}
+			})
+		})
+	}
+}
+
+// TestSlowTarget runs against a target that takes a fifth of the rate.
+func TestSlowTarget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		o := run(t.Context(), t, single, scenarios.RunOptions{},
+			"load.events.rate.profile.0={constant: 20/s, for: 10s}", "load.events.source={generate: {opaque: {size: 10KiB}}}",
+			"load.events.ingress.kinesis.memory=1MiB", "load.events.allow_throttling=true",
+			"target.limits.write_records=4/s", "drain_timeout=5s", "min_delivered_ratio=0.99")
+		o.judged(t, results.NotDelivered, 4)
+		l := o.Load["events"]
+		// The bucket holds a second's worth at the start. After the schedule there
+		// are five seconds for sending what is late, and five for what is under way.
+		least, most := uint64(4*14), uint64(4*21)
+		if l.Scheduled != 200 || l.Unsent == 0 || l.Acked < least || l.Acked > most || l.Throttled == 0 {
+			t.Errorf("books %+v, want 200 scheduled and %d to %d acknowledged", l, least, most)
+		}
+		if r := l.DeliveredRatio; r < 0.2 || r > 0.27 {
+			t.Errorf("delivered %v: a fifth, and the 2 seconds of grace", r)
+		}
+		if c := o.Consumers["reader"]; c.Lost+c.Duplicates != 0 || c.ReadUnique != l.Acked {
+			t.Errorf("of %d acknowledged, the reader has %+v", l.Acked, c)
+		}
+		if took := time.Since(began); took > 22*time.Second {
+			t.Errorf("took %v: schedule, overtime and drain are 20s", took)
+		}
+	})
+}
+
+// TestInterrupt ends the context in the middle.
+func TestInterrupt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		began := time.Now()
+		time.AfterFunc(3*time.Second, cancel)
+		o := run(ctx, t, show(t, "quickstart"), scenarios.RunOptions{})
+		o.judged(t, results.Interrupted, 130)
+		n, unsent := o.Load["stocks"].Acked, o.Load["stocks"].Unsent
+		if n < 2900 || n > 3000 || unsent > 1 {
+			t.Errorf("%d records in three seconds of a thousand each, %d due and not sent", n, unsent)
+		}
+		want := all(n)
+		want.Unsent = unsent
+		if d := cmp.Diff(want, o.ledger("reader")); d != "" || o.err != nil {
+			t.Errorf("%v (-want +got)\n%s", o.err, d)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("took %v to drain 100 ms of records", took)
+		}
+		if o.net.calls("DeleteStream") != 1 {
+			t.Error("the stream was left behind")
+		}
+	})
+}
+
+// TestTrimmed gives the target less memory than its reader needs: losses then
+// prove nothing.
+func TestTrimmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := run(t.Context(), t, single, scenarios.RunOptions{},
+			"load.events.rate.profile.0={constant: 100/s, for: 6s}", "load.events.source={generate: {opaque: {size: 10KiB}}}",
+			"target={limits: off, store: 4MiB}", "consumers.reader={read: {polling: {every: 5s}}}")
+		o.judged(t, results.Invalid, 3)
+		if lost := o.Consumers["reader"].Lost; lost == 0 || !strings.Contains(o.InvalidReason, fmt.Sprintf("reader lost %d", lost)) {
+			t.Errorf("lost %d, reason %q", lost, o.InvalidReason)
+		}
+	})
+}
