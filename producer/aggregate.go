@@ -81,15 +81,15 @@ func (a *aggregator) start(i int, r *kload.Record, hash kload.HashKey, now int64
 	}
 }
 
-// tryAdd adds r unless the aggregate would grow beyond max. It puts the first
+// tryAdd adds r unless the aggregate would grow beyond limit. It puts the first
 // record into its envelope, which seal drops again for a lone record.
-func (o *openAggregate) tryAdd(r *kload.Record, max int) bool {
+func (o *openAggregate) tryAdd(r *kload.Record, limit int) bool {
 	if !o.enveloped {
 		o.enc.Reset(o.rec.buf[:0])
 		o.enc.Add(o.key, o.hash, o.hasHash, nil, o.data)
 		o.enveloped = true
 	}
-	return o.enc.TryAdd(max, r.Key, r.Hash, r.HasHash, r.Tag, r.Data)
+	return o.enc.TryAdd(limit, r.Key, r.Hash, r.HasHash, r.Tag, r.Data)
 }
 
 // seal closes a shard's aggregate and appends it to a.sealed.

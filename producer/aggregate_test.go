@@ -104,7 +104,7 @@ func TestAggregateSize(t *testing.T) {
 					cfg := defaults()
 					cfg.Aggregation.MaxBytes, cfg.Aggregation.MaxCount = units.Bytes(limit), 1<<30
 					r := newRig(t, cfg, 1, nil)
-					const size = 23
+					size := max(23, limit/500)
 					n := 3*limit/size + 10
 					feed := drivertest.Feed{Size: size, Keys: 3}
 					recs := feed.Next(n)

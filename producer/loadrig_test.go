@@ -23,7 +23,7 @@ type source struct {
 	seen    []int64 // Intended on entry
 }
 
-func (s *source) Timed() bool { return s.gap > 0 }
+func (s *source) Timed() bool  { return s.gap > 0 }
 func (s *source) Close() error { return nil }
 
 func (s *source) Next(_ context.Context, dst []kload.Record) (int, error) {

@@ -48,7 +48,7 @@ func TestCollection(t *testing.T) {
 				cfg := plain()
 				cfg.Collection = producer.Collection{MaxRecords: tt.records, MaxBytes: tt.bytes}
 				var sizes []int
-				r := newRig(t, cfg, 1, func(n int, entries []types.PutRecordsRequestEntry) drivertest.Answer {
+				r := newRig(t, cfg, 1, func(_ int, entries []types.PutRecordsRequestEntry) drivertest.Answer {
 					sizes = append(sizes, len(entries))
 					return drivertest.Answer{After: time.Second}
 				})
@@ -69,7 +69,7 @@ func TestCollection(t *testing.T) {
 // before each attempt is within its jitter.
 func TestRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, plain(), 1, func(n int, entries []types.PutRecordsRequestEntry) drivertest.Answer {
+		r := newRig(t, plain(), 1, func(n int, _ []types.PutRecordsRequestEntry) drivertest.Answer {
 			return drivertest.Answer{After: 20 * time.Millisecond, Code: func(i int) string {
 				switch {
 				case n == 0 && i == 2:
@@ -146,20 +146,24 @@ func TestTTL(t *testing.T) {
 		want   kload.Outcome
 	}{
 		{
-			"throttled", drivertest.Answer{Code: func(int) string { return drivertest.CodeThrottled }},
+			"throttled",
+			drivertest.Answer{Code: func(int) string { return drivertest.CodeThrottled }},
 			kload.Outcome{Status: kload.Rejected, Code: drivertest.CodeThrottled},
 		},
 		{
-			"throttled as a whole", drivertest.Answer{Err: drivertest.APIError(drivertest.CodeThrottled)},
+			"throttled as a whole",
+			drivertest.Answer{Err: drivertest.APIError(drivertest.CodeThrottled)},
 			kload.Outcome{Status: kload.Rejected, Code: drivertest.CodeThrottled},
 		},
 		{"refused", drivertest.Answer{Err: drivertest.Refused()}, kload.Outcome{Status: kload.Rejected, Code: "ConnectionRefused"}},
 		{
-			"failing entry", drivertest.Answer{Code: func(int) string { return drivertest.CodeInternal }},
+			"failing entry",
+			drivertest.Answer{Code: func(int) string { return drivertest.CodeInternal }},
 			kload.Outcome{Status: kload.Unknown, Ambiguous: true, Code: drivertest.CodeInternal},
 		},
 		{
-			"server error", drivertest.Answer{Err: drivertest.APIError(drivertest.CodeInternal)},
+			"server error",
+			drivertest.Answer{Err: drivertest.APIError(drivertest.CodeInternal)},
 			kload.Outcome{Status: kload.Unknown, Ambiguous: true, Code: drivertest.CodeInternal},
 		},
 		{"timeout", drivertest.Answer{Hang: true}, kload.Outcome{Status: kload.Unknown, Ambiguous: true, Code: "Timeout"}},

@@ -124,7 +124,7 @@ func (d *decoder) Read(p []byte) (int, error) {
 	case errors.Is(err, io.EOF):
 		return n, io.EOF
 	}
-	return n, kload.WithHint(fmt.Errorf("decoding %s up to byte %d: %w", d.object.Name, d.source.n, err),
+	return n, kload.WithHint(fmt.Errorf("%w: decoding %s up to byte %d: %w", kload.ErrInvalid, d.object.Name, d.source.n, err),
 		"the object is damaged or cut short there: fetch it again, or move it out of the data (lz4 -t checks a file)")
 }
 

@@ -200,7 +200,7 @@ func (r *reader) reject(b *block, number uint64, line []byte) error {
 	}
 	m := Malformed{Object: r.decoder.object.Name, Line: number, Reason: r.reason(line)}
 	if r.strict {
-		return kload.WithHint(fmt.Errorf("reading %s: line %d: %s", m.Object, m.Line, m.Reason),
+		return kload.WithHint(fmt.Errorf("%w: reading %s: line %d: %s", kload.ErrInvalid, m.Object, m.Line, m.Reason),
 			"mend the line, or leave out strict to count such lines and go on")
 	}
 	r.samples++

@@ -128,7 +128,7 @@ func start(ctx context.Context, cfg *Config, from origin.Origin) (*Source, error
 // noData explains why there is nothing to replay.
 func noData(cfg *Config, skipped []origin.Skipped) error {
 	if len(skipped) == 0 {
-		return kload.WithHint(fmt.Errorf("%s is empty", cfg.From), "put JSON lines there, plain or lz4-compressed")
+		return kload.WithHint(fmt.Errorf("%w: %s is empty", kload.ErrInvalid, cfg.From), "put JSON lines there, plain or lz4-compressed")
 	}
 	const some = 5
 	var names []string
@@ -138,7 +138,7 @@ func noData(cfg *Config, skipped []origin.Skipped) error {
 	if more := len(skipped) - some; more > 0 {
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
-	return kload.WithHint(fmt.Errorf("%s holds no data; skipped: %s", cfg.From, strings.Join(names, ", ")),
+	return kload.WithHint(fmt.Errorf("%w: %s holds no data; skipped: %s", kload.ErrInvalid, cfg.From, strings.Join(names, ", ")),
 		"put JSON lines there, plain or lz4-compressed; a file that is skipped for its name can be given as file://FILE")
 }
 
@@ -269,11 +269,11 @@ func (s *Source) ended() error {
 		return s.err
 	}
 	if len(s.malformed) == 0 {
-		return kload.WithHint(errors.New("replaying: the data has only blank lines"), "put JSON lines there")
+		return kload.WithHint(fmt.Errorf("%w: replaying: the data has only blank lines", kload.ErrInvalid), "put JSON lines there")
 	}
 	m := s.malformed[0]
 	return kload.WithHint(
-		fmt.Errorf("replaying: none of %d lines can be used; the first, line %d of %s: %s", s.tally.malformed, m.Line, m.Object, m.Reason),
+		fmt.Errorf("%w: replaying: none of %d lines can be used; the first, line %d of %s: %s", kload.ErrInvalid, s.tally.malformed, m.Line, m.Object, m.Reason),
 		"set timestamp to the attribute that holds the time of a row, or to none together with a rate")
 }
 

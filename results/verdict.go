@@ -101,7 +101,7 @@ func (s *Summary) circumstances() []string {
 		out = append(out, "interrupted before the end")
 	}
 	if s.UnreachableReason != "" {
-		out = append(out, "target unreachable: "+s.UnreachableReason)
+		out = append(out, s.UnreachableReason)
 	}
 	if s.Error != "" {
 		out = append(out, "broke off: "+s.Error)

@@ -60,7 +60,7 @@ func TestJudge(t *testing.T) {
 			"unreachable",
 			[]edit{lost, func(s *results.Summary) { s.UnreachableReason = "no host" }},
 			results.Unreachable, 5,
-			[]string{"target unreachable: no host", "lost 1"},
+			[]string{"no host", "lost 1"},
 		},
 		{
 			"interrupted wins over all",
@@ -78,7 +78,7 @@ func TestJudge(t *testing.T) {
 			"a target that died is unreachable",
 			[]edit{lost, func(s *results.Summary) { s.Break(errors.New("it died"), 5) }},
 			results.Unreachable, 5,
-			[]string{"target unreachable: it died", "lost 1"},
+			[]string{"it died", "lost 1"},
 		},
 		{
 			"books that do not balance",

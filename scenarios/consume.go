@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
 
 	"github.com/kload/kload"
@@ -91,9 +92,7 @@ func (c *consumerRun) counters() map[string]uint64 {
 	out := map[string]uint64{"bad_aggregates": c.consumer.BadAggregates()}
 	for _, part := range []any{c.opener, c.sink} {
 		if p, ok := part.(kload.Counted); ok {
-			for name, n := range p.Counters() {
-				out[name] = n
-			}
+			maps.Copy(out, p.Counters())
 		}
 	}
 	return out

@@ -62,7 +62,7 @@ func (r *run) writeHeader() error {
 		return fmt.Errorf("writing out the scenario: %w", err)
 	}
 	sum := sha256.Sum256(resolved)
-	name, _ := os.Hostname() //nolint:errcheck // a host without a name
+	name, _ := os.Hostname() // a host without a name stays without
 	r.header = header{
 		Schema: "kload/run/v1", Kload: r.o.Version, Go: runtime.Version(), VCS: vcs(),
 		RunID: r.id, Scenario: r.plan.spec.Name, SHA256: hex.EncodeToString(sum[:]), Seed: r.plan.spec.Seed,

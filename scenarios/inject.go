@@ -16,10 +16,6 @@ type injection struct {
 	sinkDrop              map[string]int // by consumer
 }
 
-func (i injection) any() bool {
-	return i.targetDrop+i.targetDup+len(i.drop)+len(i.dup)+len(i.sinkDrop) > 0
-}
-
 const injectHint = "use drop=1@target, dup=1@target, drop=1@consumer:NAME, dup=1@consumer:NAME or drop=1@sink:NAME"
 
 // parseInjections parses the mutations of the command line against the

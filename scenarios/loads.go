@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 
 	"github.com/kload/kload"
@@ -56,7 +57,7 @@ func (r *run) open(ctx context.Context, l *loadRun) error {
 	reg, seed := newRegistry(), seedFor(r.plan.spec.Seed, l.plan.name)
 	var err error
 	if l.source, err = build(reg.sources, l.plan.spec.Source, sourceEnv{seed: seed}); err != nil {
-		return fmt.Errorf("opening the source of load %s: %w", l.plan.name, err)
+		return fmt.Errorf("opening the source of load %s: %w: %w", l.plan.name, kload.ErrInvalid, err)
 	}
 	if l.plan.keys != nil {
 		l.keys = l.plan.keys.Keyer(seed)
@@ -158,9 +159,7 @@ func (l *loadRun) counters() map[string]uint64 {
 	out := map[string]uint64{}
 	for _, part := range []any{l.source, l.keys, l.ingress} {
 		if c, ok := part.(kload.Counted); ok {
-			for name, n := range c.Counters() {
-				out[name] = n
-			}
+			maps.Copy(out, c.Counters())
 		}
 	}
 	return out

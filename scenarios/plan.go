@@ -246,8 +246,7 @@ func consumerHops() []kload.Hop {
 }
 
 func hintOf(err error) string {
-	var h *kload.HintError
-	if errors.As(err, &h) {
+	if h, ok := errors.AsType[*kload.HintError](err); ok {
 		return h.Hint
 	}
 	return ""

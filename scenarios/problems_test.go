@@ -60,7 +60,9 @@ type problemCase struct {
 }
 
 func problemCases() []problemCase {
-	plain := func(name string, lines ...string) problemCase { return problemCase{name: name, src: scenario(lines...)} }
+	plain := func(name string, lines ...string) problemCase {
+		return problemCase{name: name, src: scenario(lines...)}
+	}
 	return []problemCase{
 		{name: "empty"},
 		{name: "not YAML", src: "a: [b\n"},

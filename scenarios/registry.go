@@ -141,12 +141,16 @@ func plug[C, E, T any](build func(*C, E) (T, error)) plugin[E, T] {
 
 // build makes the plug-in that a choice names.
 func build[E, T any](plugins map[string]plugin[E, T], c conf.Choice, env E) (T, error) {
+	var zero T
 	p, ok := plugins[c.Kind]
 	if !ok {
-		var zero T
 		return zero, fmt.Errorf("%w: no plug-in %q", kload.ErrInvalid, c.Kind)
 	}
-	return p.build(c.Config, env)
+	v, err := p.build(c.Config, env)
+	if err != nil {
+		return zero, err // v may be a nil pointer inside an interface
+	}
+	return v, nil
 }
 
 // kinds is the registry in the form the decoder wants.

@@ -69,8 +69,10 @@ func (l *Limits) Validate() []conf.Issue {
 		field string
 		rate  float64
 	}{
-		{"write_bytes", float64(l.WriteBytes)}, {"write_records", l.WriteRecords.PerSecond()},
-		{"read_bytes", float64(l.ReadBytes)}, {"read_calls", l.ReadCalls.PerSecond()},
+		{"write_bytes", float64(l.WriteBytes)},
+		{"write_records", l.WriteRecords.PerSecond()},
+		{"read_bytes", float64(l.ReadBytes)},
+		{"read_calls", l.ReadCalls.PerSecond()},
 	} {
 		if limit.rate < 1 {
 			issues = append(issues, conf.Issue{Field: limit.field, Msg: "must be at least 1 per second", Hint: "write limits: off to have none"})

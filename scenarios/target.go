@@ -55,7 +55,7 @@ func startLocal(ctx context.Context, cfg local.Config, process string, mem Netwo
 	case mem != nil:
 		return local.StartShared(cfg, mem)
 	case process == "shared":
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("listening for the embedded target: %w", err)
 		}

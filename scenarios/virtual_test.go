@@ -43,8 +43,12 @@ func TestLongRuns(t *testing.T) {
 				for _, hop := range []string{
 					"stocks/gen.lag", "stocks/buffer", "stocks/put", "stocks/response", "stocks/arrive", "reader/fetch", "reader/e2e.read",
 				} {
-					if h := o.Hops[hop]; h.Count+h.Negative != int64(n) {
-						t.Errorf("%s has %d values, want one per record", hop, h.Count)
+					h, least := o.Hops[hop], int64(n)
+					if hop == "stocks/arrive" {
+						least -= 1000 // its table may drop a few stream records
+					}
+					if got := h.Count + h.Negative; got < least || got > int64(n) {
+						t.Errorf("%s has %d values, want one per record", hop, got)
 					}
 				}
 			})
@@ -59,7 +63,7 @@ func short(name string) []string {
 	case "quickstart":
 		return []string{"load.stocks.rate.profile.0.for=1s"}
 	case "taxi-replay":
-		return []string{"vars.speedup=64800", "target.limits=off"}
+		return []string{"vars.speedup=64800", "load.trips.source.replay.limit=500"}
 	}
 	return nil
 }
@@ -134,12 +138,17 @@ func TestLostAnswers(t *testing.T) {
 			ledger{Acked: 10, ReadUnique: 10, Redelivered: 1, OK: 10, Sunk: 10},
 		},
 		{
-			"given up", []string{"load.events.ingress.kinesis.ttl=1ns"}, nil, results.Pass,
+			"given up",
+			[]string{"load.events.ingress.kinesis.ttl=1ns"},
+			nil, results.Pass,
 			ledger{Acked: 9, Unknown: 1, ReadUnique: 10, OK: 10, Sunk: 10},
 		},
 		{
 			// As many records were read as acknowledged, but they are not the same.
-			"given up, and another lost", []string{"load.events.ingress.kinesis.ttl=1ns"}, []string{"drop=1@target"}, results.Fail,
+			"given up, and another lost",
+			[]string{"load.events.ingress.kinesis.ttl=1ns"},
+			[]string{"drop=1@target"},
+			results.Fail,
 			ledger{Acked: 9, Unknown: 1, ReadUnique: 9, Lost: 1, OK: 9, Sunk: 9},
 		},
 	}
@@ -152,6 +161,9 @@ func TestLostAnswers(t *testing.T) {
 				o.judged(t, tt.verdict, map[results.Verdict]int{results.Pass: 0, results.Fail: 3}[tt.verdict])
 				if d := cmp.Diff(tt.want, o.ledger("reader")); d != "" {
 					t.Errorf("(-want +got)\n%s", d)
+				}
+				if o.net.calls("PutRecords") < 10 {
+					t.Error("the records were not sent one by one")
 				}
 				if u := o.Load["events"]; u.Unknown > 0 && u.Codes["ConnectionLost"] != 1 {
 					t.Errorf("codes %v", u.Codes)
@@ -166,25 +178,25 @@ func TestSlowTarget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		o := run(t.Context(), t, single, scenarios.RunOptions{},
-			"load.events.rate.profile.0={constant: 20/s, for: 10s}", "load.events.source={generate: {opaque: {size: 10KiB}}}",
+			"load.events.rate.profile.0={constant: 20/s, for: 8s}", "load.events.source={generate: {opaque: {size: 10KiB}}}",
 			"load.events.ingress.kinesis.memory=1MiB", "load.events.allow_throttling=true",
-			"target.limits.write_records=4/s", "drain_timeout=5s", "min_delivered_ratio=0.99")
+			"target.limits.write_records=4/s", "min_delivered_ratio=0.99")
 		o.judged(t, results.NotDelivered, 4)
 		l := o.Load["events"]
 		// The bucket holds a second's worth at the start. After the schedule there
-		// are five seconds for sending what is late, and five for what is under way.
-		least, most := uint64(4*14), uint64(4*21)
-		if l.Scheduled != 200 || l.Unsent == 0 || l.Acked < least || l.Acked > most || l.Throttled == 0 {
-			t.Errorf("books %+v, want 200 scheduled and %d to %d acknowledged", l, least, most)
+		// are two seconds for sending what is late, and two for what is under way.
+		least, most := uint64(4*11), uint64(4*14)
+		if l.Scheduled != 160 || l.Unsent == 0 || l.Acked < least || l.Acked > most || l.Throttled == 0 {
+			t.Errorf("books %+v, want 160 scheduled and %d to %d acknowledged", l, least, most)
 		}
-		if r := l.DeliveredRatio; r < 0.2 || r > 0.27 {
+		if r := l.DeliveredRatio; r < 0.2 || r > 0.29 {
 			t.Errorf("delivered %v: a fifth, and the 2 seconds of grace", r)
 		}
 		if c := o.Consumers["reader"]; c.Lost+c.Duplicates != 0 || c.ReadUnique != l.Acked {
 			t.Errorf("of %d acknowledged, the reader has %+v", l.Acked, c)
 		}
-		if took := time.Since(began); took > 22*time.Second {
-			t.Errorf("took %v: schedule, overtime and drain are 20s", took)
+		if took := time.Since(began); took > 13*time.Second {
+			t.Errorf("took %v: schedule, overtime and drain are 12s", took)
 		}
 	})
 }

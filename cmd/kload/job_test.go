@@ -84,10 +84,10 @@ func start(ts *testscript.TestScript, _ bool, args []string) {
 	all.byName[args[0]] = j
 	go func() {
 		defer close(j.ended)
-		j.cmd.Wait() //nolint:errcheck // ended looks at its state
+		_ = j.cmd.Wait() // ended looks at its state
 	}()
 	ts.Defer(func() {
-		j.cmd.Process.Kill() //nolint:errcheck // it has normally ended
+		_ = j.cmd.Process.Kill() // it has normally ended
 		<-j.ended
 	})
 }
@@ -118,6 +118,9 @@ func signalJob(ts *testscript.TestScript, _ bool, args []string) {
 	j.target = child(ts, j.cmd.Process.Pid)
 	process := j.cmd.Process
 	if len(args) > 2 {
+		if j.target == 0 {
+			ts.Fatalf("%s has no target", args[0])
+		}
 		var err error
 		process, err = os.FindProcess(j.target)
 		ts.Check(err)
@@ -158,8 +161,10 @@ func ended(ts *testscript.TestScript, _ bool, args []string) {
 	case <-time.After(patience):
 		ts.Fatalf("%s does not end; it said:\n%s", args[0], j.stderr.String())
 	}
-	ts.Stdout().Write(j.stdout.Bytes())
-	ts.Stderr().Write([]byte(j.stderr.String()))
+	_, err := ts.Stdout().Write(j.stdout.Bytes())
+	ts.Check(err)
+	_, err = io.WriteString(ts.Stderr(), j.stderr.String())
+	ts.Check(err)
 	if got := j.cmd.ProcessState.String(); got != "exit status "+args[1] && got != "signal: "+args[1] {
 		ts.Fatalf("%s ended with %s, want %s", args[0], got, args[1])
 	}
@@ -204,7 +209,7 @@ func deaf(ts *testscript.TestScript, _ bool, args []string) {
 			return // closed
 		}
 		all.asked <- struct{}{}
-		io.Copy(io.Discard, conn) //nolint:errcheck // until the other side ends
+		_, _ = io.Copy(io.Discard, conn) // until the other side ends
 		conn.Close()
 	}()
 	ts.Defer(func() { ln.Close() })

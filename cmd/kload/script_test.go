@@ -32,6 +32,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("AWS_EC2_METADATA_DISABLED", "true") // it is not on loopback
+			env.Setenv("GORACE", "atexit_sleep_ms=0")       // the race detector's second at the end of every process
 			env.Values[jobsKey{}] = &jobs{env: env.Vars, byName: map[string]*job{}}
 			return nil
 		},

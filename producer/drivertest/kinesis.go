@@ -253,12 +253,10 @@ func (k *Kinesis) carryOut(a Answer, entries []types.PutRecordsRequestEntry, at 
 
 // inDoubt tells failures that leave open whether the records were stored.
 func inDoubt(a Answer) bool {
-	var op *net.OpError
-	if errors.As(a.Err, &op) && op.Op == "dial" {
+	if op, ok := errors.AsType[*net.OpError](a.Err); ok && op.Op == "dial" {
 		return false
 	}
-	var api smithy.APIError
-	if errors.As(a.Err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](a.Err); ok {
 		return api.ErrorFault() == smithy.FaultServer
 	}
 	return true

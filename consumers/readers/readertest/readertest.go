@@ -1,0 +1,302 @@
+// Package readertest is the conformance suite of readers: plug-ins that
+// implement [kload.Opener] and [kload.Reader] over a stream.
+//
+// It serves the embedded target over an in-memory network in virtual time,
+// through the AWS SDK as the product configures it, and spoils calls in all the
+// ways a reader must get over. A goroutine left behind fails it.
+package readertest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/pace"
+)
+
+// Env is what an opener under test is given.
+type Env struct {
+	Client *awsclient.Client
+	Stream string
+	Clock  *pace.Clock
+	// Fresh says that the run created the stream: the opener must read from its
+	// oldest record on, otherwise from the tip.
+	Fresh bool
+}
+
+// Factory returns an opener that starts at the run's first record.
+type Factory func(e Env) kload.Opener
+
+// Run runs the suite.
+func Run(t *testing.T, open Factory) {
+	for name, test := range map[string]func(*testing.T, Factory){
+		"reads everything once and in order": everything,
+		"is positioned when opened":          positioned,
+		"reads a child from its start":       child,
+		"gets over failures":                 failures,
+		"gets over expired positions":        expiry,
+		"keeps retained batches":             retained,
+		"returns when cancelled":             cancelled,
+		"ends with the shard":                ended,
+		"gives up when it is refused":        refused,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open) })
+	}
+}
+
+func everything(t *testing.T, open Factory) {
+	bubble(t, open, setup{shards: 3, fresh: true}, func(r *rig) {
+		ids := r.partitions()
+		if want := []string{"shardId-000000000000", "shardId-000000000001", "shardId-000000000002"}; !slices.Equal(ids, want) {
+			r.Fatalf("partitions %q, want %q", ids, want)
+		}
+		early := r.put(100)
+		var readers []*reading
+		for _, id := range ids {
+			readers = append(readers, r.open(id, false))
+		}
+		chunks := []map[string][]string{early}
+		got := make([][]string, len(readers))
+		more := make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() { // while readers are at it
+			for range 10 {
+				<-time.After(70 * time.Millisecond)
+				chunks = append(chunks, r.put(50))
+			}
+			close(more)
+		})
+		for i, rd := range readers {
+			wg.Go(func() {
+				for open := true; open; {
+					b := rd.next()
+					for j := range b.Records {
+						got[i] = append(got[i], rd.check(b, &b.Records[j]))
+					}
+					b.Release()
+					select {
+					case <-more:
+						open = false
+					default:
+					}
+				}
+			})
+		}
+		wg.Wait()
+		want := map[string][]string{}
+		for _, c := range chunks {
+			for id, payloads := range c {
+				want[id] = append(want[id], payloads...)
+			}
+		}
+		for i, rd := range readers {
+			rest := rd.take(len(want[rd.partition]) - len(got[i]))
+			if diff := cmp.Diff(want[rd.partition], append(got[i], rest...)); diff != "" {
+				r.Errorf("%s (-want +got):\n%s", rd.partition, diff)
+			}
+		}
+	})
+}
+
+func positioned(t *testing.T, open Factory) {
+	bubble(t, open, setup{shards: 1}, func(r *rig) {
+		r.put(5)
+		rd := r.openOne(false)
+		written := r.put(5)
+		<-time.After(time.Minute)
+		rd.expect(written, r.put(5))
+	})
+}
+
+func child(t *testing.T, open Factory) {
+	bubble(t, open, setup{shards: 1}, func(r *rig) {
+		written := r.put(5)
+		r.openOne(true).expect(written, r.put(5))
+	})
+}
+
+func failures(t *testing.T, open Factory) {
+	tests := map[string]func(*faults) http.HandlerFunc{
+		"throttled":              func(*faults) http.HandlerFunc { return refuse(400, "ProvisionedThroughputExceededException") },
+		"over an account limit":  func(*faults) http.HandlerFunc { return refuse(400, "LimitExceededException") },
+		"internal failure":       func(*faults) http.HandlerFunc { return refuse(500, "InternalFailure") },
+		"service unavailable":    func(*faults) http.HandlerFunc { return refuse(503, "ServiceUnavailable") },
+		"connection cut":         func(*faults) http.HandlerFunc { return hangUp },
+		"cut in the answer":      func(f *faults) http.HandlerFunc { return f.answerHalf },
+		"no answer for too long": func(*faults) http.HandlerFunc { return hang },
+	}
+	for name, fault := range tests {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, open, setup{shards: 1, fresh: true}, func(r *rig) {
+				r.faults.set(2, fault(r.faults)) // opening included
+				early := r.put(20)
+				rd := r.openOne(false)
+				r.faults.set(1, fault(r.faults))
+				time.AfterFunc(3*time.Second, func() { r.faults.set(3, fault(r.faults)) })
+				rd.expect(early, r.put(20))
+				rd.expect(r.put(20))
+			})
+		})
+	}
+}
+
+// expiry has all calls refused until the position has expired. What came
+// meanwhile must be read, what came before must not come again.
+func expiry(t *testing.T, open Factory) {
+	const ttl = 10 * time.Second
+	outage := func(r *rig) {
+		r.faults.set(1, refuse(400, "ProvisionedThroughputExceededException"))
+		time.AfterFunc(2*ttl, func() { r.faults.set(1, nil) })
+	}
+	t.Run("after the last record read", func(t *testing.T) {
+		bubble(t, open, setup{shards: 1, ttl: ttl}, func(r *rig) {
+			rd := r.openOne(false)
+			rd.expect(r.put(10))
+			outage(r)
+			rd.expect(r.put(10))
+		})
+	})
+	t.Run("before anything was read", func(t *testing.T) {
+		bubble(t, func(e Env) kload.Opener { return nil }, setup{shards: 1, ttl: ttl}, func(r *rig) {
+			r.put(10)
+			<-time.After(time.Second)
+			r.opener = open(r.env)
+			rd := r.openOne(false)
+			outage(r)
+			rd.expect(r.put(10))
+			outage(r)
+			rd.expect(r.put(10))
+		})
+	})
+}
+
+func retained(t *testing.T, open Factory) {
+	bubble(t, open, setup{shards: 1, fresh: true}, func(r *rig) {
+		written := r.put(20)
+		rd := r.openOne(false)
+		var kept *kload.Batch
+		for kept == nil || len(kept.Records) == 0 {
+			if kept != nil {
+				kept.Release()
+			}
+			kept = rd.next()
+		}
+		kept.Retain()
+		kept.Release()
+		before := rd.payloads(kept)
+		rest := rd.take(20 - len(before))
+		if diff := cmp.Diff(before, rd.payloads(kept)); diff != "" {
+			r.Errorf("the retained batch after further ones (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(written[rd.partition], append(before, rest...)); diff != "" {
+			r.Errorf("all (-want +got):\n%s", diff)
+		}
+		kept.Release()
+	})
+}
+
+// cancelled cancels a reader that waits for its next call and one that waits
+// for an answer.
+func cancelled(t *testing.T, open Factory) {
+	for name, fault := range map[string]http.HandlerFunc{"waiting": nil, "calling": hang} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, open, setup{shards: 1, fresh: true}, func(r *rig) {
+				rd := r.openOne(false)
+				rd.next().Release()
+				r.faults.set(1, fault)
+				const soon = 7 * time.Millisecond
+				ctx, cancel := context.WithCancel(r.Context())
+				if fault != nil {
+					time.AfterFunc(time.Second, cancel)
+				} else {
+					time.AfterFunc(soon, cancel)
+				}
+				began := time.Now()
+				_, err := rd.Next(ctx)
+				took := time.Since(began)
+				if !errors.Is(err, context.Canceled) || errors.Is(err, kload.ErrUnreachable) || fault == nil && took != soon || fault != nil && took != time.Second {
+					r.Errorf("returned %v after %v", err, took)
+				}
+			})
+		})
+	}
+}
+
+func ended(t *testing.T, open Factory) {
+	bubble(t, open, setup{shards: 1, fresh: true}, func(r *rig) {
+		keys := &types.HashKeyRange{StartingHashKey: aws.String("0"), EndingHashKey: aws.String("9")}
+		want := []kload.Child{
+			{Partition: "shardId-000000000001", Parents: []string{"shardId-000000000000"}},
+			{Partition: "shardId-000000000002", Parents: []string{"shardId-000000000000", "shardId-000000000009"}},
+		}
+		var children []types.ChildShard
+		for _, c := range want {
+			children = append(children, types.ChildShard{ShardId: aws.String(c.Partition), ParentShards: c.Parents, HashKeyRange: keys})
+		}
+		written := r.put(10)
+		rd := r.openOne(false)
+		r.faults.set(1, r.faults.endShard(children))
+		var payloads []string
+		var got []kload.Child
+		for last := false; !last; {
+			b, err := rd.Next(r.Context())
+			if err != nil {
+				r.Fatal(err)
+			}
+			for i := range b.Records {
+				payloads = append(payloads, rd.check(b, &b.Records[i]))
+			}
+			last, got = b.End, b.Children
+			b.Release()
+		}
+		if diff := cmp.Diff(written[rd.partition], payloads); diff != "" {
+			r.Errorf("records (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			r.Errorf("children (-want +got):\n%s", diff)
+		}
+		for range 2 {
+			if b, err := rd.Next(r.Context()); !errors.Is(err, io.EOF) || b != nil {
+				r.Errorf("after the end: %v, %v", b, err)
+			}
+		}
+	})
+}
+
+// refused checks the errors a reader cannot get over: they say that the target
+// refuses, and what to do.
+func refused(t *testing.T, open Factory) {
+	judge := func(r *rig, doing string, err error) {
+		r.Helper()
+		if _, hinted := errors.AsType[*kload.HintError](err); !hinted || !errors.Is(err, kload.ErrUnreachable) {
+			r.Errorf("%s: %v, want an unreachable target with a hint", doing, err)
+		}
+	}
+	bubble(t, open, setup{shards: 1}, func(r *rig) {
+		rd := r.openOne(false)
+		if _, err := r.writer.Control.DeleteStream(r.Context(), &sdk.DeleteStreamInput{StreamName: aws.String(stream)}); err != nil {
+			r.Fatal(err)
+		}
+		_, err := r.opener.Partitions(r.Context())
+		judge(r, "listing a missing stream", err)
+		_, err = r.opener.Open(r.Context(), rd.partition, false)
+		judge(r, "opening a shard of a missing stream", err)
+		_, err = rd.Next(r.Context())
+		judge(r, "reading a deleted stream", err)
+		r.faults.set(1, refuse(400, "AccessDeniedException"))
+		_, err = r.opener.Partitions(r.Context())
+		judge(r, "listing without permission", err)
+	})
+}

@@ -1,0 +1,289 @@
+package readertest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/local/kinesis"
+	"github.com/kload/kload/internal/memnet"
+	"github.com/kload/kload/internal/pace"
+)
+
+const stream = "s"
+
+// setup says what a test starts from.
+type setup struct {
+	shards int32
+	fresh  bool // the run made the stream
+	ttl    time.Duration
+}
+
+// rig is an opener under test with the target it reads.
+type rig struct {
+	*testing.T
+	env    Env
+	opener kload.Opener
+	writer *awsclient.Client // whose calls never fail
+	faults *faults
+	made   int // records put so far
+}
+
+// bubble runs f in virtual time. It fails if f leaves a goroutine.
+func bubble(t *testing.T, open Factory, s setup, f func(r *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		server, err := kinesis.New(kinesis.Config{
+			Limits: kinesis.Limits{WriteRecords: 1e6, WriteBytes: 1 << 30}, IteratorTTL: s.ttl,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &rig{T: t, faults: &faults{next: server}}
+		r.writer = r.client(server)
+		_, err = r.writer.Control.CreateStream(t.Context(), &sdk.CreateStreamInput{StreamName: aws.String(stream), ShardCount: &s.shards})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.env = Env{Client: r.client(r.faults), Stream: stream, Clock: pace.NewClock(), Fresh: s.fresh}
+		r.opener = open(r.env)
+		f(r)
+	})
+}
+
+func (r *rig) client(h http.Handler) *awsclient.Client {
+	l, stop := memnet.Serve(h)
+	r.Cleanup(stop)
+	c, err := awsclient.New(r.Context(), awsclient.Options{Local: true, Endpoint: "http://kinesis.local", Dial: l.Dial})
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.Cleanup(c.Close)
+	return c
+}
+
+// put writes n records and returns their payloads by shard, in order.
+func (r *rig) put(n int) map[string][]string {
+	r.Helper()
+	in := &sdk.PutRecordsInput{StreamName: aws.String(stream)}
+	for range n {
+		payload := fmt.Sprint("record ", r.made)
+		r.made++
+		in.Records = append(in.Records, types.PutRecordsRequestEntry{Data: []byte(payload), PartitionKey: aws.String("key of " + payload)})
+	}
+	out, err := r.writer.Data.PutRecords(context.WithoutCancel(r.Context()), in)
+	if err != nil || *out.FailedRecordCount > 0 {
+		r.Fatalf("putting records: %v, %v", out, err)
+	}
+	written := map[string][]string{}
+	for i, e := range out.Records {
+		written[*e.ShardId] = append(written[*e.ShardId], string(in.Records[i].Data))
+	}
+	return written
+}
+
+// partitions lists what there is to read.
+func (r *rig) partitions() (ids []string) {
+	r.Helper()
+	parts, err := r.opener.Partitions(r.Context())
+	if err != nil {
+		r.Fatal(err)
+	}
+	for _, p := range parts {
+		ids = append(ids, p.Partition)
+	}
+	return ids
+}
+
+// openOne opens the only shard.
+func (r *rig) openOne(child bool) *reading {
+	r.Helper()
+	return r.open(r.partitions()[0], child)
+}
+
+func (r *rig) open(partition string, child bool) *reading {
+	r.Helper()
+	rd, err := r.opener.Open(r.Context(), partition, child)
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.Cleanup(func() {
+		if err := rd.Close(); err != nil {
+			r.Error(err)
+		}
+	})
+	return &reading{rig: r, Reader: rd, partition: partition}
+}
+
+// reading is one reader under test.
+type reading struct {
+	*rig
+	kload.Reader
+	partition string
+	last      string // sequence number
+}
+
+// idle is how many more answers must bring nothing new.
+const idle = 3
+
+// take reads n records, and then on for a while, since nothing may come twice.
+func (rd *reading) take(n int) (payloads []string) {
+	rd.Helper()
+	for quiet := 0; quiet < idle; {
+		b := rd.next()
+		for i := range b.Records {
+			payloads = append(payloads, rd.check(b, &b.Records[i]))
+		}
+		if len(payloads) >= n {
+			quiet++
+		}
+		b.Release()
+	}
+	return payloads
+}
+
+// next reads one answer.
+func (rd *reading) next() *kload.Batch {
+	rd.Helper()
+	before := rd.env.Clock.Now()
+	b, err := rd.Next(rd.Context())
+	if err != nil {
+		rd.Fatal(err)
+	}
+	if b.Partition != rd.partition || b.Received < before || b.Received > rd.env.Clock.Now() || b.Behind < 0 || b.End {
+		rd.Errorf("%s read between %d and %d: batch %+v", rd.partition, before, rd.env.Clock.Now(), b)
+	}
+	return b
+}
+
+// check judges one record and returns a copy of its payload.
+func (rd *reading) check(b *kload.Batch, rec *kload.StreamRecord) string {
+	rd.Helper()
+	payload := string(rec.Data)
+	if string(rec.Key) != "key of "+payload || rec.Sequence <= rd.last || rec.Arrived <= 0 || rec.Arrived > b.Received {
+		rd.Errorf("after %s: record %q, key %q, sequence %s, arrived %d, received %d",
+			rd.last, payload, rec.Key, rec.Sequence, rec.Arrived, b.Received)
+	}
+	rd.last = rec.Sequence
+	return payload
+}
+
+// payloads copies what a batch holds.
+func (rd *reading) payloads(b *kload.Batch) (list []string) {
+	for i := range b.Records {
+		list = append(list, string(b.Records[i].Data))
+	}
+	return list
+}
+
+// expect takes exactly the records of the reader's shard.
+func (rd *reading) expect(written ...map[string][]string) {
+	rd.Helper()
+	var want []string
+	for _, w := range written {
+		want = append(want, w[rd.partition]...)
+	}
+	if diff := cmp.Diff(want, rd.take(len(want))); diff != "" {
+		rd.Errorf("%s (-want +got):\n%s", rd.partition, diff)
+	}
+}
+
+// faults stands before the target and spoils calls.
+type faults struct {
+	next http.Handler
+
+	mu    sync.Mutex
+	calls int
+	fault http.HandlerFunc // nil: none
+	every int              // spoils one call in so many
+}
+
+// set spoils one call in every so many from now on; a nil fault none.
+func (f *faults) set(every int, fault http.HandlerFunc) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fault, f.every, f.calls = fault, every, 0
+}
+
+func (f *faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	f.calls++
+	spoil := f.fault
+	if spoil != nil && f.calls%f.every != 0 {
+		spoil = nil
+	}
+	f.mu.Unlock()
+	if spoil == nil {
+		spoil = f.next.ServeHTTP
+	}
+	spoil(w, r)
+}
+
+func refuse(status int, code string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"__type":%q,"message":"on purpose"}`, code)
+	}
+}
+
+// hangUp closes the connection instead of answering.
+func hangUp(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+
+// hang answers never.
+func hang(_ http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body) // else the server does not notice that the client is gone
+	<-r.Context().Done()
+}
+
+// answerHalf carries the call out and closes the connection in the middle of
+// the answer.
+func (f *faults) answerHalf(w http.ResponseWriter, r *http.Request) {
+	rec := httptest.NewRecorder()
+	f.next.ServeHTTP(rec, r)
+	for name, values := range rec.Header() {
+		w.Header()[name] = values
+	}
+	_, _ = w.Write(rec.Body.Bytes()[:rec.Body.Len()/2])
+	panic(http.ErrAbortHandler)
+}
+
+// endShard closes the shard that is read once it is read to its tip: the target
+// itself does not reshard.
+func (f *faults) endShard(children []types.ChildShard) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		rec := httptest.NewRecorder()
+		f.next.ServeHTTP(rec, r)
+		body := rec.Body.Bytes()
+		var answer map[string]any
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".GetRecords") && json.Unmarshal(body, &answer) == nil && answer["MillisBehindLatest"] == 0.0 {
+			delete(answer, "NextShardIterator")
+			var list []map[string]any
+			for _, c := range children {
+				list = append(list, map[string]any{"ShardId": *c.ShardId, "ParentShards": c.ParentShards, "HashKeyRange": map[string]string{
+					"StartingHashKey": *c.HashKeyRange.StartingHashKey, "EndingHashKey": *c.HashKeyRange.EndingHashKey,
+				}})
+			}
+			answer["ChildShards"] = list
+			body, _ = json.Marshal(answer)
+		}
+		w.Header().Set("Content-Type", rec.Header().Get("Content-Type"))
+		w.WriteHeader(rec.Code)
+		_, _ = w.Write(body)
+	}
+}
