@@ -178,9 +178,17 @@ func TestBrokenOff(t *testing.T) {
 			src:  scenario(events("rate: {profile: [{constant: 1/s, for: 1s}]}"), "drain_timeout: 1h"),
 			during: func(o *scenarios.RunOptions, _ *network, cancel context.CancelFunc) {
 				o.Inject = []string{"drop=1@target"} // it waits for what will not come
-				time.AfterFunc(time.Minute, cancel)
+				time.AfterFunc(1500*time.Millisecond, cancel)
 			},
-			verdict: results.Interrupted, exit: 130, within: 71 * time.Second,
+			verdict: results.Interrupted, exit: 130, within: 5 * time.Second,
+		},
+		{
+			name: "a loss that is certain is not waited for",
+			src:  scenario(events("rate: {profile: [{constant: 1/s, for: 1s}]}"), "drain_timeout: 1h"),
+			during: func(o *scenarios.RunOptions, _ *network, _ context.CancelFunc) {
+				o.Inject = []string{"drop=1@target"}
+			},
+			verdict: results.Fail, exit: 3, within: 10 * time.Second,
 		},
 	}
 	for _, tt := range tests {

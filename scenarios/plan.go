@@ -70,23 +70,31 @@ func sourceConfig(l Load) any {
 }
 
 // newPlan works out a decoded scenario, or returns everything that stands in
-// its way.
-func newPlan(s *Spec, doc *conf.Document) (*plan, error) {
-	v := &validator{spec: s, doc: doc}
+// its way: broken is what did not decode, which is left out here.
+func newPlan(s *Spec, doc *conf.Document, broken conf.Problems) (*plan, error) {
+	v := &validator{spec: s, doc: doc, broken: broken}
 	p := &plan{spec: s, phases: s.Phases}
-	if s.Load.Len() == 0 {
+	if s.Load.Len() == 0 && v.sound("load") {
 		v.problem("load", "there is no load", "name one: load: {events: {source: …}}")
 	}
 	for name, l := range s.Load.All() {
-		p.loads = append(p.loads, v.load(name, l))
+		if v.sound("load." + name) {
+			p.loads = append(p.loads, v.load(name, l))
+		}
 	}
 	if len(p.phases) == 0 {
 		p.phases = []Phase{{Name: "run", Measure: true}}
 	}
-	v.capacity(p)
-	v.readers()
+	if v.sound("target") && v.sound("stream") && v.sound("phases") {
+		v.capacity(p)
+	}
+	if v.sound("target") && v.sound("consumers") {
+		v.readers()
+	}
 	v.names()
-	p.expect = v.expectations(p)
+	if v.sound("load") && v.sound("consumers") {
+		p.expect = v.expectations(p)
+	}
 	return p, v.err()
 }
 

@@ -46,6 +46,7 @@ const (
 	startDelay     = 50 * time.Millisecond // between readiness and T0 of the first record
 	drainPoll      = 10 * time.Millisecond
 	abortDrain     = 10 * time.Second // after Ctrl-C or a failure, for what is in flight
+	lostForGood    = 2 * time.Second  // at the tip of every shard: what is missing then will not come
 	lostTargetWait = time.Second      // after the target is gone, for calls to fail
 )
 
@@ -326,13 +327,24 @@ func (r *run) drain(ctx, work context.Context) error {
 	reading, stopReading := r.patience(ctx, work)
 	defer stopReading()
 	settled := r.clock.Now()
-	for !failed() && !r.allRead(settled) {
+	for !failed() && !r.allRead(settled) && !r.hopeless(settled) {
 		if r.pacer.Sleep(reading, drainPoll) != nil {
 			r.event("drain_timeout", map[string]any{"missing": r.ledger.Missing()})
 			break
 		}
 	}
 	return err
+}
+
+// hopeless reports whether waiting for the missing records is pointless: every
+// shard was found read to its tip long after everything was stored.
+func (r *run) hopeless(settled int64) bool {
+	for _, c := range r.consumers {
+		if !c.consumer.CaughtUp(settled + int64(lostForGood)) {
+			return false
+		}
+	}
+	return true
 }
 
 // patience is how long to wait for what is under way: for the drain timeout, and

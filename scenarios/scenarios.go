@@ -81,11 +81,13 @@ func decode(file string, src []byte, o OpenOptions) (*Scenario, error) {
 		return nil, err
 	}
 	s := &Scenario{File: file, Source: src}
-	if err := doc.Decode(&s.Spec, newRegistry().kinds()); err != nil {
+	err = doc.Decode(&s.Spec, newRegistry().kinds())
+	var broken conf.Problems
+	if err != nil && !errors.As(err, &broken) {
 		return nil, err
 	}
-	s.plan, err = newPlan(&s.Spec, doc)
-	if err != nil {
+	// What decoded is checked further, so that all problems come at once.
+	if s.plan, err = newPlan(&s.Spec, doc, broken); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/kload/kload/consumers/readers/polling"
 	"github.com/kload/kload/internal/conf"
@@ -15,7 +16,23 @@ import (
 type validator struct {
 	spec     *Spec
 	doc      *conf.Document
+	broken   conf.Problems // what did not decode
 	problems conf.Problems
+}
+
+// sound reports whether all at or below path decoded, and all it lies in.
+func (v *validator) sound(path string) bool {
+	for _, p := range v.broken {
+		if within(p.Path, path) || within(path, p.Path) {
+			return false
+		}
+	}
+	return true
+}
+
+// within reports whether path is outer or lies below it.
+func within(path, outer string) bool {
+	return outer == "" || path == outer || strings.HasPrefix(path, outer+".")
 }
 
 func (v *validator) problem(path, msg, hint string) {
@@ -23,10 +40,10 @@ func (v *validator) problem(path, msg, hint string) {
 }
 
 func (v *validator) err() error {
-	if len(v.problems) == 0 {
+	if len(v.problems)+len(v.broken) == 0 {
 		return nil
 	}
-	return v.problems
+	return v.broken.With(v.problems)
 }
 
 // aggregateOverhead is what the aggregated format adds per user record beside
@@ -173,18 +190,18 @@ func (v *validator) names() {
 	}
 	phases := map[string]bool{}
 	for i, p := range v.spec.Phases {
-		if phases[p.Name] {
+		if v.sound("phases") && phases[p.Name] {
 			v.problem(fmt.Sprintf("phases.%d.name", i), fmt.Sprintf("there are two phases called %q", p.Name), "give one of them another name")
 		}
 		phases[p.Name] = true
 	}
-	if v.spec.Name == "" {
+	if v.spec.Name == "" && v.sound("name") {
 		v.problem("name", "the name is empty", "it names the run directory")
 	}
-	if v.spec.MinDeliveredRatio < 0 || v.spec.MinDeliveredRatio > 1 {
+	if v.sound("min_delivered_ratio") && v.spec.MinDeliveredRatio < 0 || v.spec.MinDeliveredRatio > 1 {
 		v.problem("min_delivered_ratio", "must be between 0 and 1", "the default is 0.99")
 	}
-	if v.spec.DrainTimeout <= 0 {
+	if v.spec.DrainTimeout <= 0 && v.sound("drain_timeout") {
 		v.problem("drain_timeout", "must be positive", "the default is 30s")
 	}
 }

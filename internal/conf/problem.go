@@ -76,6 +76,12 @@ func (ps *Problems) add(d *Document, pos position, path, msg, hint string) {
 	}
 }
 
+// With returns these problems and others as one list, sorted.
+func (ps Problems) With(others Problems) Problems {
+	all, _ := slices.Concat(ps, others).err().(Problems)
+	return all
+}
+
 // err returns the problems sorted and without repetitions, nil if there are
 // none.
 func (ps Problems) err() error {
