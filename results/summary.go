@@ -147,6 +147,10 @@ type ProcessStats struct {
 	Allocated uint64  `json:"allocated_bytes"`
 	GCS       float64 `json:"gc_s"`
 	WallS     float64 `json:"wall_s"`
+	// SDKCalls and SDKAttempts count the data calls and the requests they sent;
+	// they differ when the SDK retried behind kload's back.
+	SDKCalls    uint64 `json:"sdk_calls"`
+	SDKAttempts uint64 `json:"sdk_attempts"`
 }
 
 // TargetStats is what the target's process used; zero allocation and GC figures

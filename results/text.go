@@ -278,7 +278,8 @@ func (p *page) processes(s *Summary) {
 	p.table(t)
 	if n := s.acked(); n > 0 {
 		perRecord := strconv.FormatFloat(k.CPUS*1e6/float64(n), 'f', 2, 64)
-		p.line("  kload used " + perRecord + "µs of CPU per acknowledged record")
+		p.line(fmt.Sprintf("  kload used %sµs of CPU per acknowledged record and made %s SDK calls in %s attempts",
+			perRecord, units.Thousands(k.SDKCalls), units.Thousands(k.SDKAttempts)))
 	}
 	if s.Clock != nil && len(s.Clock.StepsNs) > 0 {
 		p.line(fmt.Sprintf("  the wall clock jumped %d times during the run: latencies across the service's clock are unreliable", len(s.Clock.StepsNs)))

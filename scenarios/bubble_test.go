@@ -3,10 +3,8 @@ package scenarios_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -135,28 +133,12 @@ func run(ctx context.Context, t *testing.T, src string, o scenarios.RunOptions, 
 			t.Errorf("the books of %s do not balance: %+v", name, l)
 		}
 	}
-	var header struct {
-		Calls    uint64 `json:"sdk_calls"`
-		Attempts uint64 `json:"sdk_attempts"`
-	}
-	out.read(t, results.FileRun, &header)
+	calls, attempts := out.Process.Kload.SDKCalls, out.Process.Kload.SDKAttempts
 	// A call that is cancelled may send nothing.
-	if header.Calls == 0 || header.Attempts > header.Calls || header.Attempts < header.Calls && out.Verdict == results.Pass {
-		t.Errorf("the SDK sent %d requests for %d calls", header.Attempts, header.Calls)
+	if calls == 0 || attempts > calls || attempts < calls && out.Verdict == results.Pass {
+		t.Errorf("the SDK sent %d requests for %d calls", attempts, calls)
 	}
 	return out
-}
-
-// read decodes a JSON file of the run directory.
-func (o *outcome) read(t *testing.T, name string, v any) {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(o.dir, name))
-	if err == nil {
-		err = json.Unmarshal(text, v)
-	}
-	if err != nil {
-		t.Error(err)
-	}
 }
 
 // judged checks verdict and exit code.

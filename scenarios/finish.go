@@ -18,6 +18,7 @@ import (
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/ledger"
 	"github.com/kload/kload/internal/local"
+	"github.com/kload/kload/replay"
 	"github.com/kload/kload/results"
 )
 
@@ -38,12 +39,7 @@ type header struct {
 	Stream     map[string]any    `json:"stream"`
 	SDK        map[string]string `json:"sdk_env"` // settings of the environment that change what the SDK does
 	ClockStepS float64           `json:"clock_step_s"`
-	// SDKCalls and SDKAttempts count the data calls of the run and the requests
-	// they sent, which differ when something retried behind kload's back. They and
-	// Ended are set at the end.
-	SDKCalls    uint64    `json:"sdk_calls"`
-	SDKAttempts uint64    `json:"sdk_attempts"`
-	Ended       time.Time `json:"ended,omitzero"`
+	Ended      time.Time         `json:"ended,omitzero"` // set at the end, with the step of the clock
 }
 
 type hostInfo struct {
@@ -112,7 +108,6 @@ func sdkEnvironment() map[string]string {
 
 // closeHeader completes run.json.
 func (r *run) closeHeader() error {
-	r.header.SDKCalls, r.header.SDKAttempts = r.endpoint.client.Calls(), r.endpoint.client.Attempts()
 	r.header.ClockStepS, r.header.Ended = r.clock.Step().Seconds(), time.Unix(0, r.clock.Now()).UTC()
 	return r.dir.WriteJSON(results.FileRun, &r.header)
 }
@@ -149,6 +144,7 @@ func (r *run) summarize(interrupted bool, report local.Report, runErr error) (*r
 	s.Phases = r.phases()
 	var errs []error
 	if r.collector != nil {
+		r.noteMalformed()
 		errs = append(errs, r.collector.Close(time.Unix(0, r.clock.Now())), r.collector.WriteHgrm())
 		r.collector.Fill(s)
 	}
@@ -157,6 +153,7 @@ func (r *run) summarize(interrupted bool, report local.Report, runErr error) (*r
 	r.fillBooks(s, books)
 	r.fillTarget(s, report)
 	s.Process.Kload = r.process.since()
+	s.Process.Kload.SDKCalls, s.Process.Kload.SDKAttempts = r.endpoint.client.Calls(), r.endpoint.client.Attempts()
 	if step := r.clock.Step(); step > time.Millisecond || step < -time.Millisecond {
 		s.Clock = &results.Clock{StepsNs: []int64{int64(step)}}
 	}
@@ -173,6 +170,19 @@ func (r *run) summarize(interrupted bool, report local.Report, runErr error) (*r
 		return s, errors.Join(runErr, err)
 	}
 	return s, runErr
+}
+
+// noteMalformed writes samples of the lines that a source could not use.
+func (r *run) noteMalformed() {
+	for _, l := range r.loads {
+		src, ok := l.source.(interface{ Malformed() []replay.Malformed })
+		if !ok {
+			continue
+		}
+		for _, m := range src.Malformed() {
+			r.event("malformed", map[string]any{"load": l.plan.name, "object": m.Object, "line": m.Line, "reason": m.Reason})
+		}
+	}
 }
 
 // exitCode is the code of a run that broke off.

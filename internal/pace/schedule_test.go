@@ -50,6 +50,19 @@ func TestSchedule(t *testing.T) {
 			name: "limit", s: pace.Limit(pace.Constant(10, time.Second, time.Hour), 25),
 			total: 25, span: 2*sec + 4*sec/10, at: map[uint64]int64{24: 2*sec + 4*sec/10},
 		},
+		{
+			name: "a limit beyond the end", s: pace.Limit(pace.Constant(10, time.Second, time.Second), 25),
+			total: 10, span: sec, at: map[uint64]int64{9: 9 * sec / 10},
+		},
+		{
+			name:  "sequence around an empty part",
+			s:     pace.Sequence(pace.Constant(2, time.Second, time.Second), pace.Limit(pace.Constant(9, time.Second, time.Second), 0), pace.Constant(2, time.Second, time.Second)),
+			total: 4, span: 2 * sec, at: map[uint64]int64{1: sec / 2, 2: sec, 3: sec + sec/2},
+		},
+		{
+			name: "a million a second for a month", s: pace.Constant(1e6, time.Second, 30*24*time.Hour),
+			total: 30 * 86_400 * 1e6, span: 30 * 86_400 * sec, at: map[uint64]int64{30*86_400*1e6 - 1: 30*86_400*sec - 1000},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -145,7 +145,7 @@ func testOutcomes(t *testing.T, open Open) {
 			}
 			return Answer{Err: APIError("AccessDeniedException")}
 		}, false},
-		{"all weathers", rainy(3), true},
+		{"all weathers", rainy(3), false}, // some may end with their time to live
 	}
 	closes := []struct {
 		name  string
@@ -305,7 +305,7 @@ func testFatal(t *testing.T, r *rig) {
 // testOrder holds the order of first copies per key against the order in which
 // they were put.
 func testOrder(t *testing.T, r *rig) {
-	for range 20 {
+	for range 5 {
 		if err := r.load(t, 10*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}

@@ -138,13 +138,21 @@ type reading struct {
 	last      string // sequence number
 }
 
-// idle is how many more answers must bring nothing new.
-const idle = 3
+const (
+	// idle is how many more answers must bring nothing new.
+	idle = 3
+	// patience is how long a reader may take to get over anything.
+	patience = 10 * time.Minute
+)
 
 // take reads n records, and then on for a while, since nothing may come twice.
 func (rd *reading) take(n int) (payloads []string) {
 	rd.Helper()
+	began := time.Now()
 	for quiet := 0; quiet < idle; {
+		if time.Since(began) > patience {
+			rd.Fatalf("after %v: %d records of %d", patience, len(payloads), n)
+		}
 		b := rd.next()
 		for i := range b.Records {
 			payloads = append(payloads, rd.check(b, &b.Records[i]))
@@ -161,7 +169,9 @@ func (rd *reading) take(n int) (payloads []string) {
 func (rd *reading) next() *kload.Batch {
 	rd.Helper()
 	before := rd.env.Clock.Now()
-	b, err := rd.Next(rd.Context())
+	ctx, cancel := context.WithTimeout(rd.Context(), patience)
+	defer cancel()
+	b, err := rd.Next(ctx)
 	if err != nil {
 		rd.Fatal(err)
 	}
