@@ -77,10 +77,7 @@ func (ps *Problems) add(d *Document, pos position, path, msg, hint string) {
 }
 
 // With returns these problems and others as one list, sorted.
-func (ps Problems) With(others Problems) Problems {
-	all, _ := slices.Concat(ps, others).err().(Problems)
-	return all
-}
+func (ps Problems) With(others Problems) Problems { return slices.Concat(ps, others).sorted() }
 
 // err returns the problems sorted and without repetitions, nil if there are
 // none.
@@ -88,6 +85,10 @@ func (ps Problems) err() error {
 	if len(ps) == 0 {
 		return nil
 	}
+	return ps.sorted()
+}
+
+func (ps Problems) sorted() Problems {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(
 			compareBool(a.Line == 0, b.Line == 0),
