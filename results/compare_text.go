@@ -35,7 +35,7 @@ func (p *page) changes(title string, changes []Change) {
 	var t table
 	t.row(title, "A", "B", "change", "")
 	for _, c := range changes {
-		if c.zero() {
+		if c.zero() || c.minor() {
 			continue
 		}
 		t.row(c.Name+" "+c.Stat, c.show(c.A), c.show(c.B), c.delta(), c.percent())
@@ -43,6 +43,13 @@ func (p *page) changes(title string, changes []Change) {
 	if len(t.rows) > 1 {
 		p.table(t)
 	}
+}
+
+// minor reports whether the text leaves a figure to the JSON: means, which say
+// little about latencies, and counts that are alike.
+func (c Change) minor() bool {
+	same := c.A != nil && c.B != nil && *c.A == *c.B
+	return c.Stat == "mean" || c.Stat == "count" && same
 }
 
 func (c Change) zero() bool {

@@ -1,0 +1,384 @@
+package polling_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/consumers/readers/polling"
+	"github.com/kload/kload/internal/invariants"
+	"github.com/kload/kload/internal/pace"
+)
+
+const every = 200 * time.Millisecond
+
+// script is a Kinesis client that answers as told and takes notes.
+type script struct {
+	began time.Time
+	// records answers the n-th GetRecords call, counted from 0.
+	records func(n int) (*kinesis.GetRecordsOutput, error)
+	// lists answers ListShards, one call after the other.
+	lists []func() (*kinesis.ListShardsOutput, error)
+
+	calls     []string // when GetRecords was called, since the start
+	iterators []string // what GetShardIterator was asked
+	listed    []string // what ListShards was asked
+}
+
+func (s *script) GetRecords(_ context.Context, in *kinesis.GetRecordsInput, _ ...func(*kinesis.Options)) (*kinesis.GetRecordsOutput, error) {
+	s.calls = append(s.calls, time.Since(s.began).String())
+	if *in.Limit != 100 {
+		return nil, fmt.Errorf("limit %d", *in.Limit)
+	}
+	return s.records(len(s.calls) - 1)
+}
+
+func (s *script) GetShardIterator(_ context.Context, in *kinesis.GetShardIteratorInput, _ ...func(*kinesis.Options)) (*kinesis.GetShardIteratorOutput, error) {
+	ask := string(in.ShardIteratorType)
+	if in.StartingSequenceNumber != nil {
+		ask += " " + *in.StartingSequenceNumber
+	}
+	if in.Timestamp != nil {
+		ask += " " + in.Timestamp.Sub(s.began).String()
+	}
+	s.iterators = append(s.iterators, ask)
+	return &kinesis.GetShardIteratorOutput{ShardIterator: aws.String("i")}, nil
+}
+
+func (s *script) ListShards(_ context.Context, in *kinesis.ListShardsInput, _ ...func(*kinesis.Options)) (*kinesis.ListShardsOutput, error) {
+	ask := aws.ToString(in.StreamName) + aws.ToString(in.NextToken)
+	if in.ShardFilter != nil {
+		ask += " " + string(in.ShardFilter.Type)
+	}
+	s.listed = append(s.listed, ask)
+	return s.lists[len(s.listed)-1]()
+}
+
+// page is an answer with records of the given sequence numbers.
+func page(sequences ...string) *kinesis.GetRecordsOutput {
+	out := &kinesis.GetRecordsOutput{NextShardIterator: aws.String("i"), MillisBehindLatest: aws.Int64(7)}
+	for _, seq := range sequences {
+		out.Records = append(out.Records, types.Record{
+			Data: []byte("data " + seq), PartitionKey: aws.String("key"), SequenceNumber: aws.String(seq),
+			ApproximateArrivalTimestamp: aws.Time(time.UnixMilli(5)),
+		})
+	}
+	return out
+}
+
+func empty(int) (*kinesis.GetRecordsOutput, error) { return page(), nil }
+
+// scripted runs f in virtual time.
+func scripted(t *testing.T, f func(t *testing.T, s *script, open func(start string, fresh bool) *polling.Opener)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{began: time.Now(), records: empty}
+		f(t, s, func(start string, fresh bool) *polling.Opener {
+			return polling.New(polling.Options{
+				API: s, Stream: "s", Clock: pace.NewClock(), Fresh: fresh,
+				Config: polling.Config{Every: every, Start: start, Limit: 100},
+			})
+		})
+	})
+}
+
+func openShard(t *testing.T, op *polling.Opener, child bool) kload.Reader {
+	t.Helper()
+	r, err := op.Open(t.Context(), "shardId-0", child)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func next(t *testing.T, r kload.Reader) *kload.Batch {
+	t.Helper()
+	b, err := r.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestInterval gives calls a duration each and checks when the following ones
+// are made.
+func TestInterval(t *testing.T) {
+	ms := time.Millisecond
+	tests := []struct {
+		name   string
+		took   []time.Duration
+		refuse bool
+		want   string
+	}{
+		{"instant", make([]time.Duration, 4), false, "0s 200ms 400ms 600ms"},
+		{"the interval is from call to call", []time.Duration{150 * ms, 50 * ms, 199 * ms, 0}, false, "0s 200ms 400ms 600ms"},
+		{"a little late is made up for", []time.Duration{210 * ms, 0, 0, 0}, false, "0s 210ms 400ms 600ms"},
+		{"no burst after a slow call", []time.Duration{0, 700 * ms, 0, 0, 0}, false, "0s 200ms 900ms 1.08s 1.28s"},
+		{"always too slow", []time.Duration{300 * ms, 300 * ms, 300 * ms, 0}, false, "0s 300ms 600ms 900ms"},
+		{"refused calls keep the interval", make([]time.Duration, 4), true, "0s 200ms 400ms 600ms"},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
+				s.records = func(n int) (*kinesis.GetRecordsOutput, error) {
+					<-time.After(tc.took[n])
+					if tc.refuse && n < len(tc.took)-1 {
+						return nil, &types.ProvisionedThroughputExceededException{}
+					}
+					return page(), nil
+				}
+				op := open("latest", false)
+				r := openShard(t, op, false)
+				for len(s.calls) < len(tc.took) {
+					next(t, r).Release()
+				}
+				if got := strings.Join(s.calls, " "); got != tc.want {
+					t.Errorf("called at %s, want %s", got, tc.want)
+				}
+				if n := op.Stats().Throttled; tc.refuse && n != 3 {
+					t.Errorf("%d throttled, want 3", n)
+				}
+			})
+		})
+	}
+}
+
+// TestShardsTakeTurns opens more shards than there are places in an interval.
+func TestShardsTakeTurns(t *testing.T) {
+	scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
+		op := open("latest", false)
+		for range 9 {
+			r := openShard(t, op, false)
+			s.began = time.Now()
+			next(t, r).Release()
+		}
+		const want = "0s 25ms 50ms 75ms 100ms 125ms 150ms 175ms 0s"
+		if got := strings.Join(s.calls, " "); got != want {
+			t.Errorf("first calls after %s, want %s", got, want)
+		}
+	})
+}
+
+// TestPosition checks where reading starts and where it goes on after the
+// iterator expired, with and without a record delivered before.
+func TestPosition(t *testing.T) {
+	const horizon, latest, stamp = "TRIM_HORIZON", "LATEST", "AT_TIMESTAMP 0s"
+	tests := []struct {
+		start        string
+		fresh, child bool
+		first, again string
+	}{
+		{"at_run_start", false, false, latest, stamp},
+		{"at_run_start", true, false, horizon, horizon},
+		{"latest", false, false, latest, stamp},
+		{"latest", true, false, latest, stamp},
+		{"trim_horizon", false, false, horizon, horizon},
+		{"at_run_start", false, true, horizon, horizon},
+		{"latest", false, true, horizon, horizon},
+	}
+	for _, tc := range tests {
+		t.Run(fmt.Sprintf("%s/fresh=%v/child=%v", tc.start, tc.fresh, tc.child), func(t *testing.T) {
+			scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
+				s.records = func(n int) (*kinesis.GetRecordsOutput, error) {
+					switch n {
+					case 1, 3:
+						return nil, &types.ExpiredIteratorException{}
+					case 2:
+						return page("10", "11"), nil
+					}
+					return page(), nil
+				}
+				op := open(tc.start, tc.fresh)
+				<-time.After(time.Second)
+				r := openShard(t, op, tc.child)
+				for len(s.calls) < 5 {
+					next(t, r).Release()
+				}
+				want := []string{tc.first, tc.again, "AFTER_SEQUENCE_NUMBER 11"}
+				if diff := cmp.Diff(want, s.iterators); diff != "" {
+					t.Errorf("iterators (-want +got):\n%s", diff)
+				}
+				if diff := cmp.Diff(polling.Stats{Calls: 3, Empty: 2, Expired: 2}, op.Stats()); diff != "" {
+					t.Errorf("stats (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func TestBatch(t *testing.T) {
+	scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
+		s.records = func(int) (*kinesis.GetRecordsOutput, error) {
+			out := page("1", "2")
+			out.Records[1].ApproximateArrivalTimestamp, out.Records[1].PartitionKey = nil, nil
+			return out, nil
+		}
+		got := next(t, openShard(t, open("latest", false), false))
+		want := []kload.StreamRecord{
+			{Data: []byte("data 1"), Key: []byte("key"), Sequence: "1", Arrived: 5e6},
+			{Data: []byte("data 2"), Key: []byte{}, Sequence: "2"},
+		}
+		if diff := cmp.Diff(want, got.Records); diff != "" || got.Behind != 7*time.Millisecond {
+			t.Errorf("behind %v, records (-want +got):\n%s", got.Behind, diff)
+		}
+	})
+}
+
+func TestFatalErrors(t *testing.T) {
+	tests := []struct {
+		err  error
+		hint string
+	}{
+		{&types.ResourceNotFoundException{}, "create the stream"},
+		{&types.AccessDeniedException{}, "permissions"},
+		{&types.KMSDisabledException{}, "KMS key"},
+		{&types.InvalidArgumentException{}, ""},
+		{errors.New("made up"), ""},
+	}
+	for _, tc := range tests {
+		t.Run(fmt.Sprintf("%T", tc.err), func(t *testing.T) {
+			scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
+				s.records = func(int) (*kinesis.GetRecordsOutput, error) { return nil, tc.err }
+				op := open("latest", false)
+				_, err := openShard(t, op, false).Next(t.Context())
+				h, hinted := errors.AsType[*kload.HintError](err)
+				if !errors.Is(err, tc.err) || !strings.Contains(err.Error(), "reading records of shardId-0: ") ||
+					hinted != (tc.hint != "") || hinted && !strings.Contains(h.Hint, tc.hint) {
+					t.Errorf("%v, want a hint about %q", err, tc.hint)
+				}
+				if diff := cmp.Diff(polling.Stats{}, op.Stats()); diff != "" || len(s.calls) != 1 {
+					t.Errorf("%d calls, stats (-want +got):\n%s", len(s.calls), diff)
+				}
+			})
+		})
+	}
+}
+
+// TestCancellationIsNoFailure ends the context during a call, as every run does.
+func TestCancellationIsNoFailure(t *testing.T) {
+	scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
+		ctx, cancel := context.WithCancel(t.Context())
+		s.records = func(int) (*kinesis.GetRecordsOutput, error) {
+			cancel()
+			return nil, &types.InternalFailureException{}
+		}
+		op := open("latest", false)
+		if _, err := openShard(t, op, false).Next(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		if diff := cmp.Diff(polling.Stats{}, op.Stats()); diff != "" {
+			t.Errorf("stats (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestPartitions(t *testing.T) {
+	shards := func(token *string, ids ...string) func() (*kinesis.ListShardsOutput, error) {
+		out := &kinesis.ListShardsOutput{NextToken: token}
+		for _, id := range ids {
+			out.Shards = append(out.Shards, types.Shard{ShardId: aws.String(id)})
+		}
+		return func() (*kinesis.ListShardsOutput, error) { return out, nil }
+	}
+	fail := func(err error) func() (*kinesis.ListShardsOutput, error) {
+		return func() (*kinesis.ListShardsOutput, error) { return nil, err }
+	}
+	scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
+		s.lists = []func() (*kinesis.ListShardsOutput, error){
+			shards(aws.String("more"), "a", "b"), fail(&types.LimitExceededException{}), shards(nil, "c"),
+			shards(nil), fail(&types.ResourceNotFoundException{}),
+		}
+		op := open("at_run_start", false)
+		got, err := op.Partitions(t.Context())
+		if diff := cmp.Diff([]kload.Child{{Partition: "a"}, {Partition: "b"}, {Partition: "c"}}, got); diff != "" || err != nil {
+			t.Errorf("%v (-want +got):\n%s", err, diff)
+		}
+		if got, err := open("trim_horizon", true).Partitions(t.Context()); len(got) != 0 || err != nil {
+			t.Errorf("%v, %v", got, err)
+		}
+		if _, err := op.Partitions(t.Context()); !errors.Is(err, kload.ErrUnreachable) {
+			t.Errorf("a missing stream: %v", err)
+		}
+		want := []string{"s AT_LATEST", "more", "more", "s AT_TRIM_HORIZON", "s AT_LATEST"}
+		if diff := cmp.Diff(want, s.listed); diff != "" {
+			t.Errorf("asked (-want +got):\n%s", diff)
+		}
+		counters := map[string]uint64{"get_records": 0, "empty": 0, "read_throttled": 1, "read_failed": 0, "iterators_expired": 0}
+		if diff := cmp.Diff(counters, op.Counters()); diff != "" {
+			t.Errorf("counters (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestReleasedBatch shows what whoever keeps a batch without retaining it gets.
+func TestReleasedBatch(t *testing.T) {
+	scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
+		s.records = func(n int) (*kinesis.GetRecordsOutput, error) { return page(fmt.Sprint(n)), nil }
+		r := openShard(t, open("latest", false), false)
+		b := next(t, r)
+		data, key := b.Records[0].Data, b.Records[0].Key
+		b.Retain()
+		b.Release()
+		if string(data) != "data 0" || string(key) != "key" {
+			t.Errorf("a retained batch has %q, %q", key, data)
+		}
+		b.Release()
+		if again := next(t, r); again != b || len(again.Records) != 1 || string(again.Records[0].Data) != "data 1" {
+			t.Errorf("the batch was not used again: %+v", again)
+		}
+		if !invariants.Enabled {
+			return
+		}
+		if string(data) != "\xDB\xDB\xDB\xDB\xDB\xDB" || string(key) != "\xDB\xDB\xDB" {
+			t.Errorf("a released batch still has %q, %q", key, data)
+		}
+		b.Release()
+		defer func() {
+			if recover() == nil {
+				t.Error("a second release went unnoticed")
+			}
+		}()
+		b.Release()
+	})
+}
+
+func TestConfig(t *testing.T) {
+	ok := polling.Config{Every: every, Start: "latest", Limit: 10_000}
+	tests := []struct {
+		name  string
+		with  func(*polling.Config)
+		field string // at fault
+	}{
+		{"good", func(*polling.Config) {}, ""},
+		{"fastest", func(c *polling.Config) { c.Every = 10 * time.Millisecond }, ""},
+		{"too fast", func(c *polling.Config) { c.Every = 10*time.Millisecond - 1 }, "every"},
+		{"no interval", func(c *polling.Config) { c.Every = 0 }, "every"},
+		{"negative interval", func(c *polling.Config) { c.Every = -time.Second }, "every"},
+		{"one record", func(c *polling.Config) { c.Limit = 1 }, ""},
+		{"no records", func(c *polling.Config) { c.Limit = 0 }, "limit"},
+		{"too many records", func(c *polling.Config) { c.Limit = 10_001 }, "limit"},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			c := ok
+			tc.with(&c)
+			field := ""
+			for _, issue := range c.Validate() {
+				field += issue.Field
+			}
+			if field != tc.field {
+				t.Errorf("issues with %q, want %q", field, tc.field)
+			}
+		})
+	}
+}
