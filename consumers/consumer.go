@@ -15,9 +15,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -43,8 +43,8 @@ type Options struct {
 // Consumer runs one consumer.
 type Consumer struct {
 	o       Options
-	seed    maphash.Seed
 	workers []*worker
+	turn    atomic.Uint64 // of the workers to take a partition
 
 	open  sync.WaitGroup // partitions being read or still in a worker's queue
 	group *errgroup.Group
@@ -63,7 +63,7 @@ func New(o Options) *Consumer {
 	if o.Workers == 0 {
 		o.Workers = 2
 	}
-	c := &Consumer{o: o, seed: maphash.MakeSeed(), done: map[string]bool{}, seen: map[string]bool{}, caught: map[string]caught{}}
+	c := &Consumer{o: o, done: map[string]bool{}, seen: map[string]bool{}, caught: map[string]caught{}}
 	for range o.Workers {
 		c.workers = append(c.workers, newWorker(&c.o))
 	}
@@ -151,7 +151,7 @@ func (c *Consumer) follow(ctx context.Context, partition string) error {
 
 // read reads a partition, on a goroutine of its own.
 func (c *Consumer) read(ctx context.Context, partition string, r kload.Reader) error {
-	w := c.workers[maphash.String(c.seed, partition)%uint64(len(c.workers))]
+	w := c.workers[c.turn.Add(1)%uint64(len(c.workers))]
 	ended, err := fetch(ctx, r, w)
 	if !ended {
 		c.open.Done()

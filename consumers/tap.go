@@ -1,6 +1,8 @@
 package consumers
 
 import (
+	"slices"
+
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/hdr"
 	"github.com/kload/kload/internal/ledger"
@@ -63,7 +65,8 @@ func (t *tap) identify(b *kload.Batch) {
 // measure records fetch once per stream record, weighted by its user records,
 // and e2e.read for each user record.
 func (t *tap) measure(b *kload.Batch) {
-	t.users = append(t.users[:0], make([]int64, len(b.Records))...)
+	t.users = slices.Grow(t.users[:0], len(b.Records))[:len(b.Records)]
+	clear(t.users)
 	t.rec.Lock()
 	defer t.rec.Unlock()
 	for i := range b.Users {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -249,4 +250,38 @@ func TestTooLarge(t *testing.T) {
 func cloned(r kload.Record) kload.Record {
 	r.Data, r.Key, r.Tag = bytes.Clone(r.Data), bytes.Clone(r.Key), bytes.Clone(r.Tag)
 	return r
+}
+
+// TestTooLargeFreesBudget rejects more bytes than the budget holds.
+func TestTooLargeFreesBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := defaults()
+		cfg.Memory = 2 << 20
+		r := newRig(t, cfg, 1, nil)
+		feed := drivertest.Feed{Size: 1<<20 + 1, Keys: 1}
+		for range 5 {
+			r.send(t, feed.Next(1))
+		}
+		r.finish(t)
+	})
+}
+
+// TestLargestAggregate fills aggregates to the size of a stream record, with
+// records shorter than their key: the key counts beside the data.
+func TestLargestAggregate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := defaults()
+		cfg.Aggregation.MaxBytes = 1 << 20
+		r := newRig(t, cfg, 1, nil)
+		feed := drivertest.Feed{Size: 900, Keys: 1}
+		recs := feed.Next(3000)
+		for i := range recs {
+			recs[i].Key = []byte(strings.Repeat("𝄞", 256))
+		}
+		r.send(t, recs)
+		r.finish(t)
+		if got := r.book.Statuses()[kload.Acked]; got != len(recs) {
+			t.Errorf("%d of %d records acknowledged", got, len(recs))
+		}
+	})
 }

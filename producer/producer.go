@@ -59,7 +59,6 @@ type Producer struct {
 	others   sync.WaitGroup // linger and shard-map refresh
 	fatal    atomic.Pointer[error]
 	told     atomic.Bool // PutBatch returned the fatal error
-	aborting atomic.Bool
 	stale    atomic.Bool // a shard-map refresh is under way
 
 	mu      sync.Mutex // guards what follows
@@ -304,13 +303,11 @@ func (p *Producer) close(ctx context.Context) error {
 	err := p.Flush(ctx)
 	if err != nil {
 		err = fmt.Errorf("closing the producer with records undecided: %w", err)
-		p.aborting.Store(true)
 		p.stop()
 	}
-	rest := p.queue.close(err != nil)
+	p.queue.close()
 	p.senders.Wait()
-	rest = append(rest, p.queue.close(err != nil)...) // retries put back meanwhile
-	p.giveUp(rest)
+	p.giveUp(p.queue.rest())
 	p.stop()
 	p.others.Wait()
 	if e := p.fatal.Load(); err == nil && e != nil && !p.told.Load() {

@@ -69,16 +69,18 @@ func (q *queue) done(recs []*streamRecord) {
 	q.signal()
 }
 
-// close makes take return nothing once the queue is empty, and returns what is
-// still in it when drop is set.
-func (q *queue) close(drop bool) []*streamRecord {
+// close makes take return nothing once the queue is empty.
+func (q *queue) close() {
 	q.mu.Lock()
-	defer q.signal()
-	defer q.mu.Unlock()
 	q.closed = true
-	if !drop {
-		return nil
-	}
+	q.mu.Unlock()
+	q.signal()
+}
+
+// rest empties the queue when nobody takes from it any more.
+func (q *queue) rest() []*streamRecord {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	rest := append(q.fifo, q.retries...)
 	q.fifo, q.retries = nil, nil
 	return rest

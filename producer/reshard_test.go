@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/kload/kload/producer/drivertest"
 )
@@ -46,6 +47,28 @@ func TestMisprediction(t *testing.T) {
 	})
 }
 
+// TestLateMisprediction answers for a record after the map that misplaced it was
+// replaced: that is no reason to read the map again.
+func TestLateMisprediction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := plain()
+		cfg.Connections = 2
+		r := newRig(t, cfg, 2, func(n int, _ []types.PutRecordsRequestEntry) drivertest.Answer {
+			return drivertest.Answer{After: time.Duration(1+n) * time.Second}
+		})
+		r.kinesis.Reshard(1)
+		feed := drivertest.Feed{Size: 16, Keys: 1}
+		for range 2 {
+			r.send(t, feed.Next(1))
+			synctest.Wait()
+		}
+		r.finish(t)
+		if got := r.Stats().Mispredicted; got != 2 || r.kinesis.Lists() != 2 {
+			t.Errorf("%d mispredicted, %d pages listed; want 2, and one page before and one after", got, r.kinesis.Lists())
+		}
+	})
+}
+
 // TestOrdered sends through bad weather and a reshard: no shard has two stream
 // records in flight, and every key keeps its order.
 func TestOrdered(t *testing.T) {
@@ -83,3 +106,45 @@ func TestOrdered(t *testing.T) {
 		})
 	}
 }
+
+// TestOrderedAcrossMaps throttles a record of one shard while the shard map is
+// replaced: a later record of its key belongs to another shard by then, and must
+// wait all the same.
+func TestOrderedAcrossMaps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := plain()
+		cfg.Ordered, cfg.Connections = true, 4
+		refusals := 3
+		r := newRig(t, cfg, 2, func(_ int, entries []types.PutRecordsRequestEntry) drivertest.Answer {
+			return drivertest.Answer{Code: func(i int) string {
+				if *entries[i].PartitionKey != upper || refusals == 0 {
+					return ""
+				}
+				refusals--
+				return drivertest.CodeThrottled
+			}}
+		})
+		r.kinesis.Reshard(1)
+		feed := drivertest.Feed{Size: 16, Keys: 1}
+		put := func(key string) {
+			recs := feed.Next(1)
+			recs[0].Key = []byte(key)
+			r.send(t, recs)
+			synctest.Wait()
+		}
+		put(upper) // throttled in the second shard of the old map
+		put(lower) // acknowledged in the new shard: the map is replaced
+		put(upper)
+		r.finish(t)
+		var order []uint64
+		for _, s := range r.kinesis.Stored() {
+			order = append(order, s.Seq)
+		}
+		if diff := cmp.Diff([]uint64{1, 0, 2}, order); diff != "" || refusals > 0 {
+			t.Errorf("stored with %d refusals left (-want +got):\n%s", refusals, diff)
+		}
+	})
+}
+
+// Keys whose hashes lie in the lower and the upper half.
+const lower, upper = "a", "b"

@@ -166,7 +166,7 @@ func (s *sender) callFailed(class awsclient.Class, code string, now int64) {
 func (s *sender) retryOrGiveUp(r *streamRecord, now int64) {
 	limit := min(backoffCap, backoffBase<<min(r.attempts-1, 10))
 	r.notBefore = now + s.rand.Int64N(int64(limit))
-	if s.p.aborting.Load() || r.notBefore > r.opened+int64(s.p.o.Config.TTL) {
+	if r.notBefore > r.opened+int64(s.p.o.Config.TTL) {
 		s.decide(r)
 		return
 	}

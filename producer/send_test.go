@@ -272,3 +272,25 @@ func TestShortAnswer(t *testing.T) {
 		}
 	})
 }
+
+// TestFlushOverlooksLaterRecords holds that Flush waits for what was accepted
+// before it only: under a steady load it would never return otherwise.
+func TestFlushOverlooksLaterRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := plain()
+		cfg.Connections = 2
+		r := newRig(t, cfg, 1, func(n int, _ []types.PutRecordsRequestEntry) drivertest.Answer {
+			return drivertest.Answer{After: []time.Duration{time.Second, 5 * time.Second}[n]}
+		})
+		feed, start := drivertest.Feed{Size: 16, Keys: 1}, time.Now()
+		r.send(t, feed.Next(1))
+		flushed := make(chan error)
+		go func() { flushed <- r.Flush(t.Context()) }()
+		synctest.Wait()
+		r.send(t, feed.Next(1))
+		if err := <-flushed; err != nil || time.Since(start) != time.Second {
+			t.Errorf("Flush took %v and gave %v, want 1s", time.Since(start), err)
+		}
+		r.finish(t)
+	})
+}

@@ -54,24 +54,32 @@ func TestHost(t *testing.T) {
 	}{
 		{"the service", nil, awsclient.Options{Region: "eu-west-1"}, "kinesis.eu-west-1.amazonaws.com:443"},
 		{
-			"credentials that name their account", map[string]string{"AWS_ACCOUNT_ID": "123456789012"},
-			awsclient.Options{Region: "eu-west-1"}, "123456789012.data-kinesis.eu-west-1.amazonaws.com:443",
+			"credentials that name their account",
+			map[string]string{"AWS_ACCOUNT_ID": "123456789012"},
+			awsclient.Options{Region: "eu-west-1"},
+			"123456789012.data-kinesis.eu-west-1.amazonaws.com:443",
 		},
 		{
-			"account switched off", map[string]string{"AWS_ACCOUNT_ID": "123456789012", "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled"},
-			awsclient.Options{Region: "eu-west-1"}, "kinesis.eu-west-1.amazonaws.com:443",
+			"account switched off",
+			map[string]string{"AWS_ACCOUNT_ID": "123456789012", "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled"},
+			awsclient.Options{Region: "eu-west-1"},
+			"kinesis.eu-west-1.amazonaws.com:443",
 		},
 		{"FIPS", map[string]string{"AWS_USE_FIPS_ENDPOINT": "true"}, awsclient.Options{Region: "us-east-1"}, "kinesis-fips.us-east-1.amazonaws.com:443"},
 		{"endpoint", nil, awsclient.Options{Region: "eu-west-1", Endpoint: "http://here.invalid:4567"}, "here.invalid:4567"},
 		{
-			"endpoint of the environment", map[string]string{"AWS_ENDPOINT_URL_KINESIS": "http://there.invalid:4567"},
-			awsclient.Options{Region: "eu-west-1"}, "there.invalid:4567",
+			"endpoint of the environment",
+			map[string]string{"AWS_ENDPOINT_URL_KINESIS": "http://there.invalid:4567"},
+			awsclient.Options{Region: "eu-west-1"},
+			"there.invalid:4567",
 		},
 		{
-			"local ignores the environment", map[string]string{
+			"local ignores the environment",
+			map[string]string{
 				"AWS_ENDPOINT_URL": "http://there.invalid:4567", "HTTP_PROXY": "http://proxy.invalid:1", "AWS_ACCOUNT_ID": "123456789012",
 			},
-			awsclient.Options{Local: true, Endpoint: "http://target.invalid:1234"}, "target.invalid:1234",
+			awsclient.Options{Local: true, Endpoint: "http://target.invalid:1234"},
+			"target.invalid:1234",
 		},
 	}
 	for _, tc := range tests {

@@ -33,8 +33,7 @@ const (
 // Classify returns the class of a call's error and a short code for counters:
 // the service's error code where it gave one.
 func Classify(err error) (Class, string) {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return classifyCode(api.ErrorCode(), status(err)), api.ErrorCode()
 	}
 	var op *net.OpError

@@ -5,9 +5,10 @@ import (
 	"sync/atomic"
 )
 
-// NewIsolating is the HTTP client that SDK clients send through.
-func NewIsolating(t http.RoundTripper, attempts *atomic.Uint64) interface {
-	Do(req *http.Request) (*http.Response, error)
-} {
+// Isolating is the HTTP client that SDK clients send through.
+type Isolating = isolating
+
+// NewIsolating returns one.
+func NewIsolating(t http.RoundTripper, attempts *atomic.Uint64) *Isolating {
 	return newIsolating(t, attempts)
 }

@@ -50,23 +50,21 @@ func TestClockStep(t *testing.T) {
 }
 
 func TestPacerWait(t *testing.T) {
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
 	tests := []struct {
-		name string
-		ctx  context.Context
-		at   time.Duration // from now; 0 for no time
-		wake time.Duration // 0 for never
-		want time.Duration
-		err  error
+		name  string
+		ended bool          // the context has ended
+		at    time.Duration // from now; 0 for no time
+		wake  time.Duration // 0 for never
+		want  time.Duration
+		err   error
 	}{
-		{"due", t.Context(), 3 * time.Second, 0, 3 * time.Second, nil},
-		{"due at once, in a tick", t.Context(), time.Microsecond, 0, 500 * time.Microsecond, nil},
-		{"past", t.Context(), -time.Second, 0, 0, nil},
-		{"woken before", t.Context(), 3 * time.Second, time.Second, time.Second, nil},
-		{"woken, no time", t.Context(), 0, time.Hour, time.Hour, nil},
-		{"ended", ended, time.Hour, time.Hour, 0, context.Canceled},
-		{"ended, past", ended, -time.Second, 0, 0, context.Canceled},
+		{"due", false, 3 * time.Second, 0, 3 * time.Second, nil},
+		{"due at once, in a tick", false, time.Microsecond, 0, 500 * time.Microsecond, nil},
+		{"past", false, -time.Second, 0, 0, nil},
+		{"woken before", false, 3 * time.Second, time.Second, time.Second, nil},
+		{"woken, no time", false, 0, time.Hour, time.Hour, nil},
+		{"ended", true, time.Hour, time.Hour, 0, context.Canceled},
+		{"ended, past", true, -time.Second, 0, 0, context.Canceled},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -79,7 +77,12 @@ func TestPacerWait(t *testing.T) {
 				if tt.wake != 0 {
 					defer time.AfterFunc(tt.wake, func() { wake <- struct{}{} }).Stop()
 				}
-				err := p.Wait(tt.ctx, at, wake)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if tt.ended {
+					cancel()
+				}
+				err := p.Wait(ctx, at, wake)
 				if got := time.Duration(clock.Now() - start); got != tt.want || !errors.Is(err, tt.err) {
 					t.Errorf("woke after %v with %v, want %v with %v", got, err, tt.want, tt.err)
 				}

@@ -188,8 +188,10 @@ func testAfterClose(t *testing.T, r *rig) {
 	if err := r.ingress.Close(t.Context()); err != nil {
 		t.Errorf("Close gave %v", err)
 	}
-	if err := r.put(t.Context(), 3); !errors.Is(err, kload.ErrClosed) || r.accepted != 1 {
-		t.Errorf("PutBatch after Close accepted %d records and gave %v, want none and ErrClosed", r.accepted-1, err)
+	for range 5 { // more than the budget: refused records must not use it up
+		if err := r.put(t.Context(), 4000); !errors.Is(err, kload.ErrClosed) || r.accepted != 1 {
+			t.Fatalf("PutBatch after Close accepted %d records and gave %v, want none and ErrClosed", r.accepted-1, err)
+		}
 	}
 	if err := r.ingress.Flush(t.Context()); err != nil && !errors.Is(err, kload.ErrClosed) {
 		t.Errorf("Flush after Close gave %v", err)

@@ -269,11 +269,11 @@ func sinkFails(t *testing.T, open Factory, write, closing error) {
 	r.sink.failWrite, r.sink.failClose = write, closing
 	err := r.process("p", user("a"))
 	err = errors.Join(err, r.host.Close(t.Context()))
-	checkCause(t, err, errors.Join(write, closing))
-	want := uint64(1)
+	cause, want := closing, uint64(1)
 	if write != nil {
-		want = 0
+		cause, want = write, 0
 	}
+	checkCause(t, err, cause)
 	if report := r.ledger.Verify().Consumers[0]; report.Sunk != want || r.sink.closed != 1 {
 		t.Errorf("sunk %d, want %d; the sink was closed %d times", report.Sunk, want, r.sink.closed)
 	}
@@ -282,7 +282,7 @@ func sinkFails(t *testing.T, open Factory, write, closing error) {
 // checkCause wants the cause, said once, behind what failed.
 func checkCause(t *testing.T, err, cause error) {
 	t.Helper()
-	if err == nil || strings.Count(err.Error(), cause.Error()) != 1 {
+	if !errors.Is(err, cause) || strings.Count(err.Error(), cause.Error()) != 1 {
 		t.Errorf("got %v, want an error about %q", err, cause)
 	}
 }

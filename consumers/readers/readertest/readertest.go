@@ -169,7 +169,7 @@ func expiry(t *testing.T, open Factory) {
 		})
 	})
 	t.Run("before anything was read", func(t *testing.T) {
-		bubble(t, func(e Env) kload.Opener { return nil }, setup{shards: 1, ttl: ttl}, func(r *rig) {
+		bubble(t, func(Env) kload.Opener { return nil }, setup{shards: 1, ttl: ttl}, func(r *rig) {
 			r.put(10)
 			<-time.After(time.Second)
 			r.opener = open(r.env)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -266,9 +267,7 @@ func hang(_ http.ResponseWriter, r *http.Request) {
 func (f *faults) answerHalf(w http.ResponseWriter, r *http.Request) {
 	rec := httptest.NewRecorder()
 	f.next.ServeHTTP(rec, r)
-	for name, values := range rec.Header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), rec.Header())
 	_, _ = w.Write(rec.Body.Bytes()[:rec.Body.Len()/2])
 	panic(http.ErrAbortHandler)
 }

@@ -1,0 +1,201 @@
+package consumers_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/consumers"
+	"github.com/kload/kload/internal/hdr"
+	"github.com/kload/kload/internal/ledger"
+	"github.com/kload/kload/internal/trace"
+)
+
+const run = 7 // number of the run under test
+
+// diary notes what happened, in order. It is safe for concurrent use.
+type diary struct {
+	mu      sync.Mutex
+	entries []string
+}
+
+func (d *diary) note(format string, args ...any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.entries = append(d.entries, fmt.Sprintf(format, args...))
+}
+
+func (d *diary) has(entry string) bool { return d.index(entry) >= 0 }
+
+func (d *diary) index(entry string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Index(d.entries, entry)
+}
+
+func (d *diary) count(entry string) (n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range d.entries {
+		if e == entry {
+			n++
+		}
+	}
+	return n
+}
+
+// input is a scripted [kload.Opener]. A reader hands out the batches of its
+// partition; after them it fails if it is told to, else it waits for its context.
+type input struct {
+	*testing.T
+	diary
+	listed  []string
+	batches map[string][]*kload.Batch
+	gates   map[string]chan struct{} // a reader waits for its gate before each batch
+	openErr map[string]error
+	readErr map[string]error
+	handed  sync.Map // *kload.Batch → struct{}: handed out and not recycled
+}
+
+func newInput(t *testing.T, listed ...string) *input {
+	return &input{
+		T: t, listed: listed, batches: map[string][]*kload.Batch{}, gates: map[string]chan struct{}{},
+		openErr: map[string]error{}, readErr: map[string]error{},
+	}
+}
+
+// add appends a batch of one stream record to a partition.
+func (in *input) add(partition, payload string) *kload.Batch {
+	b := &kload.Batch{
+		Partition: partition, Behind: 1,
+		Records: []kload.StreamRecord{{Data: []byte(payload), Key: []byte("key")}},
+	}
+	in.batches[partition] = append(in.batches[partition], b)
+	return b
+}
+
+// end appends the last batch of a partition. It is empty, as it often is.
+func (in *input) end(partition string, children ...kload.Child) {
+	in.batches[partition] = append(in.batches[partition], &kload.Batch{Partition: partition, End: true, Children: children})
+}
+
+func (in *input) Partitions(context.Context) (list []kload.Child, err error) {
+	for _, id := range in.listed {
+		list = append(list, kload.Child{Partition: id})
+	}
+	return list, in.openErr["*"]
+}
+
+func (in *input) Open(_ context.Context, partition string, child bool) (kload.Reader, error) {
+	in.note("open %s %v", partition, child)
+	if gate := in.gates["open "+partition]; gate != nil {
+		<-gate
+	}
+	return &scripted{in: in, partition: partition, left: in.batches[partition]}, in.openErr[partition]
+}
+
+// recycle spoils a batch for whoever still holds it.
+func (in *input) recycle(b *kload.Batch) {
+	if _, out := in.handed.LoadAndDelete(b); !out {
+		in.Errorf("a batch of %s was released twice", b.Partition)
+	}
+	for i := range b.Records {
+		clear(b.Records[i].Data)
+	}
+	b.Partition, b.End, b.Children, b.Records, b.Users = "recycled", false, nil, nil, nil
+}
+
+// allReleased fails the test if somebody kept a batch.
+func (in *input) allReleased() {
+	in.Helper()
+	in.handed.Range(func(b, _ any) bool {
+		in.Errorf("a batch of %s was not released", b.(*kload.Batch).Partition)
+		return true
+	})
+}
+
+type scripted struct {
+	in        *input
+	partition string
+	left      []*kload.Batch
+}
+
+func (r *scripted) Next(ctx context.Context) (*kload.Batch, error) {
+	if gate := r.in.gates[r.partition]; gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	switch err := r.in.readErr[r.partition]; {
+	case len(r.left) > 0:
+	case err != nil:
+		return nil, err
+	default:
+		<-ctx.Done()
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	b := r.left[0]
+	r.left = r.left[1:]
+	b.Recycle = r.in.recycle
+	r.in.handed.Store(b, struct{}{})
+	r.in.note("fetch %s", r.partition)
+	return b, nil
+}
+
+func (r *scripted) Close() error {
+	r.in.note("close %s", r.partition)
+	return nil
+}
+
+// host is a [kload.Host] made of a function.
+type host func(ctx context.Context, b *kload.Batch) error
+
+func (h host) Process(ctx context.Context, b *kload.Batch) error { return h(ctx, b) }
+
+func (host) Close(context.Context) error { return nil }
+
+func ignore(context.Context, *kload.Batch) error { return nil }
+
+// consumer is a consumer under test with its books.
+type consumer struct {
+	*consumers.Consumer
+	ledger *ledger.Ledger
+	load   *ledger.Load
+	hops   *hdr.Set
+}
+
+// newConsumer has one load of this run, number 1. with may change the options.
+func newConsumer(in kload.Opener, h kload.Host, with func(*consumers.Options)) *consumer {
+	c := &consumer{ledger: ledger.New(run), hops: hdr.NewSet("c", kload.HopFetch, kload.HopE2ERead)}
+	c.load = c.ledger.AddLoad("load", ledger.LoadOptions{})
+	o := consumers.Options{
+		Name: "c", Opener: in, Host: h,
+		Tap: consumers.TapOptions{
+			Trace: trace.NewReader(trace.Prefix, trace.Tag), Ledger: c.ledger.AddConsumer("c"), Run: run, Hops: c.hops,
+			Arrived: func(*kload.Batch) {},
+		},
+	}
+	if with != nil {
+		with(&o)
+	}
+	c.Consumer = consumers.New(o)
+	return c
+}
+
+func (c *consumer) report() ledger.ConsumerReport { return c.ledger.Verify().Consumers[0] }
+
+// stamped is a payload with a trace in front.
+func stamped(s trace.Stamp, payload string) []byte {
+	data, err := trace.Prefix.AppendStamped(nil, []byte(payload), s)
+	if err != nil {
+		panic(err)
+	}
+	return data
+}
