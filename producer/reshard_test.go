@@ -1,6 +1,7 @@
 package producer_test
 
 import (
+	"bytes"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -114,10 +115,10 @@ func TestOrderedAcrossMaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := plain()
 		cfg.Ordered, cfg.Connections = true, 4
-		refusals := 3
+		refusals, first := 3, bytes.Clone((&drivertest.Feed{Size: 16, Keys: 1}).Next(1)[0].Data)
 		r := newRig(t, cfg, 2, func(_ int, entries []types.PutRecordsRequestEntry) drivertest.Answer {
 			return drivertest.Answer{Code: func(i int) string {
-				if *entries[i].PartitionKey != upper || refusals == 0 {
+				if !bytes.Equal(entries[i].Data, first) || refusals == 0 {
 					return ""
 				}
 				refusals--
