@@ -91,7 +91,7 @@ func (l *Load) Run(ctx context.Context, start int64) (LoadResult, error) {
 	}
 	res := l.result(err)
 	res.Overran = overran
-	l.o.Ledger.Schedule(res.Scheduled)
+	l.o.Ledger.Scheduled(res.Scheduled)
 	l.o.Ledger.Deadline(res.End + l.o.Grace)
 	return res, err
 }

@@ -35,8 +35,8 @@ func TestNothingStarted(t *testing.T) {
 		{name: "stream exists", net: taken, want: kload.ErrUnreachable, message: "creating stream kload"},
 		{name: "stream does not exist", lines: []string{"stream: {create: false}"}, want: kload.ErrUnreachable, message: "waiting for stream kload"},
 		{
-			name: "no data", lines: []string{"load: {events: {source: {replay: {from: 'file:///nonexistent'}}}}"},
-			want: os.ErrNotExist, message: "opening the source of load events", deletes: 1,
+			name: "no data", lines: []string{"load: {events: {source: {replay: {from: 'file:///dev/null/none'}}}}"},
+			want: kload.ErrInvalid, message: "opening the source of load events", deletes: 1,
 		},
 		{
 			name:  "two sinks of one name",

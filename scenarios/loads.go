@@ -57,7 +57,7 @@ func (r *run) open(ctx context.Context, l *loadRun) error {
 	reg, seed := newRegistry(), seedFor(r.plan.spec.Seed, l.plan.name)
 	var err error
 	if l.source, err = build(reg.sources, l.plan.spec.Source, sourceEnv{seed: seed}); err != nil {
-		return fmt.Errorf("opening the source of load %s: %w: %w", l.plan.name, kload.ErrInvalid, err)
+		return fmt.Errorf("opening the source of load %s: %w", l.plan.name, err)
 	}
 	if l.plan.keys != nil {
 		l.keys = l.plan.keys.Keyer(seed)

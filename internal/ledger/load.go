@@ -62,11 +62,19 @@ func (b *block) settled(i uint16) bool {
 func (p *Load) Producer() uint32 { return p.producer }
 
 // Schedule states how many records are due so far. A lower number than before
-// is ignored. When the load ends, it is called with the final number.
+// is ignored. When the load ends, Scheduled states the final number.
 func (p *Load) Schedule(n uint64) {
 	p.ledger.mu.Lock()
 	defer p.ledger.mu.Unlock()
 	p.scheduled = max(p.scheduled, n)
+}
+
+// Scheduled states how many records were due in all, which may be fewer than
+// the schedule had announced: a source may end before it.
+func (p *Load) Scheduled(n uint64) {
+	p.ledger.mu.Lock()
+	defer p.ledger.mu.Unlock()
+	p.scheduled = n
 }
 
 // Sent counts n more records as accepted by the ingress. Their sequence numbers
