@@ -5,15 +5,6 @@ import (
 	"time"
 )
 
-// Position names a place in what a reader reads: a record of a shard, a
-// message of a queue, an object of a bucket. Positions of one Partition are
-// ordered by the reader that issued them; nobody else takes them apart.
-type Position struct {
-	Partition string // shard ID, queue URL, bucket/prefix
-	Offset    string // sequence number, message ID, object key
-	Sub       int64  // sub-sequence number: index inside an aggregated record
-}
-
 // StreamRecord is one record as Kinesis stores it. It may hold many user
 // records.
 type StreamRecord struct {

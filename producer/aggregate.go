@@ -135,6 +135,17 @@ func (a *aggregator) sealDue(now int64) (next int64) {
 	return next
 }
 
+// pending returns how many records are in open aggregates.
+func (a *aggregator) pending() int {
+	n := 0
+	for i := range a.open {
+		if rec := a.open[i].rec; rec != nil {
+			n += len(rec.receipts)
+		}
+	}
+	return n
+}
+
 // sealAll seals everything open.
 func (a *aggregator) sealAll() {
 	for i := range a.open {

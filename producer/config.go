@@ -42,6 +42,11 @@ type Collection struct {
 	MaxBytes   units.Bytes `yaml:"max_bytes" default:"2MiB" help:"data and partition keys per request; the service takes 10MiB"`
 }
 
+// CounterNames lists what [Producer.Counters] counts.
+func (*Config) CounterNames() []string {
+	return []string{"retries", "failed", "mispredicted", "too_large", "blocked_ns", "peak_bytes", "map_refresh_failed"}
+}
+
 // Validate reports settings the service would refuse.
 func (c *Config) Validate() []conf.Issue {
 	var issues []conf.Issue

@@ -116,6 +116,9 @@ func (c *FieldKeys) Keyer(seed uint64) Keyer {
 // ByKey reports that the key decides the shard.
 func (c *FieldKeys) ByKey() bool { return true }
 
+// CounterNames lists what the keyer counts.
+func (c *FieldKeys) CounterNames() []string { return []string{"key_missing"} }
+
 type fieldKeyer struct {
 	name    string
 	find    jsonfield.Finder

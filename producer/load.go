@@ -19,6 +19,9 @@ const (
 	unpacedBatch = 256
 )
 
+// sendBytes bounds the payload that is stamped, and so copied, at once.
+const sendBytes = 1 << 20
+
 // LoadOptions describes one load: where its records come from, when each is
 // due, how it is keyed and traced, and where it goes.
 type LoadOptions struct {
@@ -81,6 +84,9 @@ func (l *Load) Run(ctx context.Context, start int64) (LoadResult, error) {
 	l.start, l.lastT0 = start, start
 	if _, err := l.pacer.Until(ctx, start); err != nil {
 		return LoadResult{End: start}, err
+	}
+	if l.o.Schedule != nil {
+		l.o.Ledger.Deadline(start + l.o.Schedule.Span() + l.o.Grace)
 	}
 	run, cancel := l.withOvertime(ctx)
 	defer cancel()
@@ -176,15 +182,20 @@ func (l *Load) ready(ctx context.Context, recs []kload.Record) (int, error) {
 				recs[i].Intended = now
 			}
 		}
-		l.announce(l.sent + uint64(len(recs)))
-		return len(recs), ctx.Err()
+		n := 1
+		for bytes := len(recs[0].Data); n < len(recs) && bytes+len(recs[n].Data) <= sendBytes; n++ {
+			bytes += len(recs[n].Data)
+		}
+		l.announce(l.sent + uint64(n))
+		return n, ctx.Err()
 	}
 	now, err := l.pacer.Until(ctx, recs[0].Intended)
 	if err != nil {
 		return 0, err
 	}
-	n := 1
-	for n < len(recs) && recs[n].Intended <= now {
+	n, bytes := 1, len(recs[0].Data)
+	for n < len(recs) && recs[n].Intended <= now && bytes+len(recs[n].Data) <= sendBytes {
+		bytes += len(recs[n].Data)
 		n++
 	}
 	if l.o.Schedule != nil {

@@ -195,20 +195,29 @@ func (p *Producer) refuse(recs []kload.Record, now int64, epoch uint64) {
 	p.mu.Unlock()
 }
 
-// waitForSpace sends what is buffered and waits until some of it is decided.
+// waitForSpace waits until some records are decided. What is buffered is left
+// to linger, so that a slow target does not cause small aggregates, unless there
+// is nothing else to wait for.
 func (p *Producer) waitForSpace(ctx context.Context) error {
 	from := p.o.Clock.Now()
-	p.sealAll()
+	p.sealIdle()
 	err := p.budget.wait(ctx, p.tick)
 	p.stats.blockedNs.Add(uint64(p.o.Clock.Now() - from))
 	return err
 }
 
-func (p *Producer) sealAll() {
+// sealIdle seals everything if nothing accepted is on its way.
+func (p *Producer) sealIdle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.agg.sealAll()
-	p.enqueue()
+	held := 0
+	for _, n := range p.open {
+		held += n
+	}
+	if p.agg.pending() == held {
+		p.agg.sealAll()
+		p.enqueue()
+	}
 }
 
 // linger seals aggregates whose first record has waited long enough.
@@ -343,6 +352,16 @@ func (p *Producer) failed() error {
 
 func (p *Producer) fail(err error) {
 	p.fatal.CompareAndSwap(nil, &err)
+}
+
+// Counters returns the counters that have no place of their own in a summary.
+// See [kload.Counted].
+func (p *Producer) Counters() map[string]uint64 {
+	s := p.Stats()
+	return map[string]uint64{
+		"retries": s.Retries, "failed": s.Failed, "mispredicted": s.Mispredicted, "too_large": s.TooLarge,
+		"blocked_ns": s.BlockedNs, "peak_bytes": s.PeakBytes, "map_refresh_failed": s.MapRefreshFailed,
+	}
 }
 
 // Stats returns the counters so far.

@@ -119,7 +119,7 @@ func (s *sender) walk(results []types.PutRecordsResultEntry, now int64) {
 			continue
 		}
 		r.code = *res.ErrorCode
-		if r.code == "ProvisionedThroughputExceededException" {
+		if awsclient.ClassifyCode(r.code, 0) == awsclient.Throttled {
 			s.p.stats.throttled.Add(1)
 		} else {
 			s.p.stats.failed.Add(1)

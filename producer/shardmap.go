@@ -38,6 +38,7 @@ func (p *Producer) refreshMap(ctx context.Context, wrong uint64) {
 		defer cancel()
 		m, err := shardMap(ctx, p.o.API, p.o.Stream, epoch+1)
 		if err != nil {
+			p.stats.mapRefreshFailed.Add(1)
 			return
 		}
 		p.mu.Lock()

@@ -16,12 +16,14 @@ type Stats struct {
 	TooLarge      uint64 // user records above 1 MiB, rejected unsent
 	BlockedNs     uint64 // time intake waited for the byte budget
 	PeakBytes     uint64 // most bytes held at once
+
+	MapRefreshFailed uint64 // shard maps that could not be read; the old one served on
 }
 
 // counters is Stats under construction.
 type counters struct {
 	userRecords, streamRecords, bytes, requests, attempts, retries,
-	throttled, failed, mispredicted, tooLarge, blockedNs atomic.Uint64
+	throttled, failed, mispredicted, tooLarge, blockedNs, mapRefreshFailed atomic.Uint64
 }
 
 func (c *counters) snapshot(peak int) Stats {
@@ -29,6 +31,6 @@ func (c *counters) snapshot(peak int) Stats {
 		UserRecords: c.userRecords.Load(), StreamRecords: c.streamRecords.Load(), Bytes: c.bytes.Load(),
 		Requests: c.requests.Load(), Attempts: c.attempts.Load(), Retries: c.retries.Load(),
 		Throttled: c.throttled.Load(), Failed: c.failed.Load(), Mispredicted: c.mispredicted.Load(),
-		TooLarge: c.tooLarge.Load(), BlockedNs: c.blockedNs.Load(), PeakBytes: uint64(peak),
+		TooLarge: c.tooLarge.Load(), BlockedNs: c.blockedNs.Load(), PeakBytes: uint64(peak), MapRefreshFailed: c.mapRefreshFailed.Load(),
 	}
 }

@@ -129,3 +129,11 @@ func (c *Config) check() error {
 
 // Unpaced reports whether rows are sent as fast as possible, without a schedule.
 func (c *Config) Unpaced() bool { return c.ASAP }
+
+// CounterNames lists what [Source.Counters] counts.
+func (*Config) CounterNames() []string {
+	return []string{
+		"objects", "skipped_objects", "rows", "row_bytes", "malformed", "blank_lines",
+		"out_of_order", "gaps_compressed", "gap_compressed_ns",
+	}
+}

@@ -305,7 +305,7 @@ func (s *Source) Counters() map[string]uint64 {
 		"objects":           s.tally.objects,
 		"skipped_objects":   uint64(len(s.skipped)),
 		"rows":              s.rows.Load(),
-		"bytes":             s.bytes,
+		"row_bytes":         s.bytes,
 		"malformed":         s.tally.malformed,
 		"blank_lines":       s.tally.blank,
 		"out_of_order":      s.tally.outOfOrder,

@@ -165,8 +165,6 @@ type TargetStats struct {
 // Clock states how far the clocks behind the latencies can be trusted.
 type Clock struct {
 	StepsNs []int64 `json:"steps_ns,omitempty"` // jumps of the wall clock seen during the run
-	SkewNs  int64   `json:"skew_ns"`            // service clock minus ours
-	ErrorNs int64   `json:"error_ns"`           // bound on the error of the skew
 }
 
 // ExpectResult is the outcome of one expectation. Value shows what it looked at.

@@ -22,6 +22,7 @@ type consumerRun struct {
 	sink     kload.Sink
 	host     kload.Host
 	consumer *consumers.Consumer
+	err      error // how it ended; read after the readers have
 }
 
 // addConsumer builds one consumer. Its reading starts with execute. After an
@@ -52,7 +53,7 @@ func (r *run) addConsumer(name string, spec Consumer) error {
 		sink = consumers.LoseWrites(sink, n)
 	}
 	c.host, err = build(reg.hosts, spec.Host, hostEnv{
-		sink: sink, ledger: c.ledger, hops: c.hops, clock: r.clock, measured: r.measured,
+		sink: sink, ledger: c.ledger, hops: c.hops, clock: r.clock, measured: r.measure(),
 	})
 	if err != nil {
 		return fmt.Errorf("opening the host of consumer %s: %w", name, err)
@@ -65,7 +66,7 @@ func (r *run) consumerOptions(c *consumerRun) consumers.Options {
 	o := consumers.Options{
 		Name: c.name, Opener: c.opener, Host: c.host, Workers: min(2, runtime.GOMAXPROCS(0)), PlainByKey: true,
 		Tap: consumers.TapOptions{
-			Ledger: c.ledger, Run: r.number, Hops: c.hops, Measured: r.measured, Arrived: r.arrived,
+			Ledger: c.ledger, Run: r.number, Hops: c.hops, Measured: r.measure(), Arrived: r.arrived,
 		},
 	}
 	var carriers []trace.Carrier

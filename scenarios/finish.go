@@ -245,8 +245,10 @@ func (r *run) fillTarget(s *results.Summary, report local.Report) {
 	if report.CPUSeconds > 0 {
 		s.Process.Target = &results.TargetStats{CPUS: report.CPUSeconds, MaxRSS: uint64(report.MaxRSSBytes)}
 	}
+	// What one consumer has read may have been trimmed before another came to it.
+	unread := report.Stats.TrimmedUnread > 0 || len(s.Consumers) > 1 && report.Stats.Trimmed > 0
 	for _, name := range slices.Sorted(maps.Keys(s.Consumers)) {
-		if lost := s.Consumers[name].Lost; lost > 0 && report.Stats.Trimmed > 0 {
+		if lost := s.Consumers[name].Lost; lost > 0 && unread {
 			s.InvalidReason = fmt.Sprintf("the target trimmed %d stream records to stay within target.store, %d of them read by nobody; %s lost %d",
 				report.Stats.Trimmed, report.Stats.TrimmedUnread, name, lost)
 			return

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"maps"
-	"slices"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/hdr"
@@ -15,8 +14,8 @@ import (
 )
 
 // arrivalSlots is how many stream records may wait for the join of their two
-// halves, per load: about 1.5 MiB.
-const arrivalSlots = 1 << 16
+// halves, per load: about 3 MiB. Those dropped are counted.
+const arrivalSlots = 1 << 17
 
 // loadRun is one load under way.
 type loadRun struct {
@@ -30,8 +29,6 @@ type loadRun struct {
 	arrive   *hdr.Recorder // apart: it is locked under the arrivals' lock
 	arrivals *ledger.Arrivals
 	measured func(int64) bool
-
-	allMeasured bool // no phase is left out
 }
 
 // addLoad opens a load's books. Nothing runs yet.
@@ -40,14 +37,13 @@ func (r *run) addLoad(p *loadPlan) *loadRun {
 		plan: p,
 		ledger: r.ledger.AddLoad(p.name, ledger.LoadOptions{
 			Counted: p.carrier == trace.None,
-			Ordered: p.kinesis != nil && p.kinesis.Ordered,
+			Ordered: p.kinesis != nil && p.kinesis.Ordered && p.byKey,
 			ByKey:   p.byKey,
 		}),
 		hops:     hdr.NewSet(p.name, loadHops()...),
 		arrivals: ledger.NewArrivals(arrivalSlots),
-		measured: r.measured,
+		measured: r.measure(),
 	}
-	l.allMeasured = !slices.ContainsFunc(r.plan.phases, func(p Phase) bool { return !p.Measure })
 	l.rec, l.arrive = l.hops.NewRecorder(), l.hops.NewRecorder()
 	return l
 }
@@ -106,7 +102,7 @@ func (l *loadRun) outcomes(out []kload.Outcome) {
 // onlyMeasured returns the outcomes of stream records that hold measured user
 // records, with as many receipts as are measured.
 func (l *loadRun) onlyMeasured(out []kload.Outcome) []kload.Outcome {
-	if l.allMeasured {
+	if l.measured == nil {
 		return out
 	}
 	kept := make([]kload.Outcome, 0, len(out))
@@ -131,7 +127,7 @@ func (l *loadRun) measure(o *kload.Outcome) {
 	var n int64
 	for i := range o.Records {
 		r := &o.Records[i]
-		if !l.measured(r.Intended) {
+		if l.measured != nil && !l.measured(r.Intended) {
 			continue
 		}
 		n++
@@ -156,7 +152,7 @@ func (l *loadRun) arrived(t4MinusT2 int64, users int) {
 
 // counters gathers what source and keyer have to account for.
 func (l *loadRun) counters() map[string]uint64 {
-	out := map[string]uint64{}
+	out := map[string]uint64{"arrive_dropped": l.arrivals.Dropped()}
 	for _, part := range []any{l.source, l.keys, l.ingress} {
 		if c, ok := part.(kload.Counted); ok {
 			maps.Copy(out, c.Counters())

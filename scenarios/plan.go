@@ -116,16 +116,30 @@ func (v *validator) load(name string, l Load) loadPlan {
 	v.schedule(path, &p)
 	v.keys(path, &p)
 	v.payload(path, &p)
+	if p.kinesis != nil && p.kinesis.Ordered && !p.byKey {
+		v.problem(path+".ingress.kinesis.ordered", "order per partition key cannot be promised: explicit hash keys spread the records of a key over the shards",
+			"set keys: {uniform: {}} or keys: {field: {name: …}}, or remove ordered")
+	}
 	if p.carrier == trace.Tag && p.kinesis != nil && !p.kinesis.Aggregation.Enabled {
 		v.problem(path+".trace", "trace: tag needs aggregation, which is off", "set trace: json for JSON payloads, trace: prefix for others")
 	}
 	return p
 }
 
+// longestKey is room for a partition key, and for the envelope of a tagged
+// record, which repeats it.
+const longestKey = 2*256 + 64
+
 // payload checks that nothing needs a JSON payload of a source that has none.
 func (v *validator) payload(path string, p *loadPlan) {
-	if _, opaque := sourceConfig(p.spec).(*opaque.Config); !opaque {
+	cfg, ok := sourceConfig(p.spec).(*opaque.Config)
+	if !ok {
 		return
+	}
+	const largest = 1 << 20
+	if room := largest - p.carrier.Overhead() - longestKey; cfg.RecordBytes() > room {
+		v.problem(path+".source.generate.opaque.size", "with its key and its trace the record is larger than 1MiB, the most a stream takes",
+			fmt.Sprintf("set size: %dB or less", room))
 	}
 	if p.carrier == trace.JSON {
 		v.problem(path+".trace", "opaque payloads are not JSON", "set trace: prefix, or trace: tag with aggregation")
@@ -170,7 +184,10 @@ func (v *validator) schedule(path string, p *loadPlan) {
 		}
 		parts = append(parts, seg.schedule(span))
 	}
-	p.schedule = pace.Sequence(parts...)
+	p.schedule = parts[0]
+	if len(parts) > 1 {
+		p.schedule = pace.Sequence(parts...)
+	}
 	if p.spec.Total > 0 {
 		p.schedule = pace.Limit(p.schedule, uint64(p.spec.Total))
 	}
@@ -236,12 +253,28 @@ func (v *validator) keys(path string, p *loadPlan) {
 func (p *plan) names() results.Names {
 	var n results.Names
 	for _, l := range p.loads {
-		n.Loads = append(n.Loads, results.Owner{Name: l.name, Hops: loadHops()})
+		n.Loads = append(n.Loads, results.Owner{
+			Name: l.name, Hops: loadHops(),
+			Counters: counterNames("arrive_dropped", sourceConfig(l.spec), l.keys, l.spec.Ingress.Config),
+		})
 	}
-	for name := range p.spec.Consumers.All() {
-		n.Consumers = append(n.Consumers, results.Owner{Name: name, Hops: consumerHops()})
+	for name, c := range p.spec.Consumers.All() {
+		n.Consumers = append(n.Consumers, results.Owner{
+			Name: name, Hops: consumerHops(), Counters: counterNames("bad_aggregates", c.Read.Config, c.Host.Config, c.Sink.Config),
+		})
 	}
 	return n
+}
+
+// counterNames lists the counters of plug-ins, which their configurations know.
+func counterNames(own string, configs ...any) []string {
+	names := []string{own}
+	for _, c := range configs {
+		if c, ok := c.(interface{ CounterNames() []string }); ok {
+			names = append(names, c.CounterNames()...)
+		}
+	}
+	return names
 }
 
 // loadHops are the hops a load records, consumerHops those of a consumer.

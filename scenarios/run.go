@@ -203,6 +203,16 @@ func (l *loadRun) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// measure returns the check of phases, nil when all of them are measured.
+func (r *run) measure() func(int64) bool {
+	for _, p := range r.plan.phases {
+		if !p.Measure {
+			return r.measured
+		}
+	}
+	return nil
+}
+
 // measured says whether a record with this intended time counts for latencies:
 // whether its phase is measured.
 func (r *run) measured(t0 int64) bool {
@@ -249,7 +259,18 @@ func (r *run) execute(ctx context.Context) error {
 	drainErr := r.drain(ctx, work)
 	stopReading()
 	readers.Wait()
-	return errors.Join(cause(ctx, work, err), drainErr, r.closeHosts(ctx))
+	return errors.Join(r.whatFailed(cause(ctx, work, err)), drainErr, r.closeHosts(ctx))
+}
+
+// whatFailed adds the consumers' errors that did not become the cause, because
+// another came first.
+func (r *run) whatFailed(err error) error {
+	for _, c := range r.consumers {
+		if c.err != nil && !errors.Is(err, c.err) && !errors.Is(c.err, context.Canceled) {
+			err = errors.Join(err, c.err)
+		}
+	}
+	return err
 }
 
 // cause returns why the work was broken off, and what else went wrong. Ctrl-C is
@@ -286,8 +307,8 @@ func (r *run) startConsumers(work, reading context.Context, cancel context.Cance
 		g.Go(func() {
 			once := sync.OnceFunc(ready.Done)
 			defer once()
-			if err := c.consumer.Run(reading, once); err != nil {
-				cancel(err)
+			if c.err = c.consumer.Run(reading, once); c.err != nil {
+				cancel(c.err)
 			}
 		})
 	}

@@ -7,15 +7,11 @@ import (
 	"net"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-
-	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/local"
 	localkinesis "github.com/kload/kload/internal/local/kinesis"
 	"github.com/kload/kload/internal/shard"
+	"github.com/kload/kload/producer"
 	"github.com/kload/kload/results"
 )
 
@@ -24,7 +20,8 @@ type endpoint struct {
 	local   local.Target // nil for aws
 	client  *awsclient.Client
 	spec    *Spec
-	created bool // this run created the stream
+	created bool      // this run created the stream
+	born    time.Time // when the service says the stream was created
 	shards  []shard.Shard
 }
 
@@ -42,6 +39,7 @@ func connect(ctx context.Context, s *Spec, inj injection, mem Network) (*endpoin
 			o.Dial = mem.Dial
 		}
 	}
+	o.Connections = connections(s)
 	client, err := awsclient.New(ctx, o)
 	if err != nil {
 		return nil, err // only for aws: there is no target to stop
@@ -75,6 +73,22 @@ func localConfig(s *Spec, inj injection) local.Config {
 	}
 }
 
+// connections is how many calls may be under way at once: those of the loads,
+// and one for every shard that a consumer reads. Fewer connections would make
+// calls wait for each other, and count that as the service's time.
+func connections(s *Spec) int {
+	n := s.Consumers.Len() * s.Stream.Shards
+	for _, l := range s.Load.All() {
+		if c, ok := l.Ingress.Config.(*producer.Config); ok {
+			n += c.Connections
+		}
+	}
+	return max(minConnections, n)
+}
+
+// minConnections leaves room for a stream whose shards are not known yet.
+const minConnections = 64
+
 // describe says what the run ran against, for the results.
 func (e *endpoint) describe() results.Target {
 	if e.local == nil {
@@ -95,56 +109,6 @@ func (e *endpoint) done() <-chan struct{} {
 	return e.local.Done()
 }
 
-// Deadlines of control-plane work.
-const (
-	streamReady = 2 * time.Minute
-	streamPoll  = 250 * time.Millisecond
-	cleanUp     = 30 * time.Second
-)
-
-// prepare makes the stream ready: creates it if it is the run's to create, and
-// waits until it is active.
-func (e *endpoint) prepare(ctx context.Context, sleep func(context.Context, time.Duration) error) error {
-	name := e.spec.Stream.Name
-	if e.spec.Stream.Create {
-		_, err := e.client.Control.CreateStream(ctx, &kinesis.CreateStreamInput{
-			StreamName: aws.String(name), ShardCount: aws.Int32(int32(e.spec.Stream.Shards)),
-		})
-		if err != nil {
-			return awsclient.Explain(err, "creating stream "+name)
-		}
-		e.created = true
-	}
-	if err := e.awaitActive(ctx, sleep); err != nil {
-		return err
-	}
-	var err error
-	e.shards, err = awsclient.ListShards(ctx, e.client.Control, name)
-	return err
-}
-
-func (e *endpoint) awaitActive(ctx context.Context, sleep func(context.Context, time.Duration) error) error {
-	name := e.spec.Stream.Name
-	ctx, cancel := context.WithTimeout(ctx, streamReady)
-	defer cancel()
-	for {
-		out, err := e.client.Control.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: aws.String(name)})
-		if err != nil {
-			return awsclient.Explain(err, "waiting for stream "+name)
-		}
-		switch out.StreamDescriptionSummary.StreamStatus {
-		case types.StreamStatusActive, types.StreamStatusUpdating:
-			return nil
-		case types.StreamStatusDeleting:
-			return kload.WithHint(fmt.Errorf("%w: stream %s is being deleted", kload.ErrUnreachable, name), "wait a minute, or choose another stream.name")
-		case types.StreamStatusCreating:
-		}
-		if err := sleep(ctx, streamPoll); err != nil {
-			return kload.WithHint(fmt.Errorf("%w: waiting for stream %s to become active: %w", kload.ErrUnreachable, name, err), "try again; creating many shards takes time")
-		}
-	}
-}
-
 // close deletes the stream if this run created it and was asked to, and ends
 // the embedded target. It works also after the run was cancelled.
 func (e *endpoint) close(ctx context.Context) (local.Report, error) {
@@ -152,10 +116,7 @@ func (e *endpoint) close(ctx context.Context) (local.Report, error) {
 	defer cancel()
 	var errs []error
 	if e.created && e.spec.Stream.DeleteAfter && !e.gone() {
-		_, err := e.client.Control.DeleteStream(ctx, &kinesis.DeleteStreamInput{StreamName: aws.String(e.spec.Stream.Name)})
-		if err != nil {
-			errs = append(errs, kload.WithHint(awsclient.Explain(err, "deleting stream "+e.spec.Stream.Name), "delete the stream by hand: it costs money while it exists"))
-		}
+		errs = append(errs, e.deleteStream(ctx))
 	}
 	e.client.Close()
 	if e.local == nil {

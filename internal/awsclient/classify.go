@@ -34,7 +34,7 @@ const (
 // the service's error code where it gave one.
 func Classify(err error) (Class, string) {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return classifyCode(api.ErrorCode(), status(err)), api.ErrorCode()
+		return ClassifyCode(api.ErrorCode(), status(err)), api.ErrorCode()
 	}
 	var op *net.OpError
 	var send *smithyhttp.RequestSendError
@@ -56,9 +56,10 @@ func Classify(err error) (Class, string) {
 	return Fatal, "ClientError" // never sent: not signed, not serialized
 }
 
-// classifyCode sorts the service's codes; anything it calls a client fault and
+// ClassifyCode sorts the service's error codes, of calls and of the entries of
+// PutRecords, which have status 0; anything it calls a client fault and
 // that is not about rate is final.
-func classifyCode(code string, status int) Class {
+func ClassifyCode(code string, status int) Class {
 	_, throttled := retry.DefaultThrottleErrorCodes[code]
 	_, retryable := retry.DefaultRetryableErrorCodes[code]
 	switch {

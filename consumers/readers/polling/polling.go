@@ -229,3 +229,8 @@ func (op *Opener) Counters() map[string]uint64 {
 		"read_failed": s.Failed, "iterators_expired": s.Expired,
 	}
 }
+
+// CounterNames lists what [Opener.Counters] counts.
+func (*Config) CounterNames() []string {
+	return []string{"get_records", "empty", "read_throttled", "read_failed", "iterators_expired"}
+}
