@@ -187,3 +187,25 @@ func TestStreamLifetime(t *testing.T) {
 		})
 	}
 }
+
+// TestBackPressureKeepsAggregatesLarge holds a slow target: the byte budget is
+// used up all the time, and what then trickles in must not be sent in small
+// pieces, which would run into the limit on records too.
+func TestBackPressureKeepsAggregatesLarge(t *testing.T) {
+	src := scenario(
+		"load: {events: {source: {generate: {opaque: {size: 250B}}}, rate: {profile: [{constant: 8k/s, for: 4s}]}, trace: prefix, "+
+			"allow_throttling: true, ingress: {kinesis: {memory: 1MiB}}}}",
+		"stream: {shards: 8}", "target: {limits: {write_bytes: 128KiB/s}}", "min_delivered_ratio: 0", "drain_timeout: 1m",
+	)
+	synctest.Test(t, func(t *testing.T) {
+		out := run(t.Context(), t, src, scenarios.RunOptions{Memory: newNetwork()})
+		out.judged(t, results.Pass, 0)
+		l := out.Load["events"]
+		if l.Throttled == 0 || l.Sources["blocked_ns"] == 0 {
+			t.Errorf("throttled %d, blocked for %d ns: the target was not slow", l.Throttled, l.Sources["blocked_ns"])
+		}
+		if mean := l.Bytes / l.StreamRecords; mean < 10_000 {
+			t.Errorf("%d bytes per stream record", mean)
+		}
+	})
+}
