@@ -65,3 +65,21 @@ func (l *loadPlan) explainKeys() string {
 	}
 	return "chosen by the scenario"
 }
+
+// ExtraMemory returns how many bytes this process needs beyond what a scenario
+// with one load and default settings does: byte budgets of the loads, and the
+// target's store where it shares the process.
+func (s *Scenario) ExtraMemory() int64 {
+	const usual = 64 << 20 // the default byte budget of one load
+	var n int64
+	for i := range s.plan.loads {
+		if k := s.plan.loads[i].kinesis; k != nil {
+			n += int64(k.Memory)
+		}
+	}
+	n = max(0, n-usual)
+	if s.Spec.Target.Kind == "local" && s.Spec.Target.Process == "shared" {
+		n += int64(s.Spec.Target.Store)
+	}
+	return n
+}

@@ -39,7 +39,8 @@ type header struct {
 	Stream     map[string]any    `json:"stream"`
 	SDK        map[string]string `json:"sdk_env"` // settings of the environment that change what the SDK does
 	ClockStepS float64           `json:"clock_step_s"`
-	Ended      time.Time         `json:"ended,omitzero"` // set at the end, with the step of the clock
+	MemLimit   int64             `json:"go_memory_limit_bytes"` // of this process's garbage collector
+	Ended      time.Time         `json:"ended,omitzero"`        // set at the end, with the step of the clock
 }
 
 type hostInfo struct {
@@ -66,7 +67,7 @@ func (r *run) writeHeader() error {
 		Host:   hostInfo{name, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.GOMAXPROCS(0)},
 		Target: r.endpoint.describe(),
 		Stream: map[string]any{"name": r.plan.spec.Stream.Name, "shards": len(r.endpoint.shards), "created": r.endpoint.created},
-		SDK:    sdkEnvironment(), ClockStepS: r.clock.Step().Seconds(),
+		SDK:    sdkEnvironment(), MemLimit: debug.SetMemoryLimit(-1), ClockStepS: r.clock.Step().Seconds(),
 	}
 	return errors.Join(
 		r.dir.WriteJSON(results.FileRun, &r.header),

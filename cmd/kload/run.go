@@ -58,7 +58,7 @@ func runVerb(u *ui, args []string) error {
 
 // execute runs a scenario and prints its summary.
 func (u *ui) execute(s *scenarios.Scenario, r *runFlags) error {
-	limitMemory()
+	limitMemory(s.ExtraMemory())
 	o := scenarios.RunOptions{Out: r.out, Inject: r.inject, Version: version(), Note: func(string) {}}
 	if !r.quiet {
 		tty, width := terminal(u.err)
