@@ -26,10 +26,11 @@ func (e *HintError) Error() string { return e.Err.Error() }
 // Unwrap returns the error the hint belongs to.
 func (e *HintError) Unwrap() error { return e.Err }
 
-// WithHint attaches advice to err; a nil err stays nil.
+// WithHint attaches advice to err; without advice err stays as it is, and so
+// does a nil err.
 func WithHint(err error, hint string) error {
-	if err == nil {
-		return nil
+	if err == nil || hint == "" {
+		return err
 	}
 	return &HintError{Err: err, Hint: hint}
 }

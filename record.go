@@ -84,10 +84,11 @@ type Receipt struct {
 type Outcome struct {
 	Status   Status
 	Attempts int
-	// Ambiguous says that some attempt before the last may have stored the
-	// records although it was not acknowledged (timeout, cut connection, 5xx):
-	// a second sighting of them is explained by that retry.
-	Ambiguous    bool
+	// Ambiguous counts the attempts before the last that may have stored the
+	// records although they were not acknowledged (timeout, cut connection, 5xx);
+	// for records not acknowledged, the last one included. Each explains one
+	// sighting of them.
+	Ambiguous    int
 	FirstAttempt int64 // Ta, 0 when no attempt was made
 	LastAttempt  int64 // T2 of an acknowledged record
 	Acked        int64 // T3, 0 unless Status is Acked

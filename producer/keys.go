@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/conf"
@@ -135,7 +136,7 @@ func (k *fieldKeyer) Assign(recs []kload.Record) error {
 	for i := range recs {
 		value, ok := k.find.Find(recs[i].Data)
 		switch {
-		case ok && len(value) > 0 && len(value) <= maxKeyLen:
+		case ok && len(value) > 0 && (len(value) <= maxKeyLen || utf8.RuneCount(value) <= maxKeyLen):
 			setKey(&recs[i], value)
 		case k.missing == nil:
 			return kload.WithHint(fmt.Errorf("%w: no usable attribute %q in %.80q", kload.ErrInvalid, k.name, recs[i].Data),
@@ -176,8 +177,7 @@ func (k *randomHashKeyer) Assign(recs []kload.Record) error {
 	return nil
 }
 
-// maxKeyLen is the longest partition key in characters; keys of fields are
-// bounded by it in bytes, which is stricter.
+// maxKeyLen is the longest partition key in characters.
 const maxKeyLen = 256
 
 func validateKey(field, key string) []conf.Issue {

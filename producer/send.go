@@ -123,7 +123,7 @@ func (s *sender) walk(results []types.PutRecordsResultEntry, now int64) {
 			s.p.stats.throttled.Add(1)
 		} else {
 			s.p.stats.failed.Add(1)
-			r.ambiguous = true // the service does not say whether it stored the record
+			r.ambiguous++ // the service does not say whether it stored the record
 		}
 		s.retryOrGiveUp(r, now)
 	}
@@ -151,7 +151,7 @@ func (s *sender) callFailed(class awsclient.Class, code string, now int64) {
 	for _, r := range s.batch {
 		r.code = code
 		if class == awsclient.Ambiguous || class == awsclient.Cancelled {
-			r.ambiguous = true
+			r.ambiguous++
 		}
 		if class == awsclient.Fatal {
 			s.decide(r)
@@ -181,7 +181,7 @@ func (s *sender) decide(r *streamRecord) {
 
 // lost is the status of a record that nothing acknowledged.
 func (r *streamRecord) lost() kload.Status {
-	if r.ambiguous {
+	if r.ambiguous > 0 {
 		return kload.Unknown
 	}
 	return kload.Rejected

@@ -21,7 +21,7 @@ type streamRecord struct {
 	first     int64 // Ta
 	last      int64 // start of the latest attempt
 	attempts  int
-	ambiguous bool // some attempt may have stored it unacknowledged
+	ambiguous int // attempts that may have stored it unacknowledged
 	code      string
 
 	buf []byte // memory of the aggregate, recycled with the record

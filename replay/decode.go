@@ -92,7 +92,7 @@ func (d *decoder) open(ctx context.Context, from origin.Origin, object origin.Ob
 		return nil
 	}
 	if name := foreign(head); name != "" {
-		return kload.WithHint(fmt.Errorf("opening %s: its content is %s", object.Name, name),
+		return kload.WithHint(fmt.Errorf("%w: opening %s: its content is %s", kload.ErrInvalid, object.Name, name),
 			"replay reads JSON lines as plain text or in lz4 frames: convert the object, or move it out of the data")
 	}
 	d.text = &d.source

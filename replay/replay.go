@@ -79,7 +79,7 @@ func New(cfg Config) (*Source, error) {
 	cfg = cfg.withDefaults()
 	from, err := origin.Parse(cfg.From)
 	if err != nil {
-		return nil, fmt.Errorf("opening recorded data: %w", err)
+		return nil, fmt.Errorf("%w: opening recorded data: %w", kload.ErrInvalid, err)
 	}
 	return NewFrom(cfg, from)
 }

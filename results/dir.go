@@ -43,6 +43,7 @@ func DefaultPath(now time.Time, name, id string) string {
 // returned and also remembered, for [Dir.Incomplete].
 type Dir struct {
 	path string
+	made []string // directories that Create made, the innermost first
 
 	mu struct {
 		sync.Mutex
@@ -57,8 +58,10 @@ type failure struct {
 	times int
 }
 
-// Create makes the run directory, which must not exist or be empty.
+// Create makes the run directory, which must not exist or be empty, and claims
+// it: of two runs that want the same directory one gets it.
 func Create(path string) (*Dir, error) {
+	d := &Dir{path: path, made: missing(path)}
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return nil, createError(err)
 	}
@@ -67,24 +70,70 @@ func Create(path string) (*Dir, error) {
 		return nil, createError(err)
 	}
 	if len(entries) > 0 {
-		err := fmt.Errorf("creating run directory %s: %w: it is not empty", path, kload.ErrInvalid)
-		return nil, kload.WithHint(err, "choose another --out or empty it: results of different runs are never mixed")
+		return nil, notEmpty(path)
 	}
-	d := &Dir{path: path}
-	if err := d.probe(); err != nil {
-		return nil, createError(err)
+	if err := d.claim(); err != nil {
+		return nil, err
 	}
 	d.mu.failed = map[string]*failure{}
 	return d, nil
 }
 
-// probe finds out before the run that nothing can be written.
-func (d *Dir) probe() error {
-	f, err := os.CreateTemp(d.path, ".probe-*")
-	if err != nil {
-		return err
+// claim creates the first file of the run, which nobody else may have done.
+func (d *Dir) claim() error {
+	f, err := os.OpenFile(filepath.Join(d.path, FileRun), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return notEmpty(d.path)
+	case err != nil:
+		return createError(errors.Join(err, d.removeMade()))
 	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
+	if err := f.Close(); err != nil {
+		return createError(err)
+	}
+	return nil
+}
+
+func notEmpty(path string) error {
+	err := fmt.Errorf("creating run directory %s: %w: it is not empty", path, kload.ErrInvalid)
+	return kload.WithHint(err, "choose another --out or empty it: results of different runs are never mixed")
+}
+
+// missing lists the directories that path lacks, the innermost first.
+func missing(path string) []string {
+	var out []string
+	for p := filepath.Clean(path); ; p = filepath.Dir(p) {
+		if _, err := os.Stat(p); err == nil || p == filepath.Dir(p) {
+			return out
+		}
+		out = append(out, p)
+	}
+}
+
+// Discard takes back what the run has put there before it began: its files, and
+// the directories that Create made, if nothing else is in them.
+func (d *Dir) Discard() error {
+	var errs []error
+	for _, name := range []string{FileRun, FileScenario, FileResolved} {
+		if err := os.Remove(filepath.Join(d.path, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	errs = append(errs, os.RemoveAll(filepath.Join(d.path, dirSink)), d.removeMade())
+	return errors.Join(errs...)
+}
+
+// removeMade removes the directories that Create made and that are empty.
+func (d *Dir) removeMade() error {
+	for _, dir := range d.made {
+		switch err := os.Remove(dir); {
+		case errors.Is(err, syscall.ENOTEMPTY), errors.Is(err, fs.ErrExist):
+			return nil // somebody uses it
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return err
+		}
+	}
+	return nil
 }
 
 func createError(err error) error {

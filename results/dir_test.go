@@ -24,6 +24,21 @@ func TestDefaultPath(t *testing.T) {
 	}
 }
 
+// checkDiscard puts a file of somebody else's beside the run's own.
+func checkDiscard(t *testing.T, d *results.Dir) {
+	t.Helper()
+	theirs := filepath.Join(d.Path(), "precious.txt")
+	if err := errors.Join(os.WriteFile(theirs, nil, 0o600), d.WriteFile(results.FileScenario, nil), d.Discard()); err != nil {
+		t.Fatal(err)
+	}
+	if entries, _ := os.ReadDir(d.Path()); len(entries) != 1 || entries[0].Name() != "precious.txt" {
+		t.Errorf("Discard left %v", entries)
+	}
+	if err := errors.Join(os.Remove(theirs), d.Discard()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestCreate(t *testing.T) {
 	base := t.TempDir()
 	full := filepath.Join(base, "full")
@@ -60,9 +75,13 @@ func TestCreate(t *testing.T) {
 				if err != nil || d.Path() != tt.path {
 					t.Fatalf("%v, %v", d, err)
 				}
-				if entries, _ := os.ReadDir(tt.path); len(entries) != 0 {
+				if entries, _ := os.ReadDir(tt.path); len(entries) != 1 || entries[0].Name() != results.FileRun {
 					t.Errorf("the new directory holds %v", entries)
 				}
+				if _, err := results.Create(tt.path); !errors.Is(err, kload.ErrInvalid) {
+					t.Errorf("a second run got the same directory: %v", err)
+				}
+				checkDiscard(t, d)
 				return
 			}
 			var hint *kload.HintError

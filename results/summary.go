@@ -48,6 +48,10 @@ type Summary struct {
 	Interrupted       bool   `json:"interrupted,omitempty"`
 	// Error says what broke the run off before its end; see Break.
 	Error string `json:"error,omitempty"`
+	// Inject lists the faults that were injected on purpose.
+	Inject []string `json:"inject,omitempty"`
+	// Cleanup says what could not be cleaned up after the run.
+	Cleanup string `json:"cleanup,omitempty"`
 	// Broken lists identities of the ledger that do not hold: a defect of kload.
 	Broken []string `json:"broken,omitempty"`
 	// Incomplete lists the results that could not be written, with the reason.
@@ -102,6 +106,7 @@ type ConsumerCounts struct {
 	Duplicates   uint64 `json:"duplicates"`
 	Redelivered  uint64 `json:"redelivered"`
 	Lost         uint64 `json:"lost"`
+	Unread       uint64 `json:"unread"` // acknowledged, not read when the run was stopped: perhaps still in the stream
 	Reordered    uint64 `json:"reordered"`
 	Misrouted    uint64 `json:"misrouted"`
 	Corrupt      uint64 `json:"corrupt"`

@@ -94,6 +94,9 @@ func (p *page) setting(s *Summary, dir string) {
 	if len(phases) > 0 {
 		p.hanging("phases   ", indent, strings.Join(phases, ", "))
 	}
+	if len(s.Inject) > 0 {
+		p.hanging("injected ", indent, strings.Join(s.Inject, ", ")+"; the run must fail")
+	}
 	if dir != "" {
 		p.line("results  " + dir)
 	}

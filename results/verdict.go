@@ -67,10 +67,13 @@ func (s *Summary) Judge(minDelivered float64) {
 	if s.Verdict != Errored { // whose code Break has set
 		s.ExitCode = s.Verdict.exitCode()
 	}
-	if s.Verdict == Pass && len(s.Incomplete) > 0 {
+	if s.Verdict == Pass && (len(s.Incomplete) > 0 || s.Cleanup != "") {
 		s.ExitCode = exitIncomplete
 	}
 	s.Reasons = slices.Concat(s.circumstances(), failed, undelivered)
+	if s.Cleanup != "" {
+		s.Reasons = append(s.Reasons, "cleaning up: "+s.Cleanup)
+	}
 	for _, what := range s.Incomplete {
 		s.Reasons = append(s.Reasons, "results incomplete: "+what)
 	}
@@ -146,6 +149,7 @@ func (c *ConsumerCounts) failures(name string) []string {
 		n    uint64
 	}{
 		{"lost", c.Lost},
+		{"unread", c.Unread},
 		{"duplicates", c.Duplicates},
 		{"corrupt", c.Corrupt},
 		{"misrouted", c.Misrouted},

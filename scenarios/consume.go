@@ -23,6 +23,7 @@ type consumerRun struct {
 	host     kload.Host
 	consumer *consumers.Consumer
 	err      error // how it ended; read after the readers have
+	behind   bool  // it was stopped before it had read everything
 }
 
 // addConsumer builds one consumer. Its reading starts with execute. After an
@@ -83,9 +84,7 @@ func (r *run) consumerOptions(c *consumerRun) consumers.Options {
 
 // arrived joins a batch with what the loads know of its stream records.
 func (r *run) arrived(b *kload.Batch) {
-	for _, l := range r.loads {
-		l.arrivals.Seen(b, l.arrived)
-	}
+	r.arrivals.Seen(b, r.joined)
 }
 
 // counters gathers what reader and sink have to account for.

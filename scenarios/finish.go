@@ -130,18 +130,21 @@ func (r *run) finish(ctx context.Context, runErr error) (*results.Summary, error
 		// What the target said on its way out is why.
 		runErr = kload.WithHint(fmt.Errorf("%w: %w", kload.ErrUnreachable, errors.Join(runErr, err)),
 			"results up to then were written; if it was killed for memory, lower target.store")
-	} else {
-		errs = append(errs, err)
+		err = nil
 	}
-	return r.summarize(interrupted, report, errors.Join(append([]error{runErr}, errs...)...))
+	return r.summarize(interrupted, report, errors.Join(append([]error{runErr}, errs...)...), err)
 }
 
 // summarize draws up the summary, writes the results and returns the error that
-// the user should see beside it.
-func (r *run) summarize(interrupted bool, report local.Report, runErr error) (*results.Summary, error) {
+// the user should see beside it. cleanErr is what went wrong with cleaning up,
+// which says nothing about the measurement.
+func (r *run) summarize(interrupted bool, report local.Report, runErr, cleanErr error) (*results.Summary, error) {
 	s := results.NewSummary(r.plan.spec.Name, r.id)
 	s.Target, s.Seed = r.endpoint.describe(), r.plan.spec.Seed
-	s.Interrupted = interrupted
+	s.Interrupted, s.Inject = interrupted, r.o.Inject
+	if cleanErr != nil {
+		s.Cleanup = cleanErr.Error()
+	}
 	s.Phases = r.phases()
 	var errs []error
 	if r.collector != nil {
@@ -168,9 +171,9 @@ func (r *run) summarize(interrupted bool, report local.Report, runErr error) (*r
 	if err := errors.Join(errs...); err != nil {
 		s.Incomplete = r.dir.Incomplete()
 		s.Judge(r.plan.spec.MinDeliveredRatio)
-		return s, errors.Join(runErr, err)
+		return s, errors.Join(runErr, cleanErr, err)
 	}
-	return s, runErr
+	return s, errors.Join(runErr, cleanErr)
 }
 
 // noteMalformed writes samples of the lines that a source could not use.
@@ -234,6 +237,11 @@ func (r *run) fillBooks(s *results.Summary, books ledger.Report) {
 			ByCount: c.ByCount, Counters: r.consumers[i].counters(),
 		}
 	}
+	for _, c := range r.consumers {
+		if s := s.Consumers[c.name]; c.behind { // what it has not read may still be there
+			s.Lost, s.Unread = 0, s.Lost
+		}
+	}
 	s.Broken = books.Broken
 }
 
@@ -249,8 +257,8 @@ func (r *run) fillTarget(s *results.Summary, report local.Report) {
 	// What one consumer has read may have been trimmed before another came to it.
 	unread := report.Stats.TrimmedUnread > 0 || len(s.Consumers) > 1 && report.Stats.Trimmed > 0
 	for _, name := range slices.Sorted(maps.Keys(s.Consumers)) {
-		if lost := s.Consumers[name].Lost; lost > 0 && unread {
-			s.InvalidReason = fmt.Sprintf("the target trimmed %d stream records to stay within target.store, %d of them read by nobody; %s lost %d",
+		if lost := s.Consumers[name].Lost + s.Consumers[name].Unread; lost > 0 && unread {
+			s.InvalidReason = fmt.Sprintf("the target trimmed %d stream records to stay within target.store, %d of them read by nobody; %s misses %d",
 				report.Stats.Trimmed, report.Stats.TrimmedUnread, name, lost)
 			return
 		}

@@ -14,34 +14,38 @@ import (
 )
 
 // arrivalSlots is how many stream records may wait for the join of their two
-// halves, per load: about 3 MiB. Those dropped are counted.
+// halves, per run: 3 MiB. Those dropped are counted.
 const arrivalSlots = 1 << 17
 
 // loadRun is one load under way.
 type loadRun struct {
 	plan     *loadPlan
+	index    int // among the run's loads
 	source   kload.Source
 	keys     producer.Keyer // nil keeps the source's keys
 	ingress  kload.Ingress
 	ledger   *ledger.Load
 	hops     *hdr.Set
 	rec      *hdr.Recorder
-	arrive   *hdr.Recorder // apart: it is locked under the arrivals' lock
-	arrivals *ledger.Arrivals
+	arrive   *hdr.Recorder    // apart: it is locked under the arrivals' lock
+	arrivals *ledger.Arrivals // of the run
+	joined   ledger.EmitFunc
 	measured func(int64) bool
 }
 
 // addLoad opens a load's books. Nothing runs yet.
 func (r *run) addLoad(p *loadPlan) *loadRun {
 	l := &loadRun{
-		plan: p,
+		plan:  p,
+		index: len(r.loads),
 		ledger: r.ledger.AddLoad(p.name, ledger.LoadOptions{
 			Counted: p.carrier == trace.None,
 			Ordered: p.kinesis != nil && p.kinesis.Ordered && p.byKey,
 			ByKey:   p.byKey,
 		}),
 		hops:     hdr.NewSet(p.name, loadHops()...),
-		arrivals: ledger.NewArrivals(arrivalSlots),
+		arrivals: r.arrivals,
+		joined:   r.joined,
 		measured: r.measure(),
 	}
 	l.rec, l.arrive = l.hops.NewRecorder(), l.hops.NewRecorder()
@@ -96,7 +100,7 @@ func (l *loadRun) outcomes(out []kload.Outcome) {
 		l.measure(&out[i])
 	}
 	l.rec.Unlock()
-	l.arrivals.Sent(l.onlyMeasured(out), l.arrived)
+	l.arrivals.Sent(l.index, l.onlyMeasured(out), l.joined)
 }
 
 // onlyMeasured returns the outcomes of stream records that hold measured user
@@ -143,8 +147,9 @@ func (l *loadRun) measure(o *kload.Outcome) {
 	}
 }
 
-// arrived records a stream record whose start and arrival are both known.
-func (l *loadRun) arrived(t4MinusT2 int64, users int) {
+// joined records a stream record whose start and arrival are both known.
+func (r *run) joined(load int, t4MinusT2 int64, users int) {
+	l := r.loads[load]
 	l.arrive.Lock()
 	l.arrive.RecordN(kload.HopArrive, t4MinusT2, int64(users))
 	l.arrive.Unlock()
@@ -152,7 +157,7 @@ func (l *loadRun) arrived(t4MinusT2 int64, users int) {
 
 // counters gathers what source and keyer have to account for.
 func (l *loadRun) counters() map[string]uint64 {
-	out := map[string]uint64{"arrive_dropped": l.arrivals.Dropped()}
+	out := map[string]uint64{"arrive_dropped": l.arrivals.DroppedOf(l.index)}
 	for _, part := range []any{l.source, l.keys, l.ingress} {
 		if c, ok := part.(kload.Counted); ok {
 			maps.Copy(out, c.Counters())

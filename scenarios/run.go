@@ -7,14 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kload/kload"
 	"github.com/kload/kload/internal/ledger"
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/results"
@@ -66,10 +65,10 @@ type run struct {
 	process  processMark
 
 	dir       *results.Dir
-	dirOurs   bool // the run made the directory
 	header    header
 	endpoint  *endpoint
 	ledger    *ledger.Ledger
+	arrivals  *ledger.Arrivals
 	loads     []*loadRun
 	consumers []*consumerRun
 	collector *results.Collector
@@ -88,7 +87,7 @@ func Run(ctx context.Context, s *Scenario, o RunOptions) (*results.Summary, erro
 	}
 	if err := r.setUp(ctx); err != nil {
 		if ctx.Err() != nil {
-			err = fmt.Errorf("interrupted before the first record: %w", ctx.Err())
+			err = kload.WithHint(fmt.Errorf("interrupted before the first record: %w", ctx.Err()), hintOf(err))
 		}
 		return nil, errors.Join(err, r.abandon(ctx))
 	}
@@ -111,11 +110,9 @@ func newRun(s *Scenario, o RunOptions) (*run, error) {
 	if out == "" {
 		out = results.DefaultPath(r.began, s.Spec.Name, r.id)
 	}
-	_, missing := os.Stat(out)
 	if r.dir, err = results.Create(out); err != nil {
 		return nil, err
 	}
-	r.dirOurs = missing != nil
 	if o.Started != nil {
 		o.Started(out)
 	}
@@ -137,6 +134,11 @@ func (r *run) note(format string, args ...any) {
 	}
 }
 
+// sleep waits for d. It may be called from any goroutine.
+func (r *run) sleep(ctx context.Context, d time.Duration) error {
+	return pace.NewPacer(r.clock).Sleep(ctx, d)
+}
+
 // setUp makes everything ready short of moving a record.
 func (r *run) setUp(ctx context.Context) error {
 	var err error
@@ -144,10 +146,10 @@ func (r *run) setUp(ctx context.Context) error {
 	if r.endpoint, err = connect(ctx, spec, r.inject, r.o.Memory); err != nil {
 		return err
 	}
-	if err := r.endpoint.prepare(ctx, r.pacer.Sleep); err != nil {
+	if err := r.endpoint.prepare(ctx, r.sleep); err != nil {
 		return err
 	}
-	r.ledger = ledger.New(r.number)
+	r.ledger, r.arrivals = ledger.New(r.number), ledger.NewArrivals(arrivalSlots)
 	for i := range r.plan.loads {
 		l := r.addLoad(&r.plan.loads[i])
 		r.loads = append(r.loads, l)
@@ -176,19 +178,7 @@ func (r *run) abandon(ctx context.Context) error {
 		_, err := r.endpoint.close(ctx)
 		errs = append(errs, err)
 	}
-	return errors.Join(append(errs, r.removeDir())...)
-}
-
-// removeDir leaves the place of the results as it was: empty or not there.
-func (r *run) removeDir() error {
-	if r.dirOurs {
-		return os.RemoveAll(r.dir.Path())
-	}
-	entries, err := os.ReadDir(r.dir.Path())
-	for _, e := range entries {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(r.dir.Path(), e.Name())))
-	}
-	return err
+	return errors.Join(append(errs, r.dir.Discard())...)
 }
 
 // close releases what a load opened. The ingress is normally closed before.
@@ -353,6 +343,9 @@ func (r *run) drain(ctx, work context.Context) error {
 			r.event("drain_timeout", map[string]any{"missing": r.ledger.Missing()})
 			break
 		}
+	}
+	for _, c := range r.consumers {
+		c.behind = !c.consumer.CaughtUp(settled)
 	}
 	return err
 }

@@ -12,6 +12,7 @@ package scenarios
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -55,7 +56,7 @@ func read(ref string) (file string, src []byte, err error) {
 			return ref + ".yaml", src, nil
 		}
 	}
-	src, err = os.ReadFile(ref)
+	src, err = readFile(ref)
 	switch {
 	case err == nil:
 		return ref, src, nil
@@ -67,6 +68,19 @@ func read(ref string) (file string, src []byte, err error) {
 	}
 	return "", nil, fmt.Errorf("%w: reading the scenario: %w", kload.ErrInvalid, err)
 }
+
+// readFile reads a file, no more of it than tells that it is too large.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxScenario+1))
+}
+
+// maxScenario is above what the decoder takes, which tells the user.
+const maxScenario = 2 << 20
 
 func isPath(ref string) bool {
 	return strings.ContainsRune(ref, filepath.Separator) || strings.HasSuffix(ref, ".yaml") || strings.HasSuffix(ref, ".yml")

@@ -19,6 +19,7 @@ import (
 const (
 	streamReady = 2 * time.Minute
 	streamPoll  = 250 * time.Millisecond
+	lastWord    = 3 * time.Second // for a call under way when the user gives up
 	cleanUp     = 30 * time.Second
 )
 
@@ -50,9 +51,11 @@ func (e *endpoint) prepare(ctx context.Context, sleep sleeper) error {
 func (e *endpoint) create(ctx context.Context, sleep sleeper) error {
 	name := e.spec.Stream.Name
 	for {
-		_, err := e.client.Control.CreateStream(context.WithoutCancel(ctx), &kinesis.CreateStreamInput{
+		attempt, cancel := outlive(ctx, sleep)
+		_, err := e.client.Control.CreateStream(attempt, &kinesis.CreateStreamInput{
 			StreamName: aws.String(name), ShardCount: aws.Int32(int32(e.spec.Stream.Shards)),
 		}, func(o *kinesis.Options) { o.Retryer = aws.NopRetryer{} })
+		cancel()
 		if err == nil {
 			e.created = true
 			return nil
@@ -63,11 +66,26 @@ func (e *endpoint) create(ctx context.Context, sleep sleeper) error {
 			if serr := sleep(ctx, streamPoll); serr == nil {
 				continue
 			}
-		case class == awsclient.Ambiguous:
-			return kload.WithHint(awsclient.Explain(err, "creating stream "+name),
+		case class == awsclient.Ambiguous, class == awsclient.Cancelled:
+			return kload.WithHint(fmt.Errorf("%w: creating stream %s: %w", kload.ErrUnreachable, name, err),
 				"the stream may exist now: look for it, and delete it if it is this run's, because it costs money")
 		}
 		return awsclient.Explain(err, "creating stream "+name)
+	}
+}
+
+// outlive returns a context for a call that should come to its end: it lives on
+// for a few seconds after ctx.
+func outlive(ctx context.Context, sleep sleeper) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	release := context.AfterFunc(ctx, func() {
+		if sleep(longer, lastWord) == nil {
+			cancel()
+		}
+	})
+	return longer, func() {
+		release()
+		cancel()
 	}
 }
 

@@ -115,7 +115,8 @@ func (e *endpoint) close(ctx context.Context) (local.Report, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUp)
 	defer cancel()
 	var errs []error
-	if e.created && e.spec.Stream.DeleteAfter && !e.gone() {
+	// A target of our own takes its streams with it.
+	if _, own := e.local.(*local.Process); e.created && e.spec.Stream.DeleteAfter && !own && !e.gone() {
 		errs = append(errs, e.deleteStream(ctx))
 	}
 	e.client.Close()

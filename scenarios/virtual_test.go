@@ -227,6 +227,32 @@ func TestInterrupt(t *testing.T) {
 	})
 }
 
+// TestUnread stops reading before everything was read: what is missing then is
+// not called lost, and fails the run all the same.
+func TestUnread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := run(t.Context(), t, single, scenarios.RunOptions{}, "target.limits.read_bytes=1B/s", "drain_timeout=2s")
+		o.judged(t, results.Fail, 3)
+		if c := o.Consumers["reader"]; c.Lost != 0 || c.Unread == 0 || c.Unread+c.ReadUnique != o.Load["events"].Acked {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// TestLossBesideTrimmedData loses a record while the target trims what was read:
+// the loss is real.
+func TestLossBesideTrimmedData(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := run(t.Context(), t, single, scenarios.RunOptions{Inject: []string{"drop=1@consumer:reader"}},
+			"load.events.rate.profile.0={constant: 100/s, for: 8s}", "load.events.source={generate: {opaque: {size: 10KiB}}}",
+			"target={limits: off, store: 4MiB}")
+		o.judged(t, results.Fail, 3)
+		if c := o.Consumers["reader"]; c.Lost != 1 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
 // TestTrimmed gives the target less memory than its reader needs: losses then
 // prove nothing.
 func TestTrimmed(t *testing.T) {
@@ -235,8 +261,9 @@ func TestTrimmed(t *testing.T) {
 			"load.events.rate.profile.0={constant: 100/s, for: 6s}", "load.events.source={generate: {opaque: {size: 10KiB}}}",
 			"target={limits: off, store: 4MiB}", "consumers.reader={read: {polling: {every: 5s}}}")
 		o.judged(t, results.Invalid, 3)
-		if lost := o.Consumers["reader"].Lost; lost == 0 || !strings.Contains(o.InvalidReason, fmt.Sprintf("reader lost %d", lost)) {
-			t.Errorf("lost %d, reason %q", lost, o.InvalidReason)
+		c := o.Consumers["reader"]
+		if n := c.Lost + c.Unread; n == 0 || !strings.Contains(o.InvalidReason, fmt.Sprintf("reader misses %d", n)) {
+			t.Errorf("lost %d, unread %d, reason %q", c.Lost, c.Unread, o.InvalidReason)
 		}
 	})
 }

@@ -242,7 +242,7 @@ func terminal(w io.Writer) (is bool, width int) {
 // termination, of which interrupted tells the user. From then on a further one
 // ends the process at once.
 func interruptible(interrupted func()) (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	forget := context.AfterFunc(ctx, func() {
 		stop()
 		interrupted()

@@ -16,6 +16,9 @@ const (
 	Digits  = 3
 )
 
+// unit is the width of the lowest bucket: Lowest rounded down to a power of two.
+const unit = 512
+
 // Resolution is how far apart two clocks may seem to be only because the
 // service states its times in whole milliseconds.
 const Resolution = int64(time.Millisecond)

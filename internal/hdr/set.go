@@ -201,10 +201,11 @@ func total(iv Interval) HopTotal {
 // lie, in nanoseconds and 0 without values. A bucket's upper edge can lie above
 // everything that was recorded, so the exact maximum bounds it; and what is
 // below the resolution of a cross-clock hop was recorded as 0, whatever its
-// bucket's upper edge is.
+// bucket's upper edge is. What is below the
+// unit reads as 0 as well.
 func (iv Interval) Quantile(percent float64) int64 {
 	v := iv.Histogram.ValueAtPercentile(percent)
-	if iv.Hop.CrossClock() && v < Resolution {
+	if v < unit || iv.Hop.CrossClock() && v < Resolution {
 		return 0
 	}
 	return min(v, iv.Max)

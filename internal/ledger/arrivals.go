@@ -8,13 +8,14 @@ import (
 	"github.com/kload/kload"
 )
 
-// Arrivals joins what the producer knows of a stream record, when its
+// Arrivals joins what the producers know of a stream record, when its
 // successful attempt started (T2), with what a consumer knows, when the service
-// says it arrived (T4): the hop "arrive".
+// says it arrived (T4): the hop "arrive". All loads and consumers of a run share
+// one, since a consumer cannot tell whose a stream record is.
 //
-// It is a direct-mapped table with one place per stream record: a record that
-// needs a place takes it from whichever held it, so memory is bounded, and a
-// half that waits too long for the other is dropped and counted. With many more
+// It is a set-associative table with one place per stream record: a record that
+// needs a place in a full set takes that of its oldest, so memory is bounded,
+// and a half that waits too long for the other is dropped and counted. With more
 // places than stream records between their acknowledgement and their last read
 // by any consumer, drops are rare. It is safe for concurrent use.
 type Arrivals struct {
@@ -22,15 +23,19 @@ type Arrivals struct {
 	mask uint64
 
 	mu      sync.Mutex // guards the following
-	slots   []arrival
-	dropped uint64
+	sets    []arrivalSet
+	dropped []uint64 // by load
 }
+
+// arrivalSet is what hashes to the same place, the newest first.
+type arrivalSet [4]arrival
 
 // arrival is 24 bytes. state says what time means.
 type arrival struct {
 	hash  uint64
 	time  int64
 	users uint32
+	load  uint16 // whose it is; 0 as long as that is not known
 	state arrivalState
 }
 
@@ -43,21 +48,21 @@ const (
 	joined               // done; kept so that a second consumer does not count again
 )
 
-// EmitFunc receives T4−T2 in nanoseconds and the number of user records it
-// counts for. T4 has a resolution of 1 ms, on the service's clock. It is called
-// under a lock and must not block.
-type EmitFunc func(t4MinusT2 int64, users int)
+// EmitFunc receives the index of the load that sent a stream record, T4−T2 in
+// nanoseconds and the number of user records it counts for. T4 has a resolution
+// of 1 ms, on the service's clock. It is called under a lock and must not block.
+type EmitFunc func(load int, t4MinusT2 int64, users int)
 
 // NewArrivals returns a table of at least the given number of places, rounded up
-// to a power of two. Each takes 24 bytes.
+// to a power of two and to one set. Each takes 24 bytes.
 func NewArrivals(slots int) *Arrivals {
-	size := 1 << bits.Len(uint(max(slots, 1)-1))
-	return &Arrivals{seed: maphash.MakeSeed(), mask: uint64(size - 1), slots: make([]arrival, size)}
+	sets := 1 << bits.Len(uint(max(slots, 1)-1)/uint(len(arrivalSet{})))
+	return &Arrivals{seed: maphash.MakeSeed(), mask: uint64(sets - 1), sets: make([]arrivalSet, sets)}
 }
 
-// Sent takes in T2 of acknowledged stream records and emits for those that a
-// consumer has seen already.
-func (a *Arrivals) Sent(outcomes []kload.Outcome, emit EmitFunc) {
+// Sent takes in T2 of acknowledged stream records of one load and emits for
+// those that a consumer has seen already.
+func (a *Arrivals) Sent(load int, outcomes []kload.Outcome, emit EmitFunc) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i := range outcomes {
@@ -68,10 +73,10 @@ func (a *Arrivals) Sent(outcomes []kload.Outcome, emit EmitFunc) {
 		s, mine := a.slot(a.hash(maphash.String(a.seed, o.Shard), o.Sequence))
 		switch {
 		case mine && s.state == arrived:
-			emit(s.time-o.LastAttempt, len(o.Records))
+			emit(load, s.time-o.LastAttempt, len(o.Records))
 			s.state = joined
 		case !mine:
-			s.time, s.users, s.state = o.LastAttempt, uint32(len(o.Records)), sent
+			s.time, s.users, s.load, s.state = o.LastAttempt, uint32(len(o.Records)), uint16(load), sent
 		}
 	}
 }
@@ -91,7 +96,7 @@ func (a *Arrivals) Seen(b *kload.Batch, emit EmitFunc) {
 		s, mine := a.slot(a.hash(partition, r.Sequence))
 		switch {
 		case mine && s.state == sent:
-			emit(r.Arrived-s.time, int(s.users))
+			emit(int(s.load), r.Arrived-s.time, int(s.users))
 			s.state = joined
 		case !mine:
 			s.time, s.state = r.Arrived, arrived
@@ -99,13 +104,28 @@ func (a *Arrivals) Seen(b *kload.Batch, emit EmitFunc) {
 	}
 }
 
-// Dropped returns how many halves lost their place before the other half came.
-// A record seen by a slow consumer after its place was given away counts too,
-// as does one that this run did not send.
+// Dropped returns how many halves lost their place before the other half came,
+// over all loads. A record seen by a slow consumer after its place was given away
+// counts too, as does one that this run did not send.
 func (a *Arrivals) Dropped() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.dropped
+	var n uint64
+	for _, d := range a.dropped {
+		n += d
+	}
+	return n
+}
+
+// DroppedOf returns the share of one load in Dropped. A T4 without its T2 does
+// not say whose it is and is counted as of load 0.
+func (a *Arrivals) DroppedOf(load int) uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if load >= len(a.dropped) {
+		return 0
+	}
+	return a.dropped[load]
 }
 
 func (a *Arrivals) hash(partition uint64, sequence string) uint64 {
@@ -113,15 +133,25 @@ func (a *Arrivals) hash(partition uint64, sequence string) uint64 {
 }
 
 // slot returns the place of a stream record. If it is not the record's already,
-// its former holder is gone and the caller fills it in.
+// it is a new one, for the caller to fill in, and the oldest of its set is gone.
 func (a *Arrivals) slot(hash uint64) (s *arrival, mine bool) {
-	s = &a.slots[hash&a.mask]
-	if s.state != vacant && s.hash == hash {
-		return s, true
+	set := &a.sets[hash&a.mask]
+	for i := range set {
+		if s := &set[i]; s.hash == hash && s.state != vacant {
+			return s, true
+		}
 	}
-	if s.state == sent || s.state == arrived {
-		a.dropped++
+	if oldest := &set[len(set)-1]; oldest.state == sent || oldest.state == arrived {
+		a.drop(int(oldest.load))
 	}
-	s.hash = hash
-	return s, false
+	copy(set[1:], set[:])
+	set[0] = arrival{hash: hash}
+	return &set[0], false
+}
+
+func (a *Arrivals) drop(load int) {
+	for len(a.dropped) <= load {
+		a.dropped = append(a.dropped, 0)
+	}
+	a.dropped[load]++
 }

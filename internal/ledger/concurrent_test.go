@@ -196,10 +196,10 @@ func BenchmarkArrivals(b *testing.B) {
 		batch.Records[i] = kload.StreamRecord{Sequence: seq, Arrived: 1}
 	}
 	n := 0
-	emit := func(int64, int) { n++ }
+	emit := func(int, int64, int) { n++ }
 	b.ReportAllocs()
 	for b.Loop() {
-		a.Sent(outcomes, emit)
+		a.Sent(0, outcomes, emit)
 		a.Seen(batch, emit)
 	}
 	perRecord(b, len(outcomes))

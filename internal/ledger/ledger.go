@@ -24,7 +24,8 @@
 //   - phantom: sighted, but rejected or never sent. A record still waiting for
 //     its outcome is none: consumers may be faster than acknowledgements.
 //   - redelivered: further sightings with an explanation on record, which is a
-//     retry after an attempt whose fate was unknown, or a reader restart.
+//     retry after an attempt whose fate was unknown, or a reader restart. Each
+//     such attempt explains one sighting, for each consumer.
 //   - duplicates: further sightings without one. A record sighted three times
 //     counts twice.
 //   - reordered: first sighted after a record of the same partition key with a

@@ -48,9 +48,10 @@ func (b *book) settle(status kload.Status, seqs ...uint64) {
 	b.load.Outcomes([]kload.Outcome{outcome(b.load.Producer(), status, seqs...)})
 }
 
-func (b *book) settleAmbiguous(status kload.Status, seqs ...uint64) {
+// settleAmbiguous settles records after so many ambiguous attempts.
+func (b *book) settleAmbiguous(status kload.Status, attempts int, seqs ...uint64) {
 	o := outcome(b.load.Producer(), status, seqs...)
-	o.Ambiguous, o.Attempts = true, 2
+	o.Ambiguous, o.Attempts = attempts, attempts+1
 	b.load.Outcomes([]kload.Outcome{o})
 }
 
@@ -123,14 +124,58 @@ func TestOneBadEvent(t *testing.T) {
 		}, want{Read: 5, Duplicates: 2, Lists: list("duplicates", 0)}},
 		{"redelivered by a retry", ledger.LoadOptions{Ordered: true}, func(b *book) {
 			b.settle(kload.Acked, 0, 2)
-			b.settleAmbiguous(kload.Acked, 1)
+			b.settleAmbiguous(kload.Acked, 1, 1)
 			b.sight(0, 1, 2, 1)
 		}, want{Read: 4, Redelivered: 1, Lists: list("redelivered", 1)}},
-		{"redelivered three times before the retry is known", ledger.LoadOptions{}, func(b *book) {
+		{"redelivered by two retries", ledger.LoadOptions{}, func(b *book) {
+			b.settle(kload.Acked, 0, 2)
+			b.settleAmbiguous(kload.Acked, 2, 1)
+			b.sight(0, 1, 1, 1, 2)
+		}, want{Read: 5, Redelivered: 2, Lists: list("redelivered", 1)}},
+		{"redelivered before two retries are known", ledger.LoadOptions{}, func(b *book) {
 			b.sight(0, 1, 1, 1, 2)
 			b.settle(kload.Acked, 0, 2)
-			b.settleAmbiguous(kload.Acked, 1)
+			b.settleAmbiguous(kload.Acked, 2, 1)
 		}, want{Read: 5, Redelivered: 2, Lists: list("redelivered", 1)}},
+		{"duplicate besides a retry", ledger.LoadOptions{}, func(b *book) {
+			b.settle(kload.Acked, 0, 2)
+			b.settleAmbiguous(kload.Acked, 1, 1)
+			b.sight(0, 1, 1, 1, 2)
+		}, want{Read: 5, Redelivered: 1, Duplicates: 1, Lists: append(list("duplicates", 1), list("redelivered", 1)...)}},
+		{"duplicate before a retry is known", ledger.LoadOptions{}, func(b *book) {
+			b.sight(0, 1, 1, 1, 2)
+			b.settle(kload.Acked, 0, 2)
+			b.settleAmbiguous(kload.Acked, 1, 1)
+		}, want{Read: 5, Redelivered: 1, Duplicates: 1, Lists: append(list("duplicates", 1), list("redelivered", 1)...)}},
+		{"duplicate after two retries, one used up before they are known", ledger.LoadOptions{}, func(b *book) {
+			b.sight(0, 1, 1)
+			b.settle(kload.Acked, 0, 2)
+			b.settleAmbiguous(kload.Acked, 2, 1)
+			b.sight(1, 1, 2)
+		}, want{Read: 6, Redelivered: 2, Duplicates: 1, Lists: append(list("duplicates", 1), list("redelivered", 1)...)}},
+		{"duplicate besides a retry and a restart", ledger.LoadOptions{}, func(b *book) {
+			b.settle(kload.Acked, 0, 1)
+			b.settleAmbiguous(kload.Acked, 1, 2)
+			b.sight(0, 2, 2)
+			b.reader.Restarted("p")
+			b.offset = 0
+			b.sight(0, 2, 2, 1, 2)
+		}, want{Read: 8, Redelivered: 4, Duplicates: 1, Lists: append(list("duplicates", 2), list("redelivered", 0, 2)...)}},
+		{"unknown, stored by one attempt and once more", ledger.LoadOptions{}, func(b *book) {
+			b.settle(kload.Acked, 0, 2)
+			b.settleAmbiguous(kload.Unknown, 1, 1)
+			b.sight(0, 1, 1, 2)
+		}, want{Read: 4, Duplicates: 1, Lists: list("duplicates", 1)}},
+		{"unknown, stored by each of two attempts", ledger.LoadOptions{}, func(b *book) {
+			b.sight(0, 1, 1, 2)
+			b.settle(kload.Acked, 0, 2)
+			b.settleAmbiguous(kload.Unknown, 2, 1)
+		}, want{Read: 4, Redelivered: 1, Lists: list("redelivered", 1)}},
+		{"unknown, stored by each of two attempts and once more", ledger.LoadOptions{}, func(b *book) {
+			b.settle(kload.Acked, 0, 2)
+			b.settleAmbiguous(kload.Unknown, 2, 1)
+			b.sight(0, 1, 1, 1, 2)
+		}, want{Read: 5, Redelivered: 1, Duplicates: 1, Lists: append(list("duplicates", 1), list("redelivered", 1)...)}},
 		{"redelivered by a restart", ledger.LoadOptions{Ordered: true}, func(b *book) {
 			b.settle(kload.Acked, 0, 1, 2)
 			b.sight(0, 1)
@@ -296,7 +341,7 @@ func TestLoadReport(t *testing.T) {
 			p.Shed(2)
 			p.Deadline(100)
 			late := outcome(1, kload.Acked, 2)
-			late.Acked, late.Attempts, late.Ambiguous = 101, 3, true
+			late.Acked, late.Attempts, late.Ambiguous = 101, 3, 2
 			p.Outcomes([]kload.Outcome{outcome(1, kload.Acked, 0, 1), late})
 			p.Outcomes([]kload.Outcome{outcome(1, kload.Rejected, 3, 4), outcome(1, kload.Unknown, 5)})
 		}, ledger.LoadReport{
@@ -351,13 +396,17 @@ func TestLoadReport(t *testing.T) {
 
 func TestCountedLoad(t *testing.T) {
 	tests := []struct {
-		name                        string
-		acked, read                 int
-		lost, unique, misroutedWant uint64
+		name                                 string
+		acked, unknown, rejected, read       int
+		lost, unique, duplicates, misrouteds uint64
 	}{
-		{"equal", 3, 3, 0, 3, 3},
-		{"one lost", 3, 2, 1, 2, 2},
-		{"more than acknowledged", 2, 3, 0, 3, 3},
+		{"equal", 3, 0, 0, 3, 0, 3, 0, 3},
+		{"one lost", 3, 0, 0, 2, 1, 2, 0, 2},
+		{"one unknown and stored", 2, 1, 0, 3, 0, 3, 0, 3},
+		{"one open and stored", 2, 0, 0, 3, 0, 3, 0, 3},
+		{"one more than acknowledged", 3, 0, 0, 4, 0, 3, 1, 4},
+		{"one more than acknowledged or unknown", 2, 1, 0, 4, 0, 3, 1, 4},
+		{"one rejected and stored", 2, 0, 1, 3, 0, 2, 1, 3},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -365,14 +414,16 @@ func TestCountedLoad(t *testing.T) {
 			b.send(3)
 			b.reader.SetRange("p", low)
 			b.settle(kload.Acked, make([]uint64, tt.acked)...)
+			b.settle(kload.Unknown, make([]uint64, tt.unknown)...)
+			b.settle(kload.Rejected, make([]uint64, tt.rejected)...)
 			bb := batch("p", 0, make([]uint64, tt.read)...)
 			for i := range bb.Users {
 				bb.Users[i] = kload.Delivery{Key: []byte("key")}
 			}
 			b.reader.Sight(bb, nil)
 			want := ledger.ConsumerReport{
-				Name: "reader", ByCount: true, Read: tt.unique, ReadUnique: tt.unique, Lost: tt.lost,
-				Untraced: tt.unique, Misrouted: tt.misroutedWant,
+				Name: "reader", ByCount: true, Read: uint64(tt.read), ReadUnique: tt.unique, Lost: tt.lost,
+				Duplicates: tt.duplicates, Untraced: uint64(tt.read), Misrouted: tt.misrouteds,
 			}
 			r := b.Verify()
 			if diff := cmp.Diff(want, r.Consumers[0]); diff != "" {
@@ -388,7 +439,7 @@ func TestCountedLoad(t *testing.T) {
 func TestSightSetsExtra(t *testing.T) {
 	b := newBook(ledger.LoadOptions{})
 	b.send(2)
-	b.settleAmbiguous(kload.Acked, 1)
+	b.settleAmbiguous(kload.Acked, 1, 1)
 	first := batch("p", 0, 0, 0, 1, 1, 1<<63, 1<<63, 0, 0)
 	first.Users[6].Producer, first.Users[7].Traced = ledger.Foreign, false
 	second := batch("q", 0, 0, 1)
@@ -476,13 +527,54 @@ func TestRemoveFromFull(t *testing.T) {
 	if got := b.Count().Consumers[0].Duplicates; got != n {
 		t.Fatalf("%d duplicates; want %d", got, n)
 	}
-	b.settleAmbiguous(kload.Acked, seqs...)
+	b.settleAmbiguous(kload.Acked, 1, seqs...)
 	r := b.Verify().Consumers[0]
 	if r.Duplicates != 0 || r.Redelivered != n || r.Lost != 0 {
 		t.Errorf("%+v; want all redelivered", r)
 	}
 	if diff := cmp.Diff([]ledger.Range{{First: 0, Last: n - 1}}, r.Lists[0].Ranges); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestExcusesAreBounded retries, and reads, more records three times than are
+// remembered with their number: what is not remembered is a duplicate and
+// counted.
+func TestExcusesAreBounded(t *testing.T) {
+	const kept, n = 1 << 16, 1<<16 + 3
+	seqs := make([]uint64, n)
+	for i := range seqs {
+		seqs[i] = uint64(i)
+	}
+	for _, known := range []bool{true, false} {
+		t.Run(fmt.Sprintf("known before %v", known), func(t *testing.T) {
+			b := newBook(ledger.LoadOptions{})
+			b.send(n)
+			if known {
+				b.settleAmbiguous(kload.Acked, 2, seqs...)
+			}
+			for range 3 {
+				b.sight(seqs...)
+			}
+			if !known {
+				b.settleAmbiguous(kload.Acked, 2, seqs...)
+			}
+			r := b.Verify()
+			if got := r.Loads[0].ExcusesLeftOut; got != 3 {
+				t.Errorf("%d excuses left out; want 3", got)
+			}
+			c := r.Consumers[0]
+			want := ledger.ConsumerReport{
+				Name: "reader", Read: 3 * n, ReadUnique: n, Redelivered: kept + n, Duplicates: 3, RepeatsLeftOut: 3,
+				Lists: []ledger.List{
+					{Verdict: "duplicates", Load: "events", Producer: 1, Ranges: []ledger.Range{{First: kept, Last: n - 1}}},
+					{Verdict: "redelivered", Load: "events", Producer: 1, Ranges: []ledger.Range{{First: 0, Last: n - 1}}},
+				},
+			}
+			if diff := cmp.Diff(want, c); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
 

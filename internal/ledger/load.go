@@ -7,8 +7,8 @@ import (
 // LoadOptions say what can be checked about a load's records.
 type LoadOptions struct {
 	// Counted: the records carry no trace, so acknowledgements and sightings are
-	// only compared by number. Duplicates cannot be told from records, and a
-	// duplicate hides a loss; reports are marked by_count.
+	// only compared by number. A duplicate hides a loss, and nothing explains one;
+	// reports are marked by_count.
 	Counted bool
 	// Ordered: consumers must see the records of one partition key in the order
 	// of their sequence numbers.
@@ -26,6 +26,11 @@ const slack = 1 << 22
 // maxCodes bounds the error codes told apart.
 const maxCodes = 64
 
+// maxCounts bounds the records of a load of which more is remembered than bits:
+// the excuses of those that have several, and per consumer the repeats of those
+// that came more than twice. Beyond it nothing is excused that might not be.
+const maxCounts = 1 << 16
+
 // Load is the account of one load. It is safe for concurrent use.
 type Load struct {
 	ledger   *Ledger
@@ -38,6 +43,8 @@ type Load struct {
 	acked, rejected         uint64
 	unknown, inTime         uint64
 	ambiguous, stray        uint64
+	uncounted               uint64         // excused records that excuses had no room for
+	excuses                 map[uint64]int // sequence → sightings beyond the first that retries explain, if over 1
 	bytes, streams, attempt uint64
 	deadline                int64
 	ackTimes                ackTimes
@@ -49,7 +56,7 @@ type Load struct {
 // block is the fate of 65,536 consecutive records of a load.
 type block struct {
 	acked, rejected, unknown bitset
-	ambiguous                bitset // some unacknowledged attempt may have stored it
+	excused                  bitset // retries explain a sighting beyond the first
 	retried                  bitset // more than one attempt
 	views                    []seen // by consumer
 }
@@ -138,7 +145,7 @@ func (p *Load) settle(o *kload.Outcome) {
 }
 
 func (p *Load) count(o *kload.Outcome, r *kload.Receipt, inTime bool) {
-	if o.Ambiguous {
+	if o.Ambiguous > 0 {
 		p.ambiguous++
 	}
 	switch o.Status {
@@ -185,18 +192,52 @@ func (p *Load) enter(o *kload.Outcome, seq uint64) bool {
 	default:
 		b.unknown.add(i, free)
 	}
-	if o.Ambiguous {
-		b.ambiguous.add(i, free)
-	}
+	p.excuse(b, i, seq, excusedBy(o))
 	if o.Attempts > 1 {
 		b.retried.add(i, free)
 	}
 	for c, v := range p.views {
 		if b.views[c].first.has(i) {
-			v.settle(o, &b.views[c], i, seq, free)
+			v.settle(o, b, &b.views[c], i, seq, free)
 		}
 	}
 	return true
+}
+
+// excusedBy returns how many sightings beyond the first an outcome explains. Each
+// ambiguous attempt may have stored the records once; unless another attempt was
+// acknowledged, the first sighting is the work of one of them.
+func excusedBy(o *kload.Outcome) int {
+	if o.Status == kload.Acked {
+		return o.Ambiguous
+	}
+	return o.Ambiguous - 1
+}
+
+// excuse notes that retries explain n sightings of a record beyond the first.
+func (p *Load) excuse(b *block, i uint16, seq uint64, n int) {
+	if n <= 0 {
+		return
+	}
+	b.excused.add(i, &p.ledger.free)
+	switch {
+	case n == 1:
+	case len(p.excuses) == maxCounts:
+		p.uncounted++
+	case p.excuses == nil:
+		p.excuses = map[uint64]int{seq: n}
+	default:
+		p.excuses[seq] = n
+	}
+}
+
+// excusesFor returns how many sightings of a record beyond the first retries
+// explain, as far as is known.
+func (p *Load) excusesFor(b *block, i uint16, seq uint64) int {
+	if !b.excused.has(i) {
+		return 0
+	}
+	return max(1, p.excuses[seq])
 }
 
 // block returns the block of a sequence number and the offset in it.

@@ -157,9 +157,10 @@ func (w *world) settle(m *modelLoad) {
 		m.open = slices.Delete(m.open, n-1, n)
 		status := [...]kload.Status{kload.Acked, kload.Acked, kload.Acked, kload.Acked, kload.Rejected, kload.Unknown}[w.rand.IntN(6)]
 		o := outcome(m.producer, status, seq)
-		o.Ambiguous = w.chance(20)
-		if o.Ambiguous || w.chance(10) {
-			o.Attempts = 2
+		o.Ambiguous = [...]int{0, 0, 0, 0, 0, 0, 0, 1, 1, 2}[w.rand.IntN(10)]
+		o.Attempts += o.Ambiguous
+		if w.chance(10) {
+			o.Attempts++
 		}
 		m.outcomes[seq] = o
 		m.real.Outcomes([]kload.Outcome{o})
@@ -213,11 +214,20 @@ func explained(log []event, at int) bool {
 	return restarted && e.position <= furthest && e.position > pass
 }
 
+// stores is how often the attempts at a record can have stored it.
+func stores(o kload.Outcome) int {
+	n := o.Ambiguous
+	if o.Status == kload.Acked {
+		n++
+	}
+	return n
+}
+
 // want computes the report on a consumer from its log alone.
 func (w *world) want(name string, c *modelConsumer, skipped uint64) (r ledger.ConsumerReport, lists map[string][]id) {
 	r = ledger.ConsumerReport{Name: name, Read: 2 * skipped, ReadUnique: 2 * skipped}
 	lists = map[string][]id{}
-	sightings := map[id]int{}
+	sightings, repeats := map[id]int{}, map[id]int{}
 	newest := map[string]event{}
 	note := func(n *uint64, verdict string, i id) {
 		*n++
@@ -250,7 +260,12 @@ func (w *world) want(name string, c *modelConsumer, skipped uint64) (r ledger.Co
 		}
 		sightings[e.id]++
 		if sightings[e.id] > 1 {
-			if o.Ambiguous || explained(c.log, at) {
+			explained := explained(c.log, at)
+			if !explained {
+				repeats[e.id]++
+				explained = repeats[e.id] < stores(o) // the first sighting takes one
+			}
+			if explained {
 				note(&r.Redelivered, "redelivered", e.id)
 			} else {
 				note(&r.Duplicates, "duplicates", e.id)

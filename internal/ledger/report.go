@@ -34,6 +34,9 @@ type LoadReport struct {
 	// Ambiguous counts records of which some unacknowledged attempt may have
 	// been stored.
 	Ambiguous uint64 `json:"ambiguous"`
+	// ExcusesLeftOut counts records with several such attempts beyond those there
+	// was memory for: only one further sighting of each is excused.
+	ExcusesLeftOut uint64 `json:"excuses_left_out"`
 	// Stray counts outcomes of records that were never sent or already had one.
 	Stray   uint64            `json:"stray"`
 	ByCount bool              `json:"by_count,omitempty"` // no trace: see [LoadOptions]
@@ -58,6 +61,9 @@ type ConsumerReport struct {
 	// OrderUnchecked counts records of partition keys beyond those there was
 	// memory for.
 	OrderUnchecked uint64 `json:"order_unchecked"`
+	// RepeatsLeftOut counts third and further sightings that were taken for
+	// duplicates because there was no memory to hold them against the retries.
+	RepeatsLeftOut uint64 `json:"repeats_left_out"`
 	Misrouted      uint64 `json:"misrouted"`
 	Corrupt        uint64 `json:"corrupt"`
 	Phantom        uint64 `json:"phantom"`
@@ -68,8 +74,8 @@ type ConsumerReport struct {
 	DeadLettered   uint64 `json:"dead_lettered"`
 	Sunk           uint64 `json:"sunk"`
 	// ByCount: some load has no trace. Untraced sightings are then taken for its
-	// records, all different, and what falls short of its acknowledgements is
-	// lost.
+	// records. What falls short of its acknowledgements is lost, and what goes
+	// beyond the records that may have been stored is a duplicate.
 	ByCount bool   `json:"by_count,omitempty"`
 	Lists   []List `json:"lists,omitempty"`
 }

@@ -55,7 +55,7 @@ func (p *Load) report() LoadReport {
 		Unsent:         p.scheduled - min(p.scheduled, p.sent+p.shed),
 		DeliveredRatio: 1, InTime: p.inTime,
 		Bytes: p.bytes, StreamRecords: p.streams, Attempts: p.attempt,
-		Ambiguous: p.ambiguous, Stray: p.stray,
+		Ambiguous: p.ambiguous, ExcusesLeftOut: p.uncounted, Stray: p.stray,
 		ByCount: p.options.Counted, Codes: maps.Clone(p.codes),
 	}
 	if p.scheduled > 0 {
@@ -85,7 +85,8 @@ func (c *Consumer) report() ConsumerReport {
 		OK: c.handled[0], Filtered: c.handled[1], DeadLettered: c.handled[2], Sunk: c.sunk,
 	}
 	if r.ByCount, _ = c.ledger.counted(); r.ByCount {
-		r.ReadUnique += c.untraced
+		r.Duplicates = c.surplus()
+		r.ReadUnique += c.untraced - r.Duplicates
 	}
 	for _, p := range c.ledger.loads {
 		v := p.views[c.index]
@@ -97,9 +98,22 @@ func (c *Consumer) report() ConsumerReport {
 		r.Corrupt += v.counts[corrupt]
 		r.Phantom += v.phantom + p.neverSent(c.index)
 		r.OrderUnchecked += v.unordered
+		r.RepeatsLeftOut += v.counts[uncounted]
 	}
 	r.Read = r.ReadUnique + r.Duplicates + r.Redelivered
 	return r
+}
+
+// surplus returns how many more untraced records were sighted than there can be:
+// acknowledged, unknown or still without an outcome.
+func (c *Consumer) surplus() uint64 {
+	var stored uint64
+	for _, p := range c.ledger.loads {
+		if p.options.Counted {
+			stored += max(p.sent, p.settled()) - p.rejected
+		}
+	}
+	return c.untraced - min(c.untraced, stored)
 }
 
 // neverSent counts the records a consumer saw whose sequence numbers were not

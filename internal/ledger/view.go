@@ -1,6 +1,10 @@
 package ledger
 
-import "github.com/kload/kload"
+import (
+	"math"
+
+	"github.com/kload/kload"
+)
 
 // verdict is a judgement about a sighting that is kept by identity.
 type verdict uint8
@@ -12,12 +16,10 @@ const (
 	crossed // reordered against a record read from another partition
 	misrouted
 	corrupt
+	repeated  // sighted again, and no restart explains that
+	uncounted // of those, the ones that repeats had no room for
 	numVerdicts
 )
-
-// maxRepeats bounds the records whose number of unexplained sightings beyond
-// the second is remembered until their outcome is known.
-const maxRepeats = 1 << 16
 
 // view is what one consumer has seen of one load. Guarded by ledger.mu.
 type view struct {
@@ -28,7 +30,7 @@ type view struct {
 	unordered uint64 // of those, not checked for order
 	counts    [numVerdicts]uint64
 	keys      keyOrder
-	repeats   map[uint64]uint64 // sequence → unexplained sightings beyond the second
+	repeats   map[uint64]int // sequence → how often it is repeated, if over 1
 }
 
 // seen is what one consumer has seen of one block.
@@ -65,14 +67,39 @@ func (v *view) see(s *sighting, l *Ledger) (repeat bool) {
 		v.firstSight(s, b, mine, i, l)
 		return false
 	}
-	if s.reread || b.ambiguous.has(i) {
-		v.mark(mine, redelivered, i, &l.free)
-		return true
+	kind := duplicated
+	if s.reread || v.excused(b, mine, i, s.u.Seq, &l.free) {
+		kind = redelivered
 	}
-	if !v.mark(mine, duplicated, i, &l.free) && !b.settled(i) {
-		v.repeat(s.u.Seq)
-	}
+	v.mark(mine, kind, i, &l.free)
 	return true
+}
+
+// excused counts a sighting beyond the first that no restart explains, and
+// reports whether the record's retries do. Before its outcome they do not.
+func (v *view) excused(b *block, mine *seen, i uint16, seq uint64, free *freeList) bool {
+	if b.settled(i) && !b.excused.has(i) {
+		return false
+	}
+	return v.repeat(mine, i, seq, free) <= v.load.excusesFor(b, i, seq)
+}
+
+// repeat counts a sighting and returns the how manieth it is. Without room to
+// count, that is one more than any excuse.
+func (v *view) repeat(mine *seen, i uint16, seq uint64, free *freeList) int {
+	if v.mark(mine, repeated, i, free) {
+		return 1
+	}
+	n := v.repeats[seq]
+	if n == 0 && len(v.repeats) == maxCounts {
+		v.mark(mine, uncounted, i, free)
+		return math.MaxInt
+	}
+	if v.repeats == nil {
+		v.repeats = map[uint64]int{}
+	}
+	v.repeats[seq] = max(1, n) + 1
+	return max(1, n) + 1
 }
 
 func (v *view) firstSight(s *sighting, b *block, mine *seen, i uint16, l *Ledger) {
@@ -105,30 +132,28 @@ func (v *view) mark(mine *seen, kind verdict, i uint16, free *freeList) bool {
 	return mine.marks[kind].add(i, free)
 }
 
-func (v *view) repeat(seq uint64) {
-	if v.repeats == nil {
-		v.repeats = map[uint64]uint64{}
-	}
-	if _, known := v.repeats[seq]; known || len(v.repeats) < maxRepeats {
-		v.repeats[seq]++
-	}
-}
-
 // settle brings the outcome of a record to the books of a consumer that has
-// already seen it. An ambiguous outcome explains after the fact why the record
-// came more than once.
-func (v *view) settle(o *kload.Outcome, mine *seen, i uint16, seq uint64, free *freeList) {
+// already seen it. What was a duplicate so far may turn out to be excused.
+func (v *view) settle(o *kload.Outcome, b *block, mine *seen, i uint16, seq uint64, free *freeList) {
 	switch o.Status {
 	case kload.Acked:
 		v.ackedSeen++
 	case kload.Rejected:
 		v.phantom++
 	}
-	extra := v.repeats[seq]
-	delete(v.repeats, seq)
-	if o.Ambiguous && mine.marks[duplicated].remove(i, free) {
-		v.counts[duplicated] -= 1 + extra
-		v.counts[redelivered] += 1 + extra
-		mine.marks[redelivered].add(i, free)
+	if !mine.marks[repeated].has(i) {
+		return
+	}
+	n := max(1, v.repeats[seq])
+	excused := min(n, v.load.excusesFor(b, i, seq))
+	if excused == 0 {
+		delete(v.repeats, seq)
+		return
+	}
+	v.counts[duplicated] -= uint64(excused)
+	v.counts[redelivered] += uint64(excused)
+	mine.marks[redelivered].add(i, free)
+	if excused == n && !mine.marks[uncounted].has(i) {
+		mine.marks[duplicated].remove(i, free)
 	}
 }

@@ -199,19 +199,23 @@ func (b *Book) Check(t *testing.T, k *Kinesis, accepted uint64) {
 }
 
 // judge says what is wrong with an outcome, given how often the record is
-// stored, how often it was sent, and whether some attempt left that open.
-func judge(o kload.Outcome, copies, attempts int, doubt bool) string {
+// stored, how often it was sent, and how many attempts left that open.
+func judge(o kload.Outcome, copies, attempts, doubt int) string {
+	sure := 0
+	if o.Status == kload.Acked {
+		sure = 1
+	}
 	switch {
 	case o.Status == kload.Acked && copies == 0:
 		return "it is not stored"
-	case o.Status == kload.Rejected && (copies > 0 || doubt):
+	case o.Status == kload.Rejected && (copies > 0 || doubt > 0):
 		return fmt.Sprintf("it may have been stored (%d copies)", copies)
-	case o.Status == kload.Unknown && !doubt:
+	case o.Status == kload.Unknown && doubt == 0:
 		return "no attempt was ambiguous"
-	case copies > 1 && !o.Ambiguous:
-		return fmt.Sprintf("it is stored %d times without an ambiguous attempt", copies)
-	case o.Ambiguous && !doubt:
-		return "flagged ambiguous, but no attempt was"
+	case copies > sure+o.Ambiguous:
+		return fmt.Sprintf("it is stored %d times with %d ambiguous attempts", copies, o.Ambiguous)
+	case o.Ambiguous != doubt:
+		return fmt.Sprintf("%d ambiguous attempts stated, %d seen", o.Ambiguous, doubt)
 	case o.Attempts != attempts:
 		return fmt.Sprintf("%d attempts stated, %d seen", o.Attempts, attempts)
 	case (o.Status == kload.Acked) != (o.Code == "" && o.Acked != 0):

@@ -78,7 +78,7 @@ type Kinesis struct {
 	calls    []time.Time // when each came in
 	puts     []Put
 	stored   []Stored
-	doubt    map[uint64]bool // some attempt left open whether it was stored
+	doubt    map[uint64]int // attempts that left open whether it was stored
 	attempts map[uint64][]time.Time
 	flying   map[string]int
 	crowd    int // most stream records of one shard in flight at once
@@ -87,7 +87,7 @@ type Kinesis struct {
 
 // NewKinesis returns a stream of n shards.
 func NewKinesis(n int, script Script) *Kinesis {
-	k := &Kinesis{script: script, doubt: map[uint64]bool{}, attempts: map[uint64][]time.Time{}, flying: map[string]int{}}
+	k := &Kinesis{script: script, doubt: map[uint64]int{}, attempts: map[uint64][]time.Time{}, flying: map[string]int{}}
 	k.Reshard(n)
 	return k
 }
@@ -233,7 +233,7 @@ func (k *Kinesis) carryOut(a Answer, entries []types.PutRecordsRequestEntry, at 
 		}
 		if whole && inDoubt(a) || code != "" && code != CodeThrottled {
 			for _, u := range k.users(e) {
-				k.doubt[u.Seq] = true
+				k.doubt[u.Seq]++
 			}
 		}
 		if a.Commit || !whole && code == "" {
@@ -381,9 +381,9 @@ func (k *Kinesis) ShardIDs() []string {
 	return ids
 }
 
-// doubts returns the records of which some attempt may have been stored
-// without an answer that says so.
-func (k *Kinesis) doubts() map[uint64]bool {
+// doubts returns how many attempts may have stored a record without an answer
+// that says so.
+func (k *Kinesis) doubts() map[uint64]int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return maps.Clone(k.doubt)

@@ -30,7 +30,7 @@ func parseFile(name string) (Origin, error) {
 	info, err := os.Stat(name)
 	switch {
 	case err != nil:
-		return nil, kload.WithHint(fmt.Errorf("%w: looking for recorded data: %w", kload.ErrInvalid, err),
+		return nil, kload.WithHint(fmt.Errorf("looking for recorded data: %w", err),
 			"file:// takes a path as it stands; a relative one starts at the working directory")
 	case info.IsDir():
 		return Files(os.DirFS(name)), nil
