@@ -51,7 +51,7 @@ func (s *Server) settle() {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, st := range s.streams {
-		for _, sh := range st.shards {
+		for _, sh := range st.layout.Load().shards {
 			sh.mu.Lock()
 			sh.enter(sh.clock)
 			sh.mu.Unlock()

@@ -44,10 +44,13 @@ func (s *Server) createStream(rq *request) error {
 	if s.streams[in.name] != nil {
 		return httpapi.Refuse("ResourceInUseException", "Stream %s under account %s already exists.", in.name, s.cfg.Account)
 	}
-	if err := s.quota(int(in.shards), rq.now); err != nil {
+	if err := s.creations(rq.now); err != nil {
 		return err
 	}
-	s.streams[in.name] = s.newStream(in.name, in.mode, int(in.shards), int(in.recordKiB)<<10, rq.now)
+	if err := s.shardQuota(int(in.shards)); err != nil {
+		return err
+	}
+	s.streams[in.name] = s.newStream(in, rq.now)
 	return nil
 }
 
@@ -95,12 +98,11 @@ func (rq *request) readCreateRequest() (createRequest, error) {
 	return in, v.Err()
 }
 
-// quota refuses what would be too much at once. s.mu is held.
-func (s *Server) quota(shards int, now time.Time) error {
-	have, changing := 0, 0
+// creations refuses what would be too much at once. s.mu is held.
+func (s *Server) creations(now time.Time) error {
+	changing := 0
 	for _, st := range s.streams {
-		have += len(st.shards)
-		if st.status(now) != "ACTIVE" {
+		if status := st.status(now); status == creating || status == deleting {
 			changing++
 		}
 	}
@@ -108,6 +110,12 @@ func (s *Server) quota(shards int, now time.Time) error {
 		return httpapi.Refuse("LimitExceededException",
 			"Only %d streams can simultaneously be in CREATING or DELETING states", maxCreating)
 	}
+	return nil
+}
+
+// shardQuota refuses open shards over the account's quota. s.mu is held.
+func (s *Server) shardQuota(shards int) error {
+	have := s.openShards()
 	if have+shards > s.cfg.ShardQuota {
 		return httpapi.Refuse("LimitExceededException",
 			"This request would exceed the shard limit for the account %s in %s. Current shard count for the account: %d. "+
@@ -117,4 +125,12 @@ func (s *Server) quota(shards int, now time.Time) error {
 			s.cfg.Account, s.cfg.Region, have, s.cfg.ShardQuota, shards)
 	}
 	return nil
+}
+
+// openShards counts the open shards of all streams. s.mu is held.
+func (s *Server) openShards() (n int) {
+	for _, st := range s.streams {
+		n += len(st.layout.Load().open)
+	}
+	return n
 }

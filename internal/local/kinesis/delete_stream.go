@@ -13,12 +13,12 @@ func (s *Server) deleteStream(rq *request) error {
 	if err != nil {
 		return err
 	}
-	st, err := t.resolve(s, rq.now)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st, err := t.resolveLocked(s, rq.now)
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if !st.deleted.IsZero() {
 		return httpapi.Refuse("ResourceInUseException",
 			"Stream %s under account %s not ACTIVE, instead in state DELETING", st.name, st.account)

@@ -49,7 +49,7 @@ const (
 	defaultStoreBytes  = 256 << 20
 	minStoreBytes      = 4 << 20
 	defaultIteratorTTL = 5 * time.Minute
-	retention          = 24 * time.Hour
+	defaultRetention   = 24 * time.Hour
 )
 
 // Limits are the rates of one shard, each a bucket one second deep. A zero rate
@@ -74,9 +74,10 @@ type Config struct {
 	StoreBytes int64
 	// IteratorTTL is how long an iterator may be used. Default: 5 minutes.
 	IteratorTTL time.Duration
-	// StateDelay is how long a stream stays CREATING and DELETING. Default: 0.
+	// StateDelay is how long a stream stays CREATING, UPDATING and DELETING.
+	// Default: 0.
 	StateDelay time.Duration
-	// ShardQuota bounds the shards of all streams. Default: 20,000.
+	// ShardQuota bounds the open shards of all streams. Default: 20,000.
 	ShardQuota int
 	// RequireSignature refuses requests without an Authorization header.
 	// Signatures are never verified: any credentials will do.

@@ -38,7 +38,7 @@ func (s *Server) putRecord(rq *request) error {
 			p.ordering, st.name, st.account)
 	}
 	rq.store(st)
-	sh := st.shards[e.shard]
+	sh := st.layout.Load().shards[e.shard]
 	switch e.fate {
 	case fateThrottled:
 		return httpapi.Refuse("ProvisionedThroughputExceededException", "%s", sh.writeThrottle())
@@ -56,10 +56,11 @@ var errStoreTooSmall = errors.New("no room for the record")
 // issued reports whether text is a sequence number of this stream.
 func (st *stream) issued(text string) bool {
 	q, ok := parseSequence(text)
-	if !ok || q.created != st.created.Unix() || int(q.shard) >= len(st.shards) {
+	shards := st.layout.Load().shards
+	if !ok || uint64(q.shard) >= uint64(len(shards)) || q.created != shards[q.shard].epoch {
 		return false
 	}
-	sh := st.shards[q.shard]
+	sh := shards[q.shard]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	return q.counter < sh.next

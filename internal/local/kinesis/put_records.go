@@ -56,6 +56,7 @@ func (p *putScratch) checkBatch() error {
 // appendResults writes the answer by hand: the only text in it that needs
 // escaping is none.
 func (rq *request) appendResults(st *stream, failed int) {
+	shards := st.layout.Load().shards // indexes keep their meaning when there are more
 	out := append(rq.out, `{"FailedRecordCount":`...)
 	out = strconv.AppendInt(out, int64(failed), 10)
 	out = append(out, `,"Records":[`...)
@@ -64,7 +65,7 @@ func (rq *request) appendResults(st *stream, failed int) {
 			out = append(out, ',')
 		}
 		e := &rq.put.entries[i]
-		sh := st.shards[e.shard]
+		sh := shards[e.shard]
 		switch e.fate {
 		case fateStored:
 			out = sh.appendReceipt(out, e)
@@ -81,7 +82,7 @@ func (rq *request) appendResults(st *stream, failed int) {
 // appendReceipt writes the members that say where a record was stored.
 func (sh *shardLog) appendReceipt(out []byte, e *putEntry) []byte {
 	out = append(out, `{"SequenceNumber":"`...)
-	q := sequence{created: sh.stream.created.Unix(), counter: e.counter, arrived: e.arrived, shard: sh.index}
+	q := sequence{created: sh.epoch, counter: e.counter, arrived: e.arrived, shard: sh.index}
 	out = q.append(out)
 	out = append(out, `","ShardId":"`...)
 	out = append(out, sh.id...)

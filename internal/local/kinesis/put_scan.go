@@ -39,6 +39,7 @@ const (
 	fateStored = iota
 	fateThrottled
 	fateFailed
+	fateMoved // the shard was closed meanwhile: its children take the record
 )
 
 // putScratch is the memory of a put: the parsed request and the chains that
