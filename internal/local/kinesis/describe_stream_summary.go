@@ -17,7 +17,7 @@ func (s *Server) describeStreamSummary(rq *request) error {
 	}
 	d := s.describe(st, rq.now)
 	d["OpenShardCount"] = st.openCount(rq.now)
-	d["ConsumerCount"] = 0
+	d["ConsumerCount"] = s.consumerCount(st, rq.now)
 	set := st.settings.Load()
 	d["MaxRecordSizeInKiB"] = set.maxRecord >> 10
 	if set.mode == onDemand {
@@ -41,6 +41,13 @@ func (s *Server) describe(st *stream, now time.Time) map[string]any {
 		"EnhancedMonitoring":      []any{map[string]any{"ShardLevelMetrics": []string{}}},
 		"EncryptionType":          "NONE",
 	}
+}
+
+func (s *Server) consumerCount(st *stream, now time.Time) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.forget(now)
+	return len(st.consumers)
 }
 
 // openCount is 0 while the stream is CREATING.

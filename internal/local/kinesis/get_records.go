@@ -107,6 +107,7 @@ type answer struct {
 	records int
 	bytes   int
 	behind  int64       // ms
+	last    int64       // arrival of the last record passed, ms since 1970
 	heirs   []*shardLog // at the end of a closed shard: what follows it
 }
 
@@ -135,7 +136,6 @@ func (sh *shardLog) get(rq *request, counter uint64, limit int) (answer, bool) {
 // and says how far that is from the shard's tip or end. It reports whether the
 // answer's size ended it. sh.mu is held.
 func (sh *shardLog) collect(spans []span, got *answer, limit, size int, now time.Time) (_ []span, full bool) {
-	var last int64
 	first, _ := slices.BinarySearchFunc(sh.slabs, got.next, func(s *slab, at uint64) int {
 		if s.end() <= at {
 			return -1
@@ -156,7 +156,7 @@ func (sh *shardLog) collect(spans []span, got *answer, limit, size int, now time
 				full = true
 				break
 			}
-			last = e.arrived
+			got.last = e.arrived
 			if !e.hidden {
 				got.records++
 				got.bytes += bytes
@@ -171,7 +171,7 @@ func (sh *shardLog) collect(spans []span, got *answer, limit, size int, now time
 	sh.read = max(sh.read, got.next)
 	switch {
 	case got.next < sh.next:
-		got.behind = max(1, now.UnixMilli()-last)
+		got.behind = max(1, now.UnixMilli()-got.last)
 	case sh.ended.Load() != 0:
 		got.heirs = sh.heirs
 	}

@@ -17,6 +17,7 @@ const (
 
 // iteratorRequest is the input of GetShardIterator.
 type iteratorRequest struct {
+	op       string // the operation, for messages
 	target   target
 	shardID  string
 	kind     string
@@ -77,6 +78,7 @@ func (rq *request) readIteratorRequest() (in iteratorRequest, err error) {
 	}
 	var v httpapi.Violations
 	var hasShard, hasKind bool
+	in.op = "GetShardIterator"
 	in.target.read(m)
 	in.shardID, hasShard = m.String("ShardId")
 	in.kind, hasKind = m.String("ShardIteratorType")
@@ -169,8 +171,8 @@ func (in iteratorRequest) checkTime(now time.Time) error {
 func (sh *shardLog) placeBySequence(in iteratorRequest) (uint64, error) {
 	invalid := func(why string) error {
 		return httpapi.Refuse("InvalidArgumentException",
-			"StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid%s.",
-			in.sequence, sh.id, sh.stream.name, sh.stream.account, why)
+			"StartingSequenceNumber %s used in %s on shard %s in stream %s under account %s is invalid%s.",
+			in.sequence, in.op, sh.id, sh.stream.name, sh.stream.account, why)
 	}
 	q, ok := parseSequence(in.sequence)
 	switch {

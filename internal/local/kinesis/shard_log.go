@@ -26,15 +26,16 @@ type shardLog struct {
 	parents []*shardLog  // one after a split, two after a merge
 	ended   atomic.Int64 // when a reshard closed it, ns since 1970; 0 while open
 
-	mu      sync.Mutex
-	heirs   []*shardLog // what follows a closed shard
-	budget  budget
-	slabs   []*slab // in order; the last one is being written and retained
-	started int     // slabs begun
-	next    uint64  // counter of the next record
-	read    uint64  // counter after the last record that a GetRecords returned
-	clock   time.Time
-	closed  bool // together with its stream
+	mu       sync.Mutex
+	heirs    []*shardLog // what follows a closed shard
+	budget   budget
+	slabs    []*slab // in order; the last one is being written and retained
+	started  int     // slabs begun
+	next     uint64  // counter of the next record
+	read     uint64  // counter after the last record that a GetRecords returned
+	clock    time.Time
+	watchers map[*subscription]struct{}
+	closed   bool // together with its stream
 }
 
 // budget is what a shard may take and give per second.
@@ -109,13 +110,21 @@ func (sh *shardLog) forget(c *counters) {
 
 // wake tells who waits for records that there is something to look at. sh.mu is
 // held.
-func (sh *shardLog) wake() {}
+func (sh *shardLog) wake() {
+	for sub := range sh.watchers {
+		select {
+		case sub.wake <- struct{}{}:
+		default: // it has been told
+		}
+	}
+}
 
 // close ends the shard together with its stream.
 func (sh *shardLog) close() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.closed = true
+	sh.wake()
 	if n := len(sh.slabs); n > 0 {
 		sh.slabs[n-1].release()
 	}

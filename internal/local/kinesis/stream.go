@@ -29,10 +29,12 @@ type stream struct {
 	layout   atomic.Pointer[layout]
 	settings atomic.Pointer[settings]
 
-	active   time.Time // when CREATING ends
-	updated  time.Time // when UPDATING ends
-	deleted  time.Time // when DELETING ends; zero while nobody deleted it
-	scalings rolling   // by UpdateShardCount
+	active    time.Time            // when CREATING ends
+	updated   time.Time            // when UPDATING ends
+	deleted   time.Time            // when DELETING ends; zero while nobody deleted it
+	scalings  rolling              // by UpdateShardCount
+	consumers map[string]*consumer // by name
+	epochs    map[string]int64     // by consumer name: the last one in an ARN
 }
 
 // settings are what can be set of a stream, but for its shards. They are
@@ -49,6 +51,7 @@ func (s *Server) newStream(in createRequest, now time.Time) *stream {
 		server: s, name: in.name, account: s.cfg.Account,
 		arn:     fmt.Sprintf("arn:aws:kinesis:%s:%s:stream/%s", s.cfg.Region, s.cfg.Account, in.name),
 		created: now, active: now.Add(s.cfg.StateDelay),
+		consumers: map[string]*consumer{}, epochs: map[string]int64{},
 	}
 	st.settings.Store(&settings{mode: in.mode, maxRecord: int(in.recordKiB) << 10, retention: defaultRetention})
 	l := &layout{}
