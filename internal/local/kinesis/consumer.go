@@ -11,14 +11,16 @@ import (
 )
 
 const (
-	maxConsumers         = 20 // of a stream
-	maxConsumersCreating = 5
-	consumerPattern      = `^(arn):aws.*:kinesis:.*:\d{12}:.*stream\/[a-zA-Z0-9_.-]+\/consumer\/[a-zA-Z0-9_.-]+:[0-9]+`
+	maxConsumers          = 20 // of a stream
+	maxConsumersCreating  = 5
+	maxConsumersAdvantage = 50
+	consumerPattern       = `^(arn):aws.*:kinesis:.*:\d{12}:.*stream\/[a-zA-Z0-9_.-]+\/consumer\/[a-zA-Z0-9_.-]+:[0-9]+`
 )
 
 // consumer is a registered consumer of a stream. What is neither immutable nor
 // behind its own lock the server's lock guards.
 type consumer struct {
+	resource
 	stream  *stream
 	name    string
 	arn     string

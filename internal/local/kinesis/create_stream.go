@@ -22,6 +22,9 @@ type createRequest struct {
 	shards    int64
 	mode      string
 	recordKiB int64
+	strategy  string
+	warm      int64
+	tags      map[string]string
 }
 
 // createStream is the API action CreateStream.
@@ -31,8 +34,8 @@ type createRequest struct {
 //     that name neither a mode nor a number, get 4.
 //   - MaxRecordSizeInKiB 1024 (default) to 10240.
 //   - At most 5 streams CREATING or DELETING, and Config.ShardQuota shards.
-//   - Tags, warm throughput and the distribution strategy are accepted and
-//     ignored.
+//   - Up to 50 tags. The distribution strategy AUTO is for on-demand streams;
+//     warm throughput, besides, for accounts committed to a minimum.
 func (s *Server) createStream(rq *request) error {
 	in, err := rq.readCreateRequest()
 	if err != nil {
@@ -43,6 +46,9 @@ func (s *Server) createStream(rq *request) error {
 	s.expunge(rq.now)
 	if s.streams[in.name] != nil {
 		return httpapi.Refuse("ResourceInUseException", "Stream %s under account %s already exists.", in.name, s.cfg.Account)
+	}
+	if err := s.creatable(&in, rq.now); err != nil {
+		return err
 	}
 	if err := s.creations(rq.now); err != nil {
 		return err
@@ -70,6 +76,13 @@ func (rq *request) readCreateRequest() (createRequest, error) {
 		in.mode, _ = details.String("StreamMode")
 		v.Enum("streamModeDetails.streamMode", in.mode, provisioned, onDemand)
 	}
+	in.tags = readTags(m, &v, false)
+	var distributed bool
+	if in.strategy, distributed = m.String("RecordDistributionStrategy"); distributed {
+		v.Enum("recordDistributionStrategy", in.strategy, distributeAuto, distributeKey)
+	}
+	in.warm, _ = m.Int("WarmThroughputMiBps")
+	v.Range("warmThroughputMiBps", in.warm, 0, maxWarmMiBps)
 	if err := m.Err(); err != nil {
 		return in, err
 	}
@@ -96,6 +109,20 @@ func (rq *request) readCreateRequest() (createRequest, error) {
 		}
 	}
 	return in, v.Err()
+}
+
+// creatable refuses what does not go with the mode. s.mu is held.
+func (s *Server) creatable(in *createRequest, now time.Time) error {
+	if err := distributable(in.mode, in.strategy, in.name, s.cfg.Account); err != nil {
+		return err
+	}
+	if len(in.tags) > maxTags {
+		return new(resource).tag(in.tags, "stream "+in.name+" under account "+s.cfg.Account)
+	}
+	if in.warm != 0 {
+		return s.warmable(in.mode, &stream{name: in.name, account: s.cfg.Account}, now)
+	}
+	return nil
 }
 
 // creations refuses what would be too much at once. s.mu is held.

@@ -20,8 +20,15 @@ func (s *Server) describeStreamSummary(rq *request) error {
 	d["ConsumerCount"] = s.consumerCount(st, rq.now)
 	set := st.settings.Load()
 	d["MaxRecordSizeInKiB"] = set.maxRecord >> 10
+	d["ChannelCount"] = 0
 	if set.mode == onDemand {
-		d["RecordDistributionStrategy"] = "USER_PARTITION_KEY"
+		d["RecordDistributionStrategy"] = distributeKey
+		if set.auto {
+			d["RecordDistributionStrategy"] = distributeAuto
+		}
+	}
+	if set.warm != 0 {
+		d["WarmThroughput"] = map[string]any{"CurrentMiBps": set.warm, "TargetMiBps": set.warm}
 	}
 	return rq.reply(map[string]any{"StreamDescriptionSummary": d})
 }
@@ -31,16 +38,20 @@ func (s *Server) describe(st *stream, now time.Time) map[string]any {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	set := st.settings.Load()
-	return map[string]any{
+	d := map[string]any{
 		"StreamName":              st.name,
 		"StreamARN":               st.arn,
 		"StreamStatus":            st.status(now),
 		"StreamModeDetails":       map[string]any{"StreamMode": set.mode},
 		"StreamCreationTimestamp": st.created.Unix(),
 		"RetentionPeriodHours":    int(set.retention / time.Hour),
-		"EnhancedMonitoring":      []any{map[string]any{"ShardLevelMetrics": []string{}}},
-		"EncryptionType":          "NONE",
+		"EnhancedMonitoring":      []any{map[string]any{"ShardLevelMetrics": orEmpty(st.metrics)}},
+		"EncryptionType":          notEncrypted,
 	}
+	if set.keyID != "" {
+		d["EncryptionType"], d["KeyId"] = encryptedKMS, set.keyID
+	}
+	return d
 }
 
 func (s *Server) consumerCount(st *stream, now time.Time) int {

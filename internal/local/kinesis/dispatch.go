@@ -126,6 +126,9 @@ func (s *Server) serve(rq *request, r *http.Request, target string) (err error) 
 	}
 	action.count.Add(1)
 	rq.now = time.Now()
+	if err := s.pace(name, action, rq); err != nil {
+		return err
+	}
 	return action.handle(s, rq)
 }
 

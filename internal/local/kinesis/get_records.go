@@ -157,7 +157,7 @@ func (sh *shardLog) collect(spans []span, got *answer, limit, size int, now time
 				break
 			}
 			got.last = e.arrived
-			if !e.hidden {
+			if !e.hidden() {
 				got.records++
 				got.bytes += bytes
 			}
@@ -234,7 +234,7 @@ func appendChildren(out []byte, heirs []*shardLog) []byte {
 func (sh *shardLog) appendSpan(out []byte, sp span, comma bool) []byte {
 	for i := sp.from; i < sp.to; i++ {
 		e := sp.slab.entry(i)
-		if e.hidden {
+		if e.hidden() {
 			continue
 		}
 		if comma {
@@ -247,8 +247,14 @@ func (sh *shardLog) appendSpan(out []byte, sp span, comma bool) []byte {
 		out = appendSeconds(out, e.arrived)
 		out = append(out, `,"Data":"`...)
 		out = base64.StdEncoding.AppendEncode(out, sp.slab.dataOf(e))
-		out = append(out, `","PartitionKey":`...)
-		out = httpapi.AppendString(out, sp.slab.keyOf(e))
+		out = append(out, '"')
+		if e.key > 0 { // there is none where the service distributes records
+			out = append(out, `,"PartitionKey":`...)
+			out = httpapi.AppendString(out, sp.slab.keyOf(e))
+		}
+		if e.flags&flagKMS != 0 {
+			out = append(out, encryptedMember...)
+		}
 		out = append(out, '}')
 	}
 	return out

@@ -58,13 +58,16 @@ const (
 // Limits are rates, mostly of one shard, each a bucket one second deep. A zero rate
 // means the service's value.
 type Limits struct {
-	// Off switches all rates off, the pause after a 10 MiB answer included. The
+	// Off switches all rates of shards off, the pause after a 10 MiB answer included. The
 	// size rules of requests and records stay.
 	Off          bool    `json:"off,omitempty"`
 	WriteBytes   float64 `json:"write_bytes,omitempty"`   // per second. Default: 1 MiB
 	WriteRecords float64 `json:"write_records,omitempty"` // per second. Default: 1,000
 	ReadBytes    float64 `json:"read_bytes,omitempty"`    // per second. Default: 2 MiB
 	ReadCalls    float64 `json:"read_calls,omitempty"`    // per second. Default: 5
+	// Control enforces the service's rates of control-plane operations too, whether
+	// Off or not. Without it they are free.
+	Control bool `json:"control,omitempty"`
 	// ConsumerBytes is per second, for each registered consumer. Default: 2 MiB.
 	ConsumerBytes float64 `json:"consumer_bytes,omitempty"`
 }
@@ -145,12 +148,14 @@ type Server struct {
 	mutation *mutation
 	ids      *httpapi.RequestIDs
 	seal     cipher.AEAD // of iterators and page tokens; keyed per server
-	requests sync.Pool   // of *request
-	frames   sync.Pool   // of *[]byte, for events
+	rates    rates
+	requests sync.Pool // of *request
+	frames   sync.Pool // of *[]byte, for events
 
-	mu       sync.RWMutex
-	streams  map[string]*stream
-	draining bool // no subscription may last
+	mu         sync.RWMutex
+	streams    map[string]*stream
+	draining   bool // no subscription may last
+	commitment commitment
 }
 
 // New returns a server. It holds no record memory yet.
@@ -166,6 +171,7 @@ func New(cfg Config) (*Server, error) {
 		mutation: newMutation(cfg),
 		ids:      httpapi.NewRequestIDs(),
 		streams:  map[string]*stream{},
+		rates:    rates{buckets: map[string]*bucket{}},
 	}
 	s.requests.New = func() any { return &request{server: s} }
 	key := make([]byte, 32)

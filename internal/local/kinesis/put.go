@@ -3,6 +3,7 @@ package kinesis
 import (
 	"time"
 
+	"github.com/kload/kload"
 	"github.com/kload/kload/internal/local/httpapi"
 )
 
@@ -28,10 +29,16 @@ func (rq *request) admit() (*stream, error) {
 		return nil, err
 	}
 	set := st.settings.Load()
+	p.kms = set.keyID != ""
 	for i := range p.entries {
 		e := &p.entries[i]
-		if err := e.route(); err != nil {
+		if p.auto {
+			e.hash = st.turnOf()
+		} else if err := e.route(); err != nil {
 			return nil, err
+		}
+		if p.kms {
+			e.has |= hasKMS
 		}
 		if e.size() > set.maxRecord {
 			return nil, httpapi.Refuse("InvalidArgumentException",
@@ -43,6 +50,19 @@ func (rq *request) admit() (*stream, error) {
 		return nil, dryRun()
 	}
 	return st, nil
+}
+
+// auto reports whether the service distributes the records of a stream, so that
+// keys are optional. A stream that is not there is complained of later.
+func (s *Server) auto(t *target, now time.Time) bool {
+	st, err := t.resolve(s, now)
+	return err == nil && st.settings.Load().auto
+}
+
+// turnOf returns a hash key of the shard whose turn it is.
+func (st *stream) turnOf() kload.HashKey {
+	open := st.layout.Load().open
+	return open[st.turn.Add(1)%uint64(len(open))].hashes.Start
 }
 
 func dryRun() error {
@@ -163,13 +183,20 @@ func (sh *shardLog) grant(records, bytes int, now time.Time) bool {
 // accept stores a granted record, with the faults still to be injected.
 func (sh *shardLog) accept(e *putEntry, now time.Time) (counter uint64, ok bool) {
 	m := sh.server.mutation
+	var flags uint16
+	if e.has&hasKMS != 0 {
+		flags = flagKMS
+	}
 	if m.drop.take() {
 		left := m.without(e.data)
-		return sh.add(e.key, left, now, left == nil)
+		if left == nil {
+			flags |= flagHidden
+		}
+		return sh.add(e.key, left, now, flags)
 	}
-	counter, ok = sh.add(e.key, e.data, now, false)
+	counter, ok = sh.add(e.key, e.data, now, flags)
 	if ok && m.dup.take() {
-		sh.add(e.key, m.again(e.data), now, false)
+		sh.add(e.key, m.again(e.data), now, flags)
 	}
 	return counter, ok
 }

@@ -23,7 +23,8 @@ func (s *Server) putRecord(rq *request) error {
 		v.Pattern("sequenceNumberForOrdering", p.ordering, sequencePattern, isDecimal(p.ordering, 129))
 	}
 	e := &p.entries[0]
-	e.check(&v, "")
+	p.auto = s.auto(&p.target, rq.now)
+	e.check(&v, "", p.auto)
 	p.target.check(&v)
 	if err := v.Err(); err != nil {
 		return err
@@ -31,6 +32,10 @@ func (s *Server) putRecord(rq *request) error {
 	st, err := rq.admit()
 	if err != nil {
 		return err
+	}
+	if p.ordered && p.auto {
+		return httpapi.Refuse("InvalidArgumentException", "SequenceNumberForOrdering can not be used with stream %s under account %s: "+
+			"its record distribution strategy is AUTO.", st.name, st.account)
 	}
 	if p.ordered && !st.issued(p.ordering) {
 		return httpapi.Refuse("InvalidArgumentException",
@@ -45,7 +50,7 @@ func (s *Server) putRecord(rq *request) error {
 	case fateFailed:
 		return errStoreTooSmall
 	}
-	rq.out = sh.appendReceipt(rq.out, e)
+	rq.out = sh.appendReceipt(rq.out, e, p.kms)
 	return nil
 }
 

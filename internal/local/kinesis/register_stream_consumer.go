@@ -13,9 +13,10 @@ import (
 //     Config.StateDelay.
 //   - The ARN ends in the time of creation, so a consumer registered anew has
 //     another one.
-//   - At most 20 consumers per stream, 5 of them CREATING.
+//   - At most 20 consumers per stream, 50 while the account is committed to a
+//     minimum of throughput; 5 of them CREATING.
 func (s *Server) registerStreamConsumer(rq *request) error {
-	t, err := rq.readRegisterRequest()
+	t, tags, err := rq.readRegisterRequest()
 	if err != nil {
 		return err
 	}
@@ -39,23 +40,24 @@ func (s *Server) registerStreamConsumer(rq *request) error {
 		return err
 	}
 	c := st.newConsumer(t.name, rq.now)
+	c.tags = tags
 	d := c.describe(rq.now)
 	d["ConsumerStatus"] = creating
 	return rq.reply(map[string]any{"Consumer": d})
 }
 
-func (rq *request) readRegisterRequest() (t consumerTarget, err error) {
-	if t, err = rq.readConsumerTarget(); err != nil {
-		return t, err
-	}
-	var v httpapi.Violations
-	if !t.hasStream {
-		v.Missing("streamARN")
-	}
-	if !t.hasName {
-		v.Missing("consumerName")
-	}
-	return t, v.Err()
+func (rq *request) readRegisterRequest() (t consumerTarget, tags map[string]string, err error) {
+	err = rq.read(func(m httpapi.Members, v *httpapi.Violations) {
+		t.read(m)
+		tags = readTags(m, v, false)
+		if t.check(v); !t.hasStream {
+			v.Missing("streamARN")
+		}
+		if !t.hasName {
+			v.Missing("consumerName")
+		}
+	})
+	return t, tags, err
 }
 
 // consumerLimits refuses what would be too many consumers. The server's lock is
@@ -70,14 +72,19 @@ func (st *stream) consumerLimits(now time.Time) error {
 	if pending >= maxConsumersCreating {
 		return httpapi.Refuse("LimitExceededException", "Only %d consumers can simultaneously be in CREATING state", maxConsumersCreating)
 	}
-	if most := st.server.consumerQuota(); len(st.consumers) >= most {
+	if most := st.server.consumerQuota(now); len(st.consumers) >= most {
 		return httpapi.Refuse("LimitExceededException",
 			"Stream %s under account %s has %d consumers registered, which is the limit.", st.name, st.account, most)
 	}
 	return nil
 }
 
-func (s *Server) consumerQuota() int { return maxConsumers }
+func (s *Server) consumerQuota(now time.Time) int {
+	if s.commitment.binding(now) {
+		return maxConsumersAdvantage
+	}
+	return maxConsumers
+}
 
 func (st *stream) newConsumer(name string, now time.Time) *consumer {
 	epoch := max(now.Unix(), st.epochs[name]+1)

@@ -152,7 +152,7 @@ func (sh *shardLog) writing(bytes int, arrived int64) *slab {
 }
 
 // add stores a record and returns its counter. sh.mu is held.
-func (sh *shardLog) add(key, data []byte, arrived time.Time, hidden bool) (uint64, bool) {
+func (sh *shardLog) add(key, data []byte, arrived time.Time, flags uint16) (uint64, bool) {
 	if sh.closed {
 		return 0, false
 	}
@@ -161,7 +161,7 @@ func (sh *shardLog) add(key, data []byte, arrived time.Time, hidden bool) (uint6
 	if s == nil {
 		return 0, false
 	}
-	s.add(key, data, ms, hidden)
+	s.add(key, data, ms, flags)
 	sh.next++
 	return sh.next - 1, true
 }

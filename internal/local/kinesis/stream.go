@@ -20,6 +20,7 @@ const (
 // stream is one incarnation of a name. What is not immutable or atomic the
 // server's lock guards.
 type stream struct {
+	resource
 	server  *Server
 	name    string
 	account string
@@ -28,13 +29,18 @@ type stream struct {
 
 	layout   atomic.Pointer[layout]
 	settings atomic.Pointer[settings]
+	turn     atomic.Uint64 // of shards, where the service distributes records
 
-	active    time.Time            // when CREATING ends
-	updated   time.Time            // when UPDATING ends
-	deleted   time.Time            // when DELETING ends; zero while nobody deleted it
-	scalings  rolling              // by UpdateShardCount
-	consumers map[string]*consumer // by name
-	epochs    map[string]int64     // by consumer name: the last one in an ARN
+	active      time.Time // when CREATING ends
+	updated     time.Time // when UPDATING ends
+	deleted     time.Time // when DELETING ends; zero while nobody deleted it
+	scalings    rolling   // by UpdateShardCount
+	switches    rolling   // by UpdateStreamMode
+	encryptions rolling
+	decryptions rolling
+	metrics     []string             // at shard level
+	consumers   map[string]*consumer // by name
+	epochs      map[string]int64     // by consumer name: the last one in an ARN
 }
 
 // settings are what can be set of a stream, but for its shards. They are
@@ -43,7 +49,10 @@ type settings struct {
 	mode      string // PROVISIONED or ON_DEMAND
 	maxRecord int    // data and key, bytes
 	retention time.Duration
-	floor     time.Time // what is older had expired before retention grew
+	floor     time.Time // what is older had expired before retention changed
+	auto      bool      // records are distributed by the service, not by key
+	keyID     string    // of encryption, "" for none
+	warm      int64     // MiB per second, 0 where not set
 }
 
 func (s *Server) newStream(in createRequest, now time.Time) *stream {
@@ -53,7 +62,11 @@ func (s *Server) newStream(in createRequest, now time.Time) *stream {
 		created: now, active: now.Add(s.cfg.StateDelay),
 		consumers: map[string]*consumer{}, epochs: map[string]int64{},
 	}
-	st.settings.Store(&settings{mode: in.mode, maxRecord: int(in.recordKiB) << 10, retention: defaultRetention})
+	st.tags = in.tags
+	st.settings.Store(&settings{
+		mode: in.mode, maxRecord: int(in.recordKiB) << 10, retention: defaultRetention,
+		auto: in.strategy == distributeAuto, warm: in.warm,
+	})
 	l := &layout{}
 	for i, r := range shard.Split(int(in.shards)) {
 		l.shards = append(l.shards, newShardLog(st, i, r, now.Unix(), now))
@@ -61,6 +74,13 @@ func (s *Server) newStream(in createRequest, now time.Time) *stream {
 	l.open = l.shards
 	st.layout.Store(l)
 	return st
+}
+
+// set changes settings. The server's lock is held.
+func (st *stream) set(change func(*settings)) {
+	next := *st.settings.Load()
+	change(&next)
+	st.settings.Store(&next)
 }
 
 // update makes the stream UPDATING for a while. The server's lock is held.

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/local/kinesis"
 )
 
@@ -298,33 +299,40 @@ func TestResume(t *testing.T) {
 	})
 }
 
-// TestSubscribeOverBothProtocols uses the loopback interface.
-func TestSubscribeOverBothProtocols(t *testing.T) {
-	t.Run("HTTP/1.1", func(t *testing.T) { testSubscribeOver(t, false) })
-	t.Run("h2c", func(t *testing.T) { testSubscribeOver(t, true) })
+// TestSubscribeOverTCP uses the loopback interface.
+func TestSubscribeOverTCP(t *testing.T) {
+	t.Run("HTTP/1.1", func(t *testing.T) {
+		s, c := serve(t, kinesis.Config{})
+		testSubscribeOver(t, s, c)
+	})
+	t.Run("h2c", func(t *testing.T) {
+		s, err := kinesis.New(kinesis.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ts := httptest.NewUnstartedServer(s)
+		ts.Config.Protocols = new(http.Protocols)
+		ts.Config.Protocols.SetHTTP1(true)
+		ts.Config.Protocols.SetUnencryptedHTTP2(true)
+		ts.Start()
+		defer ts.Close()
+		transport := &http.Transport{Protocols: new(http.Protocols)}
+		transport.Protocols.SetUnencryptedHTTP2(true)
+		defer transport.CloseIdleConnections()
+		testSubscribeOver(t, s, newSDK(ts.URL, transport))
+	})
 }
 
-func testSubscribeOver(t *testing.T, h2 bool) {
-	s, err := kinesis.New(kinesis.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ts := httptest.NewUnstartedServer(s)
-	ts.Config.Protocols = new(http.Protocols)
-	ts.Config.Protocols.SetHTTP1(true)
-	ts.Config.Protocols.SetUnencryptedHTTP2(true)
-	ts.Start()
-	defer ts.Close()
-	defer s.EndSubscriptions()
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(!h2)
-	protocols.SetUnencryptedHTTP2(h2)
-	transport := &http.Transport{Protocols: protocols}
-	defer transport.CloseIdleConnections()
-	c := sdk.New(sdk.Options{
-		Region: "us-east-1", BaseEndpoint: &ts.URL, HTTPClient: &http.Client{Transport: transport}, Retryer: aws.NopRetryer{},
+// newSDK returns a client that the SDK alone configures.
+func newSDK(endpoint string, transport *http.Transport) *sdk.Client {
+	return sdk.New(sdk.Options{
+		Region: "us-east-1", BaseEndpoint: &endpoint, HTTPClient: &http.Client{Transport: transport}, Retryer: aws.NopRetryer{},
 		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
 	})
+}
+
+func testSubscribeOver(t *testing.T, s *kinesis.Server, c *sdk.Client) {
+	defer s.EndSubscriptions()
 	create(t, c, "s", 1)
 	sub := subscribe(t, c, register(t, c, "app").ConsumerARN, 0, from("LATEST"))
 	for range 20 {
@@ -377,10 +385,12 @@ func BenchmarkPush(b *testing.B) {
 	ts := httptest.NewServer(s)
 	defer ts.Close()
 	defer s.EndSubscriptions()
-	c := sdk.New(sdk.Options{
-		Region: "us-east-1", BaseEndpoint: &ts.URL, HTTPClient: &http.Client{Transport: &http.Transport{}}, Retryer: aws.NopRetryer{},
-		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-	})
+	client, err := awsclient.New(b.Context(), awsclient.Options{Local: true, Endpoint: ts.URL})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer client.Close()
+	c := client.Data
 	caller := callerOf(s)
 	caller.must(b, "CreateStream", `{"StreamName":"s","ShardCount":1}`, nil)
 	caller.must(b, "RegisterStreamConsumer", `{"StreamARN":"`+streamARN+`","ConsumerName":"app"}`, nil)
