@@ -9,7 +9,9 @@
 // behaviours modelled; actions.go lists them. Records are routed by the MD5 of
 // their partition key or by an explicit hash key, get 56-digit sequence numbers
 // in the service's own layout, and are read through opaque iterators that expire
-// and are renewed.
+// and are renewed. A reshard (layout.go) closes shards and opens their children
+// at one moment; registered consumers are pushed records as they arrive
+// (subscription.go). Actions on channels are unknown.
 //
 // # Memory
 //
@@ -22,7 +24,8 @@
 // The server starts no goroutine: whatever is due later (an iterator's expiry, a
 // bucket's refill, a stream becoming active) is worked out from the clock when
 // somebody asks. It therefore needs no Close and runs in a testing/synctest
-// bubble. Locks are per shard and are not held while reading from or writing to
+// bubble; only an HTTP server that shuts down in good order must call
+// [Server.EndSubscriptions]. Locks are per shard and are not held while reading from or writing to
 // a connection. Lock order: stream table, consumer, shard, subscription, arena.
 package kinesis
 

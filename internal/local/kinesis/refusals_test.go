@@ -315,6 +315,9 @@ func TestBadConfig(t *testing.T) {
 		{IteratorTTL: -1},
 		{StateDelay: -1},
 		{ShardQuota: -1},
+		{SubscriptionLife: -1},
+		{ResubscribeAfter: -1},
+		{Limits: kinesis.Limits{ConsumerBytes: -1}},
 		{Limits: kinesis.Limits{WriteBytes: -1}},
 		{Limits: kinesis.Limits{ReadCalls: 0.5}},
 	} {
