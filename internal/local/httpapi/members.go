@@ -104,6 +104,40 @@ func (m Members) Time(name string) (time.Time, bool) {
 	return time.UnixMilli(int64(math.Round(seconds * 1000))), true
 }
 
+// List returns a list of strings.
+func (m Members) List(name string) ([]string, bool) {
+	v, ok := m.typed(name, List, "list")
+	if !ok {
+		return nil, false
+	}
+	list := make([]string, 0, len(v.Items))
+	for _, item := range v.Items {
+		if item.Kind != String {
+			*m.err = WrongType(item.Kind, "an String")
+			return nil, false
+		}
+		list = append(list, string(item.Text))
+	}
+	return list, true
+}
+
+// Strings returns a map of strings.
+func (m Members) Strings(name string) (map[string]string, bool) {
+	v, ok := m.typed(name, Object, "map")
+	if !ok {
+		return nil, false
+	}
+	all := make(map[string]string, len(v.Items))
+	for i, item := range v.Items {
+		if item.Kind != String {
+			*m.err = WrongType(item.Kind, "an String")
+			return nil, false
+		}
+		all[v.Names[i]] = string(item.Text)
+	}
+	return all, true
+}
+
 // Object returns a structure member.
 func (m Members) Object(name string) (Members, bool) {
 	v, ok := m.typed(name, Object, "structure")

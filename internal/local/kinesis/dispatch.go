@@ -26,6 +26,9 @@ type request struct {
 	out    []byte // the answer's body
 	put    putScratch
 	spans  []span
+
+	w            http.ResponseWriter
+	subscription *subscription // what goes on after the answer's beginning
 }
 
 // reply appends v as JSON to the answer. Control-plane actions use it.
@@ -53,23 +56,38 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.reachable(w, r, target) {
 		return
 	}
+	if sub := s.answer(w, r, target); sub != nil {
+		s.push(w, r, sub)
+	}
+}
+
+// answer writes the answer, unless it is a subscription, which is returned: that
+// goes on for long and must not keep a request's memory.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, target string) *subscription {
 	rq, ok := s.requests.Get().(*request)
 	if !ok {
-		return
+		return nil
 	}
-	defer s.requests.Put(rq)
+	rq.w, rq.subscription = w, nil
+	defer func() {
+		rq.w = nil
+		s.requests.Put(rq)
+	}()
 	rq.out = rq.out[:0]
 	status := http.StatusOK
 	if err := s.serve(rq, r, target); err != nil {
 		refusal := asError(err)
 		status = refusal.Status
 		rq.out = refusal.AppendJSON(rq.out[:0])
+	} else if rq.subscription != nil {
+		return rq.subscription
 	}
 	h := w.Header()
 	h["Content-Type"] = []string{contentType}
 	h["Content-Length"] = []string{strconv.Itoa(len(rq.out))}
 	w.WriteHeader(status)
 	_, _ = w.Write(rq.out) // the client may be gone; that is its business
+	return nil
 }
 
 // reachable answers what the service's front end refuses before it looks at the
@@ -108,6 +126,9 @@ func (s *Server) serve(rq *request, r *http.Request, target string) (err error) 
 	}
 	action.count.Add(1)
 	rq.now = time.Now()
+	if err := s.pace(name, action, rq); err != nil {
+		return err
+	}
 	return action.handle(s, rq)
 }
 

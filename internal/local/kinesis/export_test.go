@@ -56,3 +56,26 @@ func FlipBit(text string) string {
 	raw[len(raw)/2] ^= 1
 	return strictBase64.EncodeToString(raw)
 }
+
+// Frame returns an event-stream frame: an event of a kind, or an exception.
+func Frame(kind string, payload []byte, exception bool) []byte {
+	begin := beginEvent
+	if exception {
+		begin = beginException
+	}
+	return endFrame(append(begin(nil, kind), payload...))
+}
+
+// Watchers counts the subscriptions that shards know of.
+func Watchers(s *Server) (n int) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, st := range s.streams {
+		for _, sh := range st.layout.Load().shards {
+			sh.mu.Lock()
+			n += len(sh.watchers)
+			sh.mu.Unlock()
+		}
+	}
+	return n
+}
