@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -64,6 +65,9 @@ func encode(dst []byte, v any) []byte {
 	case bool:
 		return awscbor.AppendBool(dst, v)
 	case float64:
+		if math.IsNaN(v) {
+			v = math.NaN() // there are many, all the same
+		}
 		return awscbor.AppendFloat(dst, v)
 	case string:
 		return awscbor.AppendText(dst, v)
@@ -79,8 +83,8 @@ func encode(dst []byte, v any) []byte {
 		return dst
 	case map[string]any:
 		dst = awscbor.AppendOpenMap(dst)
-		for k, e := range v {
-			dst = encode(awscbor.AppendText(dst, k), e)
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			dst = encode(awscbor.AppendText(dst, k), v[k])
 		}
 		return awscbor.AppendBreak(dst)
 	}
@@ -405,9 +409,11 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again := awscbor.NewDecoder(encode(nil, got))
-		if diff := cmp.Diff(got, decode(&again, 0), compare()); diff != "" || again.Finish() != nil {
-			t.Fatalf("round trip: %v (-want +got):\n%s", again.Err(), diff)
+		// Compared as bytes: cmp takes for ever on deep nesting.
+		text := encode(nil, got)
+		again := awscbor.NewDecoder(slices.Clone(text))
+		if back := encode(nil, decode(&again, 0)); !bytes.Equal(text, back) || again.Finish() != nil {
+			t.Fatalf("%x came back as %x, %v", text, back, again.Err())
 		}
 		agree(t, in, got)
 	})
@@ -421,8 +427,8 @@ func agree(t *testing.T, in []byte, got any) {
 		// It refuses floats of tags and the like; what it accepts must agree.
 		return
 	}
-	if diff := cmp.Diff(plain(want), got, compare()); diff != "" {
-		t.Fatalf("the SDK reads %#v (-want +got):\n%s", want, diff)
+	if ours, theirs := encode(nil, got), encode(nil, plain(want)); !bytes.Equal(ours, theirs) {
+		t.Fatalf("read as %x, by the SDK as %x", ours, theirs)
 	}
 }
 
