@@ -64,6 +64,9 @@ func AppendText[T string | []byte](dst []byte, v T) []byte {
 	return append(appendHead(dst, majorText, uint64(len(v))), v...)
 }
 
+// AppendTextHead begins a text string whose n bytes must follow.
+func AppendTextHead(dst []byte, n int) []byte { return appendHead(dst, majorText, uint64(n)) }
+
 // AppendBytes appends a byte string.
 func AppendBytes(dst, v []byte) []byte {
 	return append(appendHead(dst, majorBytes, uint64(len(v))), v...)

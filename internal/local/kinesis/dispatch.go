@@ -20,6 +20,7 @@ const (
 // request is one call with the memory it works in, which is reused by later
 // calls: bodies are large and alike.
 type request struct {
+	encoding
 	server *Server
 	now    time.Time
 	body   []byte
@@ -40,7 +41,11 @@ func (rq *request) reply(v any) error {
 
 // members parses the body.
 func (rq *request) members() (httpapi.Members, error) {
-	v, err := httpapi.Parse(rq.body)
+	parse := httpapi.Parse
+	if rq.cbor {
+		parse = httpapi.ParseCBOR
+	}
+	v, err := parse(rq.body)
 	return httpapi.NewMembers(v), err
 }
 
@@ -50,7 +55,8 @@ func (rq *request) members() (httpapi.Members, error) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.ids.Stamp(w.Header())
 	target := r.Header.Get("X-Amz-Target")
-	if !s.reachable(w, r, target) {
+	coding, known := encodingOf(r)
+	if !s.reachable(w, r, target, known) {
 		return
 	}
 	rq, ok := s.requests.Get().(*request)
@@ -58,15 +64,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.requests.Put(rq)
-	rq.out = rq.out[:0]
-	status := http.StatusOK
-	if err := s.serve(rq, r, target); err != nil {
-		refusal := asError(err)
-		status = refusal.Status
-		rq.out = refusal.AppendJSON(rq.out[:0])
-	}
+	rq.out, rq.encoding = rq.out[:0], coding
+	status := rq.finish(s.serve(rq, r, target))
 	h := w.Header()
-	h["Content-Type"] = []string{contentType}
+	h["Content-Type"] = []string{coding.media()}
 	h["Content-Length"] = []string{strconv.Itoa(len(rq.out))}
 	w.WriteHeader(status)
 	_, _ = w.Write(rq.out) // the client may be gone; that is its business
@@ -74,10 +75,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // reachable answers what the service's front end refuses before it looks at the
 // operation, and reports whether the call may go on.
-func (s *Server) reachable(w http.ResponseWriter, r *http.Request, target string) bool {
-	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	media = strings.TrimSpace(media)
-	known := media == contentType || media == "application/json"
+func (s *Server) reachable(w http.ResponseWriter, r *http.Request, target string, known bool) bool {
 	switch {
 	case r.Method == http.MethodPost && known:
 		return true
@@ -98,7 +96,7 @@ func (s *Server) serve(rq *request, r *http.Request, target string) (err error) 
 	action, known := s.actions[name]
 	unsigned := s.cfg.RequireSignature && r.Header.Get("Authorization") == ""
 	if !ours || !known || unsigned {
-		if err := httpapi.Check(rq.body); err != nil {
+		if err := rq.check(rq.body); err != nil {
 			return err
 		}
 		if unsigned && ours && known {
