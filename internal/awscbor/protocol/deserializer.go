@@ -221,5 +221,7 @@ func (d *deserializer) unsupported() error {
 }
 
 func (d *deserializer) ReadDocument(*smithy.Schema, *document.Value) error { return d.unsupported() }
-func (d *deserializer) ReadBigInt(*smithy.Schema, *big.Int) error          { return d.unsupported() }
-func (d *deserializer) ReadBigFloat(*smithy.Schema, *big.Float) error      { return d.unsupported() }
+
+func (d *deserializer) ReadBigInt(*smithy.Schema, *big.Int) error { return d.unsupported() }
+
+func (d *deserializer) ReadBigFloat(*smithy.Schema, *big.Float) error { return d.unsupported() }
