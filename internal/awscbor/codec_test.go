@@ -313,6 +313,23 @@ func TestReadingTheWrongType(t *testing.T) {
 	}
 }
 
+func TestName(t *testing.T) {
+	for in, want := range map[string]string{
+		"60": "", "6449455446": "IETF", "61ff": "\xff", "7818" + strings.Repeat("61", 24): strings.Repeat("a", 24), "7f61616162ff": "ab",
+	} {
+		d := awscbor.NewDecoder(unhex(t, in))
+		if got := d.Name(); string(got) != want || cap(got) > len(want)+8 || d.Finish() != nil {
+			t.Errorf("%s: %q, %v", in, got, d.Err())
+		}
+	}
+	for _, in := range []string{"", "01", "4161", "62ff", "7802", "7818" + strings.Repeat("ff", 24)} {
+		d := awscbor.NewDecoder(unhex(t, in))
+		if got := d.Name(); got != nil || d.Err() == nil {
+			t.Errorf("%s: %q", in, got)
+		}
+	}
+}
+
 func TestDepth(t *testing.T) {
 	for depth, ok := range map[int]bool{127: true, 128: false, 1e6: false} {
 		for _, nested := range [][]byte{bytes.Repeat([]byte{0x81}, depth), bytes.Repeat([]byte{0x9f}, depth), bytes.Repeat([]byte{0xc1}, depth)} {
@@ -378,7 +395,7 @@ func TestDecodingDoesNotAllocate(t *testing.T) {
 		d := awscbor.NewDecoder(work)
 		for n := d.List(); d.Next(&n); {
 			for m := d.Map(); d.Next(&m); {
-				switch string(d.Text()) {
+				switch string(d.Name()) {
 				case "Data":
 					d.Bytes()
 				case "PartitionKey":

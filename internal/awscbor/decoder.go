@@ -47,9 +47,9 @@ type Count int
 // from one goroutine.
 //
 //	for n := d.Map(); d.Next(&n); {
-//		switch string(d.Text()) {
-//		case "Name":
-//			name = d.Text()
+//		switch string(d.Name()) {
+//		case "Title":
+//			title = d.Text()
 //		default:
 //			d.Skip()
 //		}
@@ -285,6 +285,19 @@ func (d *Decoder) Text() []byte {
 	return s
 }
 
+// Name reads a map's key that is only going to be compared: it is Text, but for
+// short text that is not valid UTF-8, which equals no name there is.
+func (d *Decoder) Name() []byte {
+	if d.pos < len(d.buf) {
+		n, from := int(d.buf[d.pos]^majorText), d.pos+1
+		if n < 24 && n <= len(d.buf)-from {
+			d.pos = from + n
+			return d.buf[from:d.pos:d.pos]
+		}
+	}
+	return d.Text()
+}
+
 // Bytes reads a byte string.
 func (d *Decoder) Bytes() []byte { return d.blob(majorBytes, "bytes") }
 
@@ -326,7 +339,8 @@ func (d *Decoder) chunks(major byte, wanted string) []byte {
 // List reads the head of a list; iterate with Next.
 func (d *Decoder) List() Count { return d.container(majorList, 1, "a list") }
 
-// Map reads the head of a map; iterate with Next and read a Text, then a value.
+// Map reads the head of a map; iterate with Next and read a Name or Text, then a
+// value.
 func (d *Decoder) Map() Count { return d.container(majorMap, 2, "a map") }
 
 // container refuses counts that what is left cannot hold, at size bytes each.

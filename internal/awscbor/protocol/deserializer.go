@@ -158,7 +158,7 @@ func (d *deserializer) ReadStruct(schema *smithy.Schema) error {
 func (d *deserializer) ReadStructMember() (*smithy.Schema, error) {
 	for d.more() {
 		schema := d.open[len(d.open)-1].schema
-		name := d.Text()
+		name := d.Name()
 		member := schema.Members()[string(name)]
 		if member == nil {
 			member = messageMember(schema, name)

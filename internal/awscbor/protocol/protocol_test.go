@@ -398,3 +398,39 @@ func TestOwnership(t *testing.T) {
 		t.Errorf("with a buffer: %v %s, then %v %s", data, *first.Records[1].PartitionKey, second.Records[1].Data, *second.Records[1].PartitionKey)
 	}
 }
+
+// TestAllocations asserts what the hot calls allocate per record, beside what the
+// SDK does per call.
+func TestAllocations(t *testing.T) {
+	per := func(few, many int, call func(n int)) float64 {
+		call(many) // fills the pools
+		a := testing.AllocsPerRun(20, func() { call(few) })
+		return (testing.AllocsPerRun(20, func() { call(many) }) - a) / float64(many-few)
+	}
+	h := &canned{status: 200, media: awscbor.Media}
+	c := client(h, protocol.New(protocol.Options{}).Use)
+	ctx := protocol.WithBuffer(t.Context(), new(protocol.Buffer))
+	pages := map[int][]byte{10: page(10, 100), 1000: page(1000, 100)}
+	got := per(10, 1000, func(n int) {
+		h.body = pages[n]
+		if out, err := getRecords(ctx, c); err != nil || len(out.(*kinesis.GetRecordsOutput).Records) != n {
+			t.Errorf("%v, %v", out, err)
+		}
+	})
+	if got > 0.03 { // slabs of 128 records, chunks of 16 KiB of text
+		t.Errorf("GetRecords allocates %.3f times per record", got)
+	}
+	h.body = []byte{0xa0}
+	entries := make([]types.PutRecordsRequestEntry, 500)
+	for i := range entries {
+		entries[i] = types.PutRecordsRequestEntry{Data: make([]byte, 100), PartitionKey: aws.String("k")}
+	}
+	got = per(10, 500, func(n int) {
+		if _, err := c.PutRecords(t.Context(), &kinesis.PutRecordsInput{StreamName: aws.String("s"), Records: entries[:n]}); err != nil {
+			t.Error(err)
+		}
+	})
+	if got > 0.05 { // the HTTP client of this test reads the body into memory of its own
+		t.Errorf("PutRecords allocates %.3f times per record", got)
+	}
+}

@@ -43,7 +43,7 @@ type recordParts struct {
 
 func (d *deserializer) getRecords(out *kinesis.GetRecordsOutput) {
 	for n := d.Map(); d.Next(&n); {
-		name := d.Text()
+		name := d.Name()
 		if d.Null() {
 			continue
 		}
@@ -79,7 +79,7 @@ func (d *deserializer) records() []types.Record {
 
 func (d *deserializer) record(r *types.Record, p *recordParts) {
 	for n := d.Map(); d.Next(&n); {
-		name := d.Text()
+		name := d.Name()
 		if d.Null() {
 			continue
 		}
@@ -130,7 +130,7 @@ type resultParts struct{ sequence, code, message string }
 
 func (d *deserializer) putRecords(out *kinesis.PutRecordsOutput) {
 	for n := d.Map(); d.Next(&n); {
-		name := d.Text()
+		name := d.Name()
 		if d.Null() {
 			continue
 		}
@@ -164,7 +164,7 @@ func (d *deserializer) results() []types.PutRecordsResultEntry {
 
 func (d *deserializer) result(r *types.PutRecordsResultEntry, p *resultParts, shards *shardNames) {
 	for n := d.Map(); d.Next(&n); {
-		name := d.Text()
+		name := d.Name()
 		if d.Null() {
 			continue
 		}

@@ -90,7 +90,7 @@ func (p *putScratch) scanBatchCBOR(body []byte) error {
 	p.reset(0)
 	d := awscbor.NewDecoder(body)
 	for n := d.Map(); d.Next(&n); {
-		key := d.Text()
+		key := d.Name()
 		if string(key) == "Records" {
 			p.scanRecordsCBOR(&d)
 		} else {
@@ -113,7 +113,7 @@ func (p *putScratch) scanRecordsCBOR(d *awscbor.Decoder) {
 			continue
 		}
 		for m := d.Map(); d.Next(&m); {
-			if key := d.Text(); !e.memberCBOR(d, key) {
+			if key := d.Name(); !e.memberCBOR(d, key) {
 				d.Skip()
 			}
 		}
@@ -139,7 +139,7 @@ func (p *putScratch) scanSingleCBOR(body []byte) error {
 	p.entries = append(p.entries, putEntry{})
 	d := awscbor.NewDecoder(body)
 	for n := d.Map(); d.Next(&n); {
-		switch key := d.Text(); {
+		switch key := d.Name(); {
 		case p.entries[0].memberCBOR(&d, key):
 		case string(key) == "SequenceNumberForOrdering":
 			text, ok := textCBOR(&d)
