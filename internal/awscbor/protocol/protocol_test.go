@@ -434,3 +434,33 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("PutRecords allocates %.3f times per record", got)
 	}
 }
+
+func TestNotSpoken(t *testing.T) {
+	tests := []struct {
+		status int
+		media  string
+		body   string
+		want   bool
+	}{
+		{415, "text/plain", "", true},
+		{404, "application/xml", "<UnknownOperationException/>", true},
+		{403, "application/xml", "<AccessDeniedException/>", true},
+		{400, "application/x-amz-json-1.1", `{"__type":"SerializationException"}`, true},
+		{400, awscbor.Media, "", true},
+		{400, "application/x-amz-json-1.1", `{"__type":"ValidationException","message":"m"}`, false},
+		{400, "application/x-amz-json-1.1", `{"__type":"AccessDeniedException"}`, false},
+		{503, "text/html", "<html>", false},
+		{200, awscbor.Media, "\x80", false},
+		{200, awscbor.Media, "", false},
+	}
+	for _, tc := range tests {
+		h := &canned{status: tc.status, media: tc.media, body: []byte(tc.body)}
+		_, err := getRecords(t.Context(), client(h, protocol.New(protocol.Options{}).Use))
+		if got := protocol.NotSpoken(err); got != tc.want {
+			t.Errorf("%d %s %q, %v: %v", tc.status, tc.media, tc.body, err, got)
+		}
+	}
+	if protocol.NotSpoken(context.DeadlineExceeded) {
+		t.Error("a timeout was taken for an answer")
+	}
+}
