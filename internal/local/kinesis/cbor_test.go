@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -148,6 +150,36 @@ func TestMalformedCBOR(t *testing.T) {
 		if got := c.w.header.Get("Content-Type"); got != awscbor.Media {
 			t.Errorf("%s: answered in %s", tc.op, got)
 		}
+	}
+}
+
+// TestJavaRequests replays what a client in Java sent.
+func TestJavaRequests(t *testing.T) {
+	text, err := os.ReadFile("testdata/java-sdk.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCBORCaller(t, kinesis.Config{})
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if len(f) != 3 || f[0] == "#" {
+			continue
+		}
+		body, err := hex.DecodeString(f[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, answer := c.call(f[0], body)
+		d := awscbor.NewDecoder(answer)
+		if len(answer) > 0 {
+			d.Skip()
+		}
+		if fmt.Sprint(status) != f[2] || d.Finish() != nil {
+			t.Errorf("%s: %d %q, %v", f[0], status, answer, d.Err())
+		}
+	}
+	if st := c.handler.(*kinesis.Server).Stats(); st.RecordsIn != 3 || st.BytesIn != 3+2+5+1+300+2 {
+		t.Errorf("stored %+v", st)
 	}
 }
 
