@@ -56,10 +56,7 @@ func WrongType(got Kind, wanted string) *Error {
 	case wanted == "structure":
 		return Malformed("Expected null")
 	}
-	class := map[Kind]string{String: "String", Number: "math.BigDecimal", Bool: "Boolean"}[got]
-	if got != Number {
-		class = "lang." + class
-	}
+	class := map[Kind]string{String: "lang.String", Number: "math.BigDecimal", Bool: "lang.Boolean", Blob: "nio.ByteBuffer"}[got]
 	return Malformed("class java.%s can not be converted to %s", class, wanted)
 }
 

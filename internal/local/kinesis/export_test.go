@@ -12,7 +12,17 @@ type ScannedRecord struct {
 // ScanPutRecords runs the scanner.
 func ScanPutRecords(body []byte) (stream *string, listed bool, recs []ScannedRecord, err error) {
 	var p putScratch
-	if err := p.scanBatch(body); err != nil {
+	return p.scanned(p.scanBatch(body))
+}
+
+// ScanPutRecordsCBOR runs the scanner of the other encoding.
+func ScanPutRecordsCBOR(body []byte) (stream *string, listed bool, recs []ScannedRecord, err error) {
+	var p putScratch
+	return p.scanned(p.scanBatchCBOR(body))
+}
+
+func (p *putScratch) scanned(err error) (stream *string, listed bool, recs []ScannedRecord, _ error) {
+	if err != nil {
 		return nil, false, nil, err
 	}
 	if p.target.hasName {

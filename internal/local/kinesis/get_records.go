@@ -180,6 +180,10 @@ func (sh *shardLog) collect(spans []span, got *answer, limit, size int, now time
 
 // appendRecords writes the answer and lets go of the slabs.
 func (rq *request) appendRecords(sh *shardLog, got answer) {
+	if rq.cbor {
+		rq.appendRecordsCBOR(sh, got)
+		return
+	}
 	const perRecord = 256 // names, numbers and a short key
 	rq.out = slices.Grow(rq.out, base64.StdEncoding.EncodedLen(got.bytes)+got.records*perRecord+1024)
 	out := append(rq.out, `{"Records":`...)

@@ -15,7 +15,7 @@ import (
 //     (a larger number than that) always holds.
 func (s *Server) putRecord(rq *request) error {
 	p := &rq.put
-	if err := p.scanSingle(rq.body); err != nil {
+	if err := rq.scanSingle(); err != nil {
 		return err
 	}
 	var v httpapi.Violations

@@ -20,7 +20,7 @@ const maxBatch = 500
 //     judged one by one: a smaller one may pass where a larger one did not.
 func (s *Server) putRecords(rq *request) error {
 	p := &rq.put
-	if err := p.scanBatch(rq.body); err != nil {
+	if err := rq.scanBatch(); err != nil {
 		return err
 	}
 	p.auto = s.auto(&p.target, rq.now)
@@ -57,6 +57,10 @@ func (p *putScratch) checkBatch() error {
 // appendResults writes the answer by hand: the only text in it that needs
 // escaping is none.
 func (rq *request) appendResults(st *stream, failed int) {
+	if rq.cbor {
+		rq.appendResultsCBOR(st, failed)
+		return
+	}
 	shards := st.layout.Load().shards // indexes keep their meaning when there are more
 	out := append(rq.out, `{"FailedRecordCount":`...)
 	out = strconv.AppendInt(out, int64(failed), 10)

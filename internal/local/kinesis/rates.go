@@ -54,7 +54,7 @@ func (r *rates) take(key string, perSecond float64, now time.Time) bool {
 // streamNamed returns the stream that a request names, if it exists: what does
 // not has no budget of its own.
 func (s *Server) streamNamed(rq *request) string {
-	v, err := httpapi.Parse(bytes.Clone(rq.body)) // parsing consumes
+	v, err := rq.parse(bytes.Clone(rq.body)) // parsing consumes
 	if err != nil {
 		return ""
 	}

@@ -26,6 +26,7 @@ import (
 //     when the one event before is written. What was trimmed meanwhile is passed
 //     over, as with GetRecords.
 //   - The rate of one call per second is not enforced beside the 5 s.
+//   - Requests in CBOR are refused: events are in JSON.
 func (s *Server) subscribeToShard(rq *request) error {
 	arn, in, err := rq.readSubscribeRequest()
 	if err != nil {
@@ -72,6 +73,9 @@ func (rq *request) readSubscribeRequest() (arn string, in iteratorRequest, err e
 	m, err := rq.members()
 	if err != nil {
 		return "", in, err
+	}
+	if rq.cbor {
+		return "", in, httpapi.Malformed("SubscribeToShard has to be called as %s, its events are in JSON", contentType)
 	}
 	t := consumerTarget{}
 	var hasShard, hasType bool
