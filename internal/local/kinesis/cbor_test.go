@@ -130,6 +130,8 @@ func TestMalformedCBOR(t *testing.T) {
 		{"ListStreams", serial, "unexpected bytes after the value at offset 1", []byte{0xa0, 0xa0}},
 		{"ListStreams", serial, "Nesting too deep", append(append([]byte{0xa1, 0x64, 'd', 'e', 'e', 'p'}, bytes.Repeat([]byte{0x81}, 300)...), 0)},
 		{"ListStreams", serial, "class java.nio.ByteBuffer can not be converted to an Integer", append(append([]byte{0xa1}, text("Limit")...), 0x41, 1)},
+		{"SubscribeToShard", serial, "SubscribeToShard has to be called as application/x-amz-json-1.1, its events are in JSON", []byte{0xa0}},
+		{"SubscribeToShard", serial, "unexpected end at offset 1", []byte{0xbf}},
 		{"Nonsense", "UnknownOperationException", "", []byte{0xa0}},
 		{"Nonsense", serial, "unexpected end at offset 1", []byte{0xbf}},
 		{"PutRecords", serial, "class java.lang.String can not be converted to a Blob", entry(append(text("Data"), text("AAAA")...))},
@@ -257,16 +259,23 @@ func TestScanCBORDoesNotAllocatePerRecord(t *testing.T) {
 type side struct {
 	c        *sdk.Client
 	sequence *string // of the last PutRecord
+	shard    *string // likewise
 	iterator *string
 	token    *string
+	consumer *string // ARN
 }
 
 type step struct {
-	name string
+	name string // followed by the error's code if the call has to fail
 	call func(context.Context, *side) (any, error)
 }
 
-// steps calls all that the target serves, happy and sad.
+// allSteps calls all that the target serves, happy and sad.
+func allSteps() []step {
+	return slices.Concat(steps(), reshardSteps(), consumerSteps(), tagSteps(), settingSteps(), demandSteps())
+}
+
+// steps puts, gets and lists.
 func steps() []step {
 	s := aws.String("s")
 	shard0 := aws.String("shardId-000000000000")
@@ -311,7 +320,7 @@ func steps() []step {
 		{"create", func(ctx context.Context, x *side) (any, error) {
 			return x.c.CreateStream(ctx, &sdk.CreateStreamInput{StreamName: s, ShardCount: aws.Int32(2)})
 		}},
-		{"create again", func(ctx context.Context, x *side) (any, error) {
+		{sad("create again", inUse), func(ctx context.Context, x *side) (any, error) {
 			return x.c.CreateStream(ctx, &sdk.CreateStreamInput{StreamName: s, ShardCount: aws.Int32(2)})
 		}},
 		{"create on demand", func(ctx context.Context, x *side) (any, error) {
@@ -329,7 +338,7 @@ func steps() []step {
 		{"list on", func(ctx context.Context, x *side) (any, error) {
 			return x.c.ListStreams(ctx, &sdk.ListStreamsInput{NextToken: x.token})
 		}},
-		{"list none", func(ctx context.Context, x *side) (any, error) {
+		{sad("list none", constraint), func(ctx context.Context, x *side) (any, error) {
 			return x.c.ListStreams(ctx, &sdk.ListStreamsInput{Limit: aws.Int32(-1)})
 		}},
 		{"describe", func(ctx context.Context, x *side) (any, error) {
@@ -338,46 +347,41 @@ func steps() []step {
 		{"summary", func(ctx context.Context, x *side) (any, error) {
 			return x.c.DescribeStreamSummary(ctx, &sdk.DescribeStreamSummaryInput{StreamName: s})
 		}},
-		{"summary of none", func(ctx context.Context, x *side) (any, error) {
+		{sad("summary of none", notFound), func(ctx context.Context, x *side) (any, error) {
 			return x.c.DescribeStreamSummary(ctx, &sdk.DescribeStreamSummaryInput{StreamName: aws.String("none")})
 		}},
 		{"shards", func(ctx context.Context, x *side) (any, error) {
 			return x.c.ListShards(ctx, &sdk.ListShardsInput{StreamName: s, ShardFilter: &types.ShardFilter{Type: types.ShardFilterTypeAtLatest}})
 		}},
-		{"shards of what", func(ctx context.Context, x *side) (any, error) { return x.c.ListShards(ctx, &sdk.ListShardsInput{}) }},
-		{"limits", func(ctx context.Context, x *side) (any, error) { // not served: an error without a type
-			return x.c.UpdateAccountSettings(ctx, &sdk.UpdateAccountSettingsInput{
-				MinimumThroughputBillingCommitment: &types.MinimumThroughputBillingCommitmentInput{Status: "ENABLED"},
-			})
-		}},
+		{sad("shards of what", invalidCode), func(ctx context.Context, x *side) (any, error) { return x.c.ListShards(ctx, &sdk.ListShardsInput{}) }},
 		{"put", put(sdk.PutRecordInput{Data: []byte("x\x00\xff"), PartitionKey: aws.String("\"k\"\\\n😀"), ExplicitHashKey: aws.String("0")})},
 		{"put nothing", put(sdk.PutRecordInput{Data: []byte{}, PartitionKey: aws.String("k"), ExplicitHashKey: aws.String("0")})},
-		{"put without a key", put(sdk.PutRecordInput{Data: []byte{}})},
-		{"put a bad hash", put(sdk.PutRecordInput{Data: []byte{}, PartitionKey: aws.String("k"), ExplicitHashKey: aws.String("01")})},
-		{"put dry", put(sdk.PutRecordInput{Data: []byte{}, PartitionKey: aws.String("k"), DryRun: aws.Bool(true)})},
+		{sad("put without a key", constraint), put(sdk.PutRecordInput{Data: []byte{}})},
+		{sad("put a bad hash", constraint), put(sdk.PutRecordInput{Data: []byte{}, PartitionKey: aws.String("k"), ExplicitHashKey: aws.String("01")})},
+		{sad("put dry", "DryRunOperationException"), put(sdk.PutRecordInput{Data: []byte{}, PartitionKey: aws.String("k"), DryRun: aws.Bool(true)})},
 		{"put many", puts(many...)},
-		{"put none", puts()},
-		{"put too many", puts(append(many, many...)...)},
+		{sad("put none", constraint), puts(many[:0]...)},
+		{sad("put too many", constraint), puts(append(many, many...)...)},
 		{"put some", puts(slices.Concat(many, many)[:500]...)}, // more than the shards take: some fail
 		{"iterator", iterate(sdk.GetShardIteratorInput{ShardIteratorType: "TRIM_HORIZON"})},
 		{"read", read},
-		{"read, throttled", func(ctx context.Context, x *side) (out any, err error) {
+		{sad("read, throttled", throttledCode), func(ctx context.Context, x *side) (out any, err error) {
 			for range 6 {
 				out, err = read(ctx, x)
 			}
 			return out, err
 		}},
 		{"iterator at", iterate(sdk.GetShardIteratorInput{ShardIteratorType: "AT_SEQUENCE_NUMBER"})},
-		{"iterator long ago", iterate(sdk.GetShardIteratorInput{ShardIteratorType: "AT_TIMESTAMP", Timestamp: aws.Time(time.UnixMilli(1500000000123))})},
-		{"iterator of the future", iterate(sdk.GetShardIteratorInput{ShardIteratorType: "AT_TIMESTAMP", Timestamp: aws.Time(time.UnixMilli(7200000000123))})},
-		{"iterator of no kind", iterate(sdk.GetShardIteratorInput{ShardIteratorType: "NEWEST"})},
-		{"read garbage", func(ctx context.Context, x *side) (any, error) {
+		{"iterator long ago", iterate(sdk.GetShardIteratorInput{ShardIteratorType: "AT_TIMESTAMP", Timestamp: aws.Time(time.UnixMilli(longAgo))})},
+		{sad("iterator of the future", invalidCode), iterate(sdk.GetShardIteratorInput{ShardIteratorType: "AT_TIMESTAMP", Timestamp: aws.Time(time.UnixMilli(7200000000123))})},
+		{sad("iterator of no kind", constraint), iterate(sdk.GetShardIteratorInput{ShardIteratorType: "NEWEST"})},
+		{sad("read garbage", invalidCode), func(ctx context.Context, x *side) (any, error) {
 			return x.c.GetRecords(ctx, &sdk.GetRecordsInput{ShardIterator: aws.String("x"), Limit: aws.Int32(5)})
 		}},
 		{"delete", func(ctx context.Context, x *side) (any, error) {
 			return x.c.DeleteStream(ctx, &sdk.DeleteStreamInput{StreamName: s, EnforceConsumerDeletion: aws.Bool(true)})
 		}},
-		{"delete again", func(ctx context.Context, x *side) (any, error) {
+		{sad("delete again", notFound), func(ctx context.Context, x *side) (any, error) {
 			return x.c.DeleteStream(ctx, &sdk.DeleteStreamInput{StreamName: s})
 		}},
 	}
@@ -401,30 +405,35 @@ func told(out any, err error) string {
 }
 
 // compareSides runs the steps on both sides; secret matches what may differ.
-func compareSides(t *testing.T, plain, cbor *side, secret *regexp.Regexp) {
+// Unlimited targets do not throttle.
+func compareSides(t *testing.T, plain, cbor *side, unlimited bool, secret *regexp.Regexp) {
 	t.Helper()
-	happy := 0
-	for _, st := range steps() {
-		want, wantErr := st.call(t.Context(), plain)
+	for _, st := range allSteps() {
+		expected, expectedErr := st.call(t.Context(), plain)
 		got, err := st.call(t.Context(), cbor)
-		if err == nil {
-			happy++
+		var code string
+		if api, ok := errors.AsType[smithy.APIError](err); ok {
+			code = api.ErrorCode()
 		}
-		a := secret.ReplaceAllString(told(want, wantErr), "…")
+		_, want, _ := strings.Cut(st.name, ": ")
+		if unlimited && want == throttledCode {
+			want = ""
+		}
+		if code != want || (err != nil) != (want != "") {
+			t.Errorf("%s: %v", st.name, err)
+		}
+		a := secret.ReplaceAllString(told(expected, expectedErr), "…")
 		b := secret.ReplaceAllString(told(got, err), "…")
 		if diff := cmp.Diff(a, b); diff != "" {
 			t.Errorf("%s (-JSON +CBOR):\n%s", st.name, diff)
 		}
-	}
-	if sad := len(steps()) - happy; happy < 14 || sad < 12 {
-		t.Errorf("%d calls succeeded and %d failed", happy, sad)
 	}
 }
 
 // TestCBORBehavesLikeJSON runs two equal targets at the same virtual times.
 func TestCBORBehavesLikeJSON(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		start := func(option func(*sdk.Options)) *side {
+		start := func(option func(*sdk.Options)) (*kinesis.Server, *side) {
 			s, err := kinesis.New(kinesis.Config{})
 			if err != nil {
 				t.Fatal(err)
@@ -438,11 +447,14 @@ func TestCBORBehavesLikeJSON(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(c.Close)
-			return &side{c: sdk.New(c.Data.Options(), option)}
+			return s, &side{c: sdk.New(c.Data.Options(), option)}
 		}
-		plain := start(func(*sdk.Options) {})
-		cbor := start(protocol.New(protocol.Options{}).Use)
-		compareSides(t, plain, cbor, regexp.MustCompile(`(?:Iterator|NextToken)":"[^"]*"`))
+		_, plain := start(func(*sdk.Options) {})
+		server, cbor := start(protocol.New(protocol.Options{}).Use)
+		compareSides(t, plain, cbor, false, regexp.MustCompile(`(?:Iterator|NextToken)":"[^"]*"`))
+		if left := kinesis.Uncalled(server); len(left) > 0 {
+			t.Errorf("never called: %v", left)
+		}
 	})
 }
 
@@ -452,8 +464,8 @@ func TestCBORBehavesLikeJSONOnLoopback(t *testing.T) {
 	_, plain := serve(t, kinesis.Config{Limits: kinesis.Limits{Off: true}})
 	_, c := serve(t, kinesis.Config{Limits: kinesis.Limits{Off: true}})
 	cbor := sdk.New(c.Options(), protocol.New(protocol.Options{Alias: true}).Use)
-	compareSides(t, &side{c: plain}, &side{c: cbor},
-		regexp.MustCompile(`(?:Iterator|NextToken|Timestamp|SequenceNumber)":"[^"]*"|"MillisBehindLatest":\d+|\d{13}`))
+	compareSides(t, &side{c: plain}, &side{c: cbor}, true,
+		regexp.MustCompile(`(?:Iterator|NextToken|Timestamp|SequenceNumber|StartedAt|EndAt)":"[^"]*"|"MillisBehindLatest":\d+|\d{13}|/app:\d+|/other:\d+`))
 }
 
 func putRecordsCBOR(records, size int) []byte {

@@ -1,6 +1,9 @@
 package kinesis
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // ScannedRecord is a record as the scanner of PutRecords read it. Absent members
 // are nil.
@@ -88,4 +91,15 @@ func Watchers(s *Server) (n int) {
 		}
 	}
 	return n
+}
+
+// Uncalled returns the actions that nobody has called, by name.
+func Uncalled(s *Server) (names []string) {
+	for name, a := range s.actions {
+		if a.count.Load() == 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
