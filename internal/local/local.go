@@ -32,6 +32,10 @@ type Config struct {
 	Limits      kinesis.Limits `json:"limits"`
 	StoreBytes  int64          `json:"store_bytes,omitempty"`  // memory for records. Default: 256 MiB
 	IteratorTTL time.Duration  `json:"iterator_ttl,omitempty"` // Default: 5 minutes
+	// SubscriptionLife and ResubscribeAfter are for SubscribeToShard. Defaults: 5
+	// minutes and 5 s.
+	SubscriptionLife time.Duration `json:"subscription_life,omitempty"`
+	ResubscribeAfter time.Duration `json:"resubscribe_after,omitempty"`
 	// Drop and Dup inject faults: so many user records are acknowledged but not
 	// stored, or stored twice. Default: 0.
 	Drop int    `json:"drop,omitempty"`
@@ -76,7 +80,8 @@ type service struct {
 func newService(cfg Config) (*service, error) {
 	k, err := kinesis.New(kinesis.Config{
 		Account: cfg.Account, Region: cfg.Region, Limits: cfg.Limits, StoreBytes: cfg.StoreBytes,
-		IteratorTTL: cfg.IteratorTTL, Drop: cfg.Drop, Dup: cfg.Dup, Seed: cfg.Seed,
+		IteratorTTL: cfg.IteratorTTL, SubscriptionLife: cfg.SubscriptionLife, ResubscribeAfter: cfg.ResubscribeAfter,
+		Drop: cfg.Drop, Dup: cfg.Dup, Seed: cfg.Seed,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("setting up the embedded target: %w", err)
@@ -84,7 +89,7 @@ func newService(cfg Config) (*service, error) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true) // the AWS SDK for JavaScript speaks nothing else to Kinesis
-	return &service{k, &http.Server{
+	server := &http.Server{
 		Handler:           k,
 		Protocols:         protocols,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -92,7 +97,9 @@ func newService(cfg Config) (*service, error) {
 		WriteTimeout:      5 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-	}}, nil
+	}
+	server.RegisterOnShutdown(k.EndSubscriptions)
+	return &service{k, server}, nil
 }
 
 // shutdown ends the HTTP server: calls under way may finish until ctx ends.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kload/kload/internal/awsclient"
@@ -346,4 +347,47 @@ func TestHTTP2(t *testing.T) {
 	if _, err := s.Stop(patience(t)); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestStopEndsSubscriptions stops a target that would push for minutes.
+func TestStopEndsSubscriptions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ln := memnet.Listen()
+		s, err := local.StartShared(local.Config{}, ln)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := awsclient.New(t.Context(), awsclient.Options{Local: true, Endpoint: s.Endpoint(), Dial: ln.Dial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Data.CreateStream(t.Context(), &sdk.CreateStreamInput{StreamName: aws.String("s"), ShardCount: aws.Int32(1)}); err != nil {
+			t.Fatal(err)
+		}
+		made, err := c.Data.RegisterStreamConsumer(t.Context(), &sdk.RegisterStreamConsumerInput{
+			StreamARN: aws.String("arn:aws:kinesis:us-east-1:000000000000:stream/s"), ConsumerName: aws.String("app"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := c.Data.SubscribeToShard(t.Context(), &sdk.SubscribeToShardInput{
+			ConsumerARN: made.Consumer.ConsumerARN, ShardId: aws.String("shardId-000000000000"),
+			StartingPosition: &types.StartingPosition{Type: types.ShardIteratorTypeLatest},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(20 * time.Second) // nobody reads its events
+		start := time.Now()
+		report, err := s.Stop(t.Context())
+		if err != nil || !report.Complete || time.Since(start) > 2*time.Second {
+			t.Errorf("stopped after %v: %+v, %v", time.Since(start), report, err)
+		}
+		for e := range out.GetStream().Events() {
+			if event, ok := e.(*types.SubscribeToShardEventStreamMemberSubscribeToShardEvent); !ok || len(event.Value.Records) != 0 {
+				t.Errorf("event %+v", e)
+			}
+		}
+	})
 }

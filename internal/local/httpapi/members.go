@@ -56,10 +56,7 @@ func WrongType(got Kind, wanted string) *Error {
 	case wanted == "structure":
 		return Malformed("Expected null")
 	}
-	class := map[Kind]string{String: "String", Number: "math.BigDecimal", Bool: "Boolean"}[got]
-	if got != Number {
-		class = "lang." + class
-	}
+	class := map[Kind]string{String: "lang.String", Number: "math.BigDecimal", Bool: "lang.Boolean", Blob: "nio.ByteBuffer"}[got]
 	return Malformed("class java.%s can not be converted to %s", class, wanted)
 }
 
@@ -102,6 +99,40 @@ func (m Members) Time(name string) (time.Time, bool) {
 	seconds, _ := strconv.ParseFloat(string(v.Text), 64)
 	seconds = max(-3e13, min(3e13, seconds))
 	return time.UnixMilli(int64(math.Round(seconds * 1000))), true
+}
+
+// List returns a list of strings.
+func (m Members) List(name string) ([]string, bool) {
+	v, ok := m.typed(name, List, "list")
+	if !ok {
+		return nil, false
+	}
+	list := make([]string, 0, len(v.Items))
+	for _, item := range v.Items {
+		if item.Kind != String {
+			*m.err = WrongType(item.Kind, "an String")
+			return nil, false
+		}
+		list = append(list, string(item.Text))
+	}
+	return list, true
+}
+
+// Strings returns a map of strings.
+func (m Members) Strings(name string) (map[string]string, bool) {
+	v, ok := m.typed(name, Object, "map")
+	if !ok {
+		return nil, false
+	}
+	all := make(map[string]string, len(v.Items))
+	for i, item := range v.Items {
+		if item.Kind != String {
+			*m.err = WrongType(item.Kind, "an String")
+			return nil, false
+		}
+		all[v.Names[i]] = string(item.Text)
+	}
+	return all, true
 }
 
 // Object returns a structure member.

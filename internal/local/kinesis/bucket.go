@@ -30,6 +30,18 @@ func (b *bucket) solvent(now time.Time) bool {
 	return b == nil || b.lim.TokensAt(now) >= 0
 }
 
+// debt returns how long the bucket needs to be solvent again.
+func (b *bucket) debt(now time.Time) time.Duration {
+	if b == nil {
+		return 0
+	}
+	tokens := b.lim.TokensAt(now)
+	if tokens >= 0 {
+		return 0
+	}
+	return max(1, time.Duration(-tokens/float64(b.lim.Limit())*float64(time.Second)))
+}
+
 // charge takes n tokens, going into debt if need be: then following calls wait.
 func (b *bucket) charge(now time.Time, n int) {
 	if b == nil {

@@ -6,12 +6,12 @@ import "sync/atomic"
 type Stats struct {
 	RecordsIn       uint64            `json:"records_in"`       // acknowledged
 	BytesIn         uint64            `json:"bytes_in"`         // acknowledged, data and keys
-	RecordsOut      uint64            `json:"records_out"`      // returned by GetRecords
-	BytesOut        uint64            `json:"bytes_out"`        // returned by GetRecords, data and keys
+	RecordsOut      uint64            `json:"records_out"`      // returned by GetRecords or pushed
+	BytesOut        uint64            `json:"bytes_out"`        // returned by GetRecords or pushed, data and keys
 	ThrottledWrites uint64            `json:"throttled_writes"` // records
 	ThrottledReads  uint64            `json:"throttled_reads"`  // GetRecords calls
 	Trimmed         uint64            `json:"trimmed"`          // records that made room for others
-	TrimmedUnread   uint64            `json:"trimmed_unread"`   // of these, never returned by a GetRecords
+	TrimmedUnread   uint64            `json:"trimmed_unread"`   // of these, never returned by a GetRecords or pushed
 	StoredBytesHigh int64             `json:"stored_bytes_high"`
 	Dropped         uint64            `json:"dropped"`    // user records acknowledged but not stored, on purpose
 	Duplicated      uint64            `json:"duplicated"` // user records stored twice, on purpose
@@ -51,7 +51,7 @@ func (s *Server) settle() {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, st := range s.streams {
-		for _, sh := range st.shards {
+		for _, sh := range st.layout.Load().shards {
 			sh.mu.Lock()
 			sh.enter(sh.clock)
 			sh.mu.Unlock()

@@ -22,6 +22,9 @@ type createRequest struct {
 	shards    int64
 	mode      string
 	recordKiB int64
+	strategy  string
+	warm      int64
+	tags      map[string]string
 }
 
 // createStream is the API action CreateStream.
@@ -31,8 +34,8 @@ type createRequest struct {
 //     that name neither a mode nor a number, get 4.
 //   - MaxRecordSizeInKiB 1024 (default) to 10240.
 //   - At most 5 streams CREATING or DELETING, and Config.ShardQuota shards.
-//   - Tags, warm throughput and the distribution strategy are accepted and
-//     ignored.
+//   - Up to 50 tags. The distribution strategy AUTO is for on-demand streams;
+//     warm throughput, besides, for accounts committed to a minimum.
 func (s *Server) createStream(rq *request) error {
 	in, err := rq.readCreateRequest()
 	if err != nil {
@@ -44,10 +47,16 @@ func (s *Server) createStream(rq *request) error {
 	if s.streams[in.name] != nil {
 		return httpapi.Refuse("ResourceInUseException", "Stream %s under account %s already exists.", in.name, s.cfg.Account)
 	}
-	if err := s.quota(int(in.shards), rq.now); err != nil {
+	if err := s.creatable(&in, rq.now); err != nil {
 		return err
 	}
-	s.streams[in.name] = s.newStream(in.name, in.mode, int(in.shards), int(in.recordKiB)<<10, rq.now)
+	if err := s.creations(rq.now); err != nil {
+		return err
+	}
+	if err := s.shardQuota(int(in.shards)); err != nil {
+		return err
+	}
+	s.streams[in.name] = s.newStream(in, rq.now)
 	return nil
 }
 
@@ -67,6 +76,13 @@ func (rq *request) readCreateRequest() (createRequest, error) {
 		in.mode, _ = details.String("StreamMode")
 		v.Enum("streamModeDetails.streamMode", in.mode, provisioned, onDemand)
 	}
+	in.tags = readTags(m, &v, false)
+	var distributed bool
+	if in.strategy, distributed = m.String("RecordDistributionStrategy"); distributed {
+		v.Enum("recordDistributionStrategy", in.strategy, distributeAuto, distributeKey)
+	}
+	in.warm, _ = m.Int("WarmThroughputMiBps")
+	v.Range("warmThroughputMiBps", in.warm, 0, maxWarmMiBps)
 	if err := m.Err(); err != nil {
 		return in, err
 	}
@@ -95,12 +111,25 @@ func (rq *request) readCreateRequest() (createRequest, error) {
 	return in, v.Err()
 }
 
-// quota refuses what would be too much at once. s.mu is held.
-func (s *Server) quota(shards int, now time.Time) error {
-	have, changing := 0, 0
+// creatable refuses what does not go with the mode. s.mu is held.
+func (s *Server) creatable(in *createRequest, now time.Time) error {
+	if err := distributable(in.mode, in.strategy, in.name, s.cfg.Account); err != nil {
+		return err
+	}
+	if len(in.tags) > maxTags {
+		return new(resource).tag(in.tags, "stream "+in.name+" under account "+s.cfg.Account)
+	}
+	if in.warm != 0 {
+		return s.warmable(in.mode, &stream{name: in.name, account: s.cfg.Account}, now)
+	}
+	return nil
+}
+
+// creations refuses what would be too much at once. s.mu is held.
+func (s *Server) creations(now time.Time) error {
+	changing := 0
 	for _, st := range s.streams {
-		have += len(st.shards)
-		if st.status(now) != "ACTIVE" {
+		if status := st.status(now); status == creating || status == deleting {
 			changing++
 		}
 	}
@@ -108,6 +137,12 @@ func (s *Server) quota(shards int, now time.Time) error {
 		return httpapi.Refuse("LimitExceededException",
 			"Only %d streams can simultaneously be in CREATING or DELETING states", maxCreating)
 	}
+	return nil
+}
+
+// shardQuota refuses open shards over the account's quota. s.mu is held.
+func (s *Server) shardQuota(shards int) error {
+	have := s.openShards()
 	if have+shards > s.cfg.ShardQuota {
 		return httpapi.Refuse("LimitExceededException",
 			"This request would exceed the shard limit for the account %s in %s. Current shard count for the account: %d. "+
@@ -117,4 +152,12 @@ func (s *Server) quota(shards int, now time.Time) error {
 			s.cfg.Account, s.cfg.Region, have, s.cfg.ShardQuota, shards)
 	}
 	return nil
+}
+
+// openShards counts the open shards of all streams. s.mu is held.
+func (s *Server) openShards() (n int) {
+	for _, st := range s.streams {
+		n += len(st.layout.Load().open)
+	}
+	return n
 }

@@ -13,6 +13,8 @@ const maxDescribed = 100
 //
 //   - At most 100 shards per answer, in order of their ids; Limit lowers the
 //     number, ExclusiveStartShardId continues.
+//   - Closed shards are listed, with their ending sequence numbers, until the
+//     retention period has passed since they were closed.
 //   - No shards are listed while the stream is CREATING.
 //   - The rate of 10 calls per second is not enforced.
 func (s *Server) describeStream(rq *request) error {
@@ -44,7 +46,7 @@ func (s *Server) describeStream(rq *request) error {
 	if err != nil {
 		return err
 	}
-	shards, more := page(shardsAfter(s.visible(st, rq.now), after), int(min(limit, maxDescribed)))
+	shards, more := page(shardsAfter(st.visible(rq.now), after), int(min(limit, maxDescribed)))
 	d := s.describe(st, rq.now)
 	d["Shards"] = shards
 	d["HasMoreShards"] = more
@@ -58,18 +60,29 @@ func page(shards []*shardLog, limit int) (list []any, more bool) {
 		if i == limit {
 			return list, true
 		}
-		list = append(list, map[string]any{
-			"ShardId": sh.id,
-			"HashKeyRange": map[string]string{
-				"StartingHashKey": shard.FormatHash(sh.hashes.Start),
-				"EndingHashKey":   shard.FormatHash(sh.hashes.End),
-			},
-			"SequenceNumberRange": map[string]string{
-				"StartingSequenceNumber": string(sh.sequence(0, sh.stream.created).append(nil)),
-			},
-		})
+		list = append(list, sh.describe())
 	}
 	return list, false
+}
+
+// describe returns the shard as listings have it.
+func (sh *shardLog) describe() map[string]any {
+	numbers := map[string]string{"StartingSequenceNumber": sh.firstNumber()}
+	if sh.ended.Load() != 0 {
+		numbers["EndingSequenceNumber"] = sh.lastNumber()
+	}
+	d := map[string]any{
+		"ShardId": sh.id,
+		"HashKeyRange": map[string]string{
+			"StartingHashKey": shard.FormatHash(sh.hashes.Start),
+			"EndingHashKey":   shard.FormatHash(sh.hashes.End),
+		},
+		"SequenceNumberRange": numbers,
+	}
+	for i, p := range sh.parents {
+		d[[]string{"ParentShardId", "AdjacentParentShardId"}[i]] = p.id
+	}
+	return d
 }
 
 // shardsAfter returns the shards whose id is above the given one; all for "".

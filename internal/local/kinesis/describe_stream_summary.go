@@ -16,11 +16,19 @@ func (s *Server) describeStreamSummary(rq *request) error {
 		return err
 	}
 	d := s.describe(st, rq.now)
-	d["OpenShardCount"] = len(s.visible(st, rq.now))
-	d["ConsumerCount"] = 0
-	d["MaxRecordSizeInKiB"] = st.maxRecord >> 10
-	if st.mode == onDemand {
-		d["RecordDistributionStrategy"] = "USER_PARTITION_KEY"
+	d["OpenShardCount"] = st.openCount(rq.now)
+	d["ConsumerCount"] = s.consumerCount(st, rq.now)
+	set := st.settings.Load()
+	d["MaxRecordSizeInKiB"] = set.maxRecord >> 10
+	d["ChannelCount"] = 0
+	if set.mode == onDemand {
+		d["RecordDistributionStrategy"] = distributeKey
+		if set.auto {
+			d["RecordDistributionStrategy"] = distributeAuto
+		}
+	}
+	if set.warm != 0 {
+		d["WarmThroughput"] = map[string]any{"CurrentMiBps": set.warm, "TargetMiBps": set.warm}
 	}
 	return rq.reply(map[string]any{"StreamDescriptionSummary": d})
 }
@@ -29,22 +37,49 @@ func (s *Server) describeStreamSummary(rq *request) error {
 func (s *Server) describe(st *stream, now time.Time) map[string]any {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return map[string]any{
+	set := st.settings.Load()
+	d := map[string]any{
 		"StreamName":              st.name,
 		"StreamARN":               st.arn,
 		"StreamStatus":            st.status(now),
-		"StreamModeDetails":       map[string]any{"StreamMode": st.mode},
+		"StreamModeDetails":       map[string]any{"StreamMode": set.mode},
 		"StreamCreationTimestamp": st.created.Unix(),
-		"RetentionPeriodHours":    int(retention / time.Hour),
-		"EnhancedMonitoring":      []any{map[string]any{"ShardLevelMetrics": []string{}}},
-		"EncryptionType":          "NONE",
+		"RetentionPeriodHours":    int(set.retention / time.Hour),
+		"EnhancedMonitoring":      []any{map[string]any{"ShardLevelMetrics": orEmpty(st.metrics)}},
+		"EncryptionType":          notEncrypted,
 	}
+	if set.keyID != "" {
+		d["EncryptionType"], d["KeyId"] = encryptedKMS, set.keyID
+	}
+	return d
 }
 
-// visible returns the shards that descriptions list: none while CREATING.
-func (s *Server) visible(st *stream, now time.Time) []*shardLog {
+func (s *Server) consumerCount(st *stream, now time.Time) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.forget(now)
+	return len(st.consumers)
+}
+
+// openCount is 0 while the stream is CREATING.
+func (st *stream) openCount(now time.Time) int {
+	if now.Before(st.active) {
+		return 0
+	}
+	return len(st.layout.Load().open)
+}
+
+// visible returns the shards that descriptions list: none while CREATING, and
+// closed ones until the retention period has passed.
+func (st *stream) visible(now time.Time) (list []*shardLog) {
 	if now.Before(st.active) {
 		return nil
 	}
-	return st.shards
+	horizon := st.horizon(now)
+	for _, sh := range st.layout.Load().shards {
+		if sh.endsAfter(horizon) {
+			list = append(list, sh)
+		}
+	}
+	return list
 }

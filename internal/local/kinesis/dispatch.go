@@ -20,12 +20,16 @@ const (
 // request is one call with the memory it works in, which is reused by later
 // calls: bodies are large and alike.
 type request struct {
+	encoding
 	server *Server
 	now    time.Time
 	body   []byte
 	out    []byte // the answer's body
 	put    putScratch
 	spans  []span
+
+	w            http.ResponseWriter
+	subscription *subscription // what goes on after the answer's beginning
 }
 
 // reply appends v as JSON to the answer. Control-plane actions use it.
@@ -40,7 +44,7 @@ func (rq *request) reply(v any) error {
 
 // members parses the body.
 func (rq *request) members() (httpapi.Members, error) {
-	v, err := httpapi.Parse(rq.body)
+	v, err := rq.parse(rq.body)
 	return httpapi.NewMembers(v), err
 }
 
@@ -50,34 +54,44 @@ func (rq *request) members() (httpapi.Members, error) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.ids.Stamp(w.Header())
 	target := r.Header.Get("X-Amz-Target")
-	if !s.reachable(w, r, target) {
+	coding, known := encodingOf(r)
+	if !s.reachable(w, r, target, known) {
 		return
 	}
+	if sub := s.answer(w, r, target, coding); sub != nil {
+		s.push(w, r, sub)
+	}
+}
+
+// answer writes the answer, unless it is a subscription, which is returned: that
+// goes on for long and must not keep a request's memory.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, target string, coding encoding) *subscription {
 	rq, ok := s.requests.Get().(*request)
 	if !ok {
-		return
+		return nil
 	}
-	defer s.requests.Put(rq)
-	rq.out = rq.out[:0]
-	status := http.StatusOK
-	if err := s.serve(rq, r, target); err != nil {
-		refusal := asError(err)
-		status = refusal.Status
-		rq.out = refusal.AppendJSON(rq.out[:0])
+	rq.w, rq.subscription = w, nil
+	defer func() {
+		rq.w = nil
+		s.requests.Put(rq)
+	}()
+	rq.out, rq.encoding = rq.out[:0], coding
+	err := s.serve(rq, r, target)
+	if err == nil && rq.subscription != nil {
+		return rq.subscription
 	}
+	status := rq.finish(err)
 	h := w.Header()
-	h["Content-Type"] = []string{contentType}
+	h["Content-Type"] = []string{coding.media()}
 	h["Content-Length"] = []string{strconv.Itoa(len(rq.out))}
 	w.WriteHeader(status)
 	_, _ = w.Write(rq.out) // the client may be gone; that is its business
+	return nil
 }
 
 // reachable answers what the service's front end refuses before it looks at the
 // operation, and reports whether the call may go on.
-func (s *Server) reachable(w http.ResponseWriter, r *http.Request, target string) bool {
-	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	media = strings.TrimSpace(media)
-	known := media == contentType || media == "application/json"
+func (s *Server) reachable(w http.ResponseWriter, r *http.Request, target string, known bool) bool {
 	switch {
 	case r.Method == http.MethodPost && known:
 		return true
@@ -98,7 +112,7 @@ func (s *Server) serve(rq *request, r *http.Request, target string) (err error) 
 	action, known := s.actions[name]
 	unsigned := s.cfg.RequireSignature && r.Header.Get("Authorization") == ""
 	if !ours || !known || unsigned {
-		if err := httpapi.Check(rq.body); err != nil {
+		if err := rq.check(rq.body); err != nil {
 			return err
 		}
 		if unsigned && ours && known {
@@ -108,6 +122,9 @@ func (s *Server) serve(rq *request, r *http.Request, target string) (err error) 
 	}
 	action.count.Add(1)
 	rq.now = time.Now()
+	if err := s.pace(name, action, rq); err != nil {
+		return err
+	}
 	return action.handle(s, rq)
 }
 

@@ -1,6 +1,9 @@
 package kinesis
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // ScannedRecord is a record as the scanner of PutRecords read it. Absent members
 // are nil.
@@ -12,7 +15,17 @@ type ScannedRecord struct {
 // ScanPutRecords runs the scanner.
 func ScanPutRecords(body []byte) (stream *string, listed bool, recs []ScannedRecord, err error) {
 	var p putScratch
-	if err := p.scanBatch(body); err != nil {
+	return p.scanned(p.scanBatch(body))
+}
+
+// ScanPutRecordsCBOR runs the scanner of the other encoding.
+func ScanPutRecordsCBOR(body []byte) (stream *string, listed bool, recs []ScannedRecord, err error) {
+	var p putScratch
+	return p.scanned(p.scanBatchCBOR(body))
+}
+
+func (p *putScratch) scanned(err error) (stream *string, listed bool, recs []ScannedRecord, _ error) {
+	if err != nil {
 		return nil, false, nil, err
 	}
 	if p.target.hasName {
@@ -55,4 +68,38 @@ func FlipBit(text string) string {
 	}
 	raw[len(raw)/2] ^= 1
 	return strictBase64.EncodeToString(raw)
+}
+
+// Frame returns an event-stream frame: an event of a kind, or an exception.
+func Frame(kind string, payload []byte, exception bool) []byte {
+	begin := beginEvent
+	if exception {
+		begin = beginException
+	}
+	return endFrame(append(begin(nil, kind), payload...))
+}
+
+// Watchers counts the subscriptions that shards know of.
+func Watchers(s *Server) (n int) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, st := range s.streams {
+		for _, sh := range st.layout.Load().shards {
+			sh.mu.Lock()
+			n += len(sh.watchers)
+			sh.mu.Unlock()
+		}
+	}
+	return n
+}
+
+// Uncalled returns the actions that nobody has called, by name.
+func Uncalled(s *Server) (names []string) {
+	for name, a := range s.actions {
+		if a.count.Load() == 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kload/kload/internal/local/httpapi"
+	"github.com/kload/kload/internal/shard"
 )
 
 const (
@@ -28,22 +29,26 @@ const (
 //     minutes later. Using an iterator twice returns the same records.
 //   - MillisBehindLatest is the age of the last record returned, 0 only at the
 //     tip. Records trimmed meanwhile are passed over.
-//   - ChildShards does not occur: shards are not split or merged yet.
+//   - The answer that reaches the end of a closed shard, the first one included,
+//     has no next iterator and lists the shards that follow it as ChildShards.
 func (s *Server) getRecords(rq *request) error {
 	pos, limit, dry, err := rq.readRecordsRequest()
 	if err != nil {
 		return err
 	}
-	st, ok := s.find(pos.stream, rq.now)
-	switch {
-	case !ok || int(pos.shard) >= len(st.shards):
+	st, err := s.lookup(pos.stream, s.cfg.Account, rq.now)
+	if err != nil {
 		return noShard(shardID(pos.shard), pos.stream, s.cfg.Account)
+	}
+	sh, ok := st.at(pos.shard, rq.now)
+	switch {
 	case st.created.UnixNano() != pos.created:
 		return httpapi.Refuse("InvalidArgumentException", "Invalid ShardIterator.")
+	case !ok:
+		return noShard(shardID(pos.shard), pos.stream, s.cfg.Account)
 	case dry:
 		return dryRun()
 	}
-	sh := st.shards[pos.shard]
 	got, granted := sh.get(rq, pos.counter, limit)
 	if !granted {
 		s.counters.throttledReads.Add(1)
@@ -101,7 +106,9 @@ type answer struct {
 	next    uint64
 	records int
 	bytes   int
-	behind  int64 // ms
+	behind  int64       // ms
+	last    int64       // arrival of the last record passed, ms since 1970
+	heirs   []*shardLog // at the end of a closed shard: what follows it
 }
 
 // get collects what an answer may hold, unless the shard's budget for reading is
@@ -116,23 +123,19 @@ func (sh *shardLog) get(rq *request, counter uint64, limit int) (answer, bool) {
 	}
 	b.readCalls.charge(now, 1)
 	got := answer{next: max(counter, sh.oldest(now))}
-	full, last := sh.collect(rq, &got, limit)
+	var full bool
+	rq.spans, full = sh.collect(rq.spans[:0], &got, limit, maxAnswerBytes, now)
 	b.readBytes.charge(now, got.bytes)
 	if full && b.readBytes != nil {
 		b.pausedUntil = now.Add(fullAnswerPause)
 	}
-	sh.read = max(sh.read, got.next)
-	if got.next < sh.next {
-		got.behind = max(1, now.UnixMilli()-last)
-	}
 	return got, true
 }
 
-// collect gathers records from got.next on into rq.spans and moves got.next past
-// them. It reports whether the answer's size ended it, and when the last record
-// arrived. sh.mu is held.
-func (sh *shardLog) collect(rq *request, got *answer, limit int) (full bool, last int64) {
-	rq.spans = rq.spans[:0]
+// collect gathers records from got.next on into spans, moves got.next past them
+// and says how far that is from the shard's tip or end. It reports whether the
+// answer's size ended it. sh.mu is held.
+func (sh *shardLog) collect(spans []span, got *answer, limit, size int, now time.Time) (_ []span, full bool) {
 	first, _ := slices.BinarySearchFunc(sh.slabs, got.next, func(s *slab, at uint64) int {
 		if s.end() <= at {
 			return -1
@@ -148,48 +151,94 @@ func (sh *shardLog) collect(rq *request, got *answer, limit int) (full bool, las
 		to := from
 		for ; to < s.n && got.records < limit; to++ {
 			e := s.entry(to)
-			size := int(e.size) + int(e.key)
-			if got.records > 0 && got.bytes+size > maxAnswerBytes {
+			bytes := int(e.size) + int(e.key)
+			if got.records > 0 && got.bytes+bytes > size {
 				full = true
 				break
 			}
-			last = e.arrived
-			if !e.hidden {
+			got.last = e.arrived
+			if !e.hidden() {
 				got.records++
-				got.bytes += size
+				got.bytes += bytes
 			}
 		}
-		rq.spans = append(rq.spans, span{s, from, to})
+		spans = append(spans, span{s, from, to})
 		got.next = s.first + uint64(to)
 		if to < s.n {
 			break
 		}
 	}
-	return full || got.bytes >= maxAnswerBytes, last
+	sh.read = max(sh.read, got.next)
+	switch {
+	case got.next < sh.next:
+		got.behind = max(1, now.UnixMilli()-got.last)
+	case sh.ended.Load() != 0:
+		got.heirs = sh.heirs
+	}
+	return spans, full || got.bytes >= size
 }
 
 // appendRecords writes the answer and lets go of the slabs.
 func (rq *request) appendRecords(sh *shardLog, got answer) {
+	if rq.cbor {
+		rq.appendRecordsCBOR(sh, got)
+		return
+	}
 	const perRecord = 256 // names, numbers and a short key
 	rq.out = slices.Grow(rq.out, base64.StdEncoding.EncodedLen(got.bytes)+got.records*perRecord+1024)
-	out := append(rq.out, `{"Records":[`...)
-	start := len(out)
-	for i := range rq.spans {
-		out = sh.appendSpan(out, rq.spans[i], len(out) > start)
-		rq.spans[i].slab.release()
+	out := append(rq.out, `{"Records":`...)
+	out = sh.appendSpans(out, rq.spans)
+	if got.heirs == nil {
+		out = append(out, `,"NextShardIterator":"`...)
+		out = sh.server.appendIterator(out, sh.position(got.next, rq.now))
+		out = append(out, '"')
 	}
-	clear(rq.spans)
-	out = append(out, `],"NextShardIterator":"`...)
-	out = sh.server.appendIterator(out, sh.position(got.next, rq.now))
-	out = append(out, `","MillisBehindLatest":`...)
+	out = append(out, `,"MillisBehindLatest":`...)
 	out = strconv.AppendInt(out, got.behind, 10)
-	rq.out = append(out, '}')
+	rq.out = append(appendChildren(out, got.heirs), '}')
+}
+
+// appendSpans writes a list of records and lets go of their slabs.
+func (sh *shardLog) appendSpans(out []byte, spans []span) []byte {
+	out = append(out, '[')
+	start := len(out)
+	for i := range spans {
+		out = sh.appendSpan(out, spans[i], len(out) > start)
+		spans[i].slab.release()
+	}
+	clear(spans)
+	return append(out, ']')
+}
+
+// appendChildren writes the member ChildShards, nothing unless there are any.
+func appendChildren(out []byte, heirs []*shardLog) []byte {
+	for i, sh := range heirs {
+		if i == 0 {
+			out = append(out, `,"ChildShards":[`...)
+		} else {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, `{"ShardId":"`...), sh.id...), `","ParentShards":["`...)
+		for k, p := range sh.parents {
+			if k > 0 {
+				out = append(out, `","`...)
+			}
+			out = append(out, p.id...)
+		}
+		out = shard.AppendHash(append(out, `"],"HashKeyRange":{"StartingHashKey":"`...), sh.hashes.Start)
+		out = shard.AppendHash(append(out, `","EndingHashKey":"`...), sh.hashes.End)
+		out = append(out, `"}}`...)
+	}
+	if len(heirs) > 0 {
+		out = append(out, ']')
+	}
+	return out
 }
 
 func (sh *shardLog) appendSpan(out []byte, sp span, comma bool) []byte {
 	for i := sp.from; i < sp.to; i++ {
 		e := sp.slab.entry(i)
-		if e.hidden {
+		if e.hidden() {
 			continue
 		}
 		if comma {
@@ -202,8 +251,14 @@ func (sh *shardLog) appendSpan(out []byte, sp span, comma bool) []byte {
 		out = appendSeconds(out, e.arrived)
 		out = append(out, `,"Data":"`...)
 		out = base64.StdEncoding.AppendEncode(out, sp.slab.dataOf(e))
-		out = append(out, `","PartitionKey":`...)
-		out = httpapi.AppendString(out, sp.slab.keyOf(e))
+		out = append(out, '"')
+		if e.key > 0 { // there is none where the service distributes records
+			out = append(out, `,"PartitionKey":`...)
+			out = httpapi.AppendString(out, sp.slab.keyOf(e))
+		}
+		if e.flags&flagKMS != 0 {
+			out = append(out, encryptedMember...)
+		}
 		out = append(out, '}')
 	}
 	return out

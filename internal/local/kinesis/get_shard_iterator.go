@@ -1,6 +1,7 @@
 package kinesis
 
 import (
+	"sort"
 	"time"
 
 	"github.com/kload/kload/internal/local/httpapi"
@@ -16,6 +17,7 @@ const (
 
 // iteratorRequest is the input of GetShardIterator.
 type iteratorRequest struct {
+	op       string // the operation, for messages
 	target   target
 	shardID  string
 	kind     string
@@ -32,6 +34,8 @@ type iteratorRequest struct {
 //     first used: a record put between the two is read.
 //   - AT_TIMESTAMP has millisecond precision; a time before the trim horizon is
 //     the horizon, one in the future is refused.
+//   - Closed shards are read like open ones until they vanish; their ending
+//     sequence number is taken too.
 //   - Iterators expire 5 minutes after they were issued.
 //   - The rate of 5 calls per second per shard is not enforced.
 func (s *Server) getShardIterator(rq *request) error {
@@ -50,10 +54,11 @@ func (s *Server) getShardIterator(rq *request) error {
 	if err != nil {
 		return shardInstead(err, id, in.target, s)
 	}
-	if int(index) >= len(st.shards) {
+	sh, ok := st.at(index, rq.now)
+	if !ok {
 		return noShard(id, st.name, st.account)
 	}
-	counter, err := st.shards[index].place(in, rq.now)
+	counter, err := sh.place(in, rq.now)
 	if err != nil {
 		return err
 	}
@@ -61,7 +66,7 @@ func (s *Server) getShardIterator(rq *request) error {
 		return dryRun()
 	}
 	rq.out = append(rq.out, `{"ShardIterator":"`...)
-	rq.out = s.appendIterator(rq.out, st.shards[index].position(counter, rq.now))
+	rq.out = s.appendIterator(rq.out, sh.position(counter, rq.now))
 	rq.out = append(rq.out, `"}`...)
 	return nil
 }
@@ -73,6 +78,7 @@ func (rq *request) readIteratorRequest() (in iteratorRequest, err error) {
 	}
 	var v httpapi.Violations
 	var hasShard, hasKind bool
+	in.op = "GetShardIterator"
 	in.target.read(m)
 	in.shardID, hasShard = m.String("ShardId")
 	in.kind, hasKind = m.String("ShardIteratorType")
@@ -165,8 +171,8 @@ func (in iteratorRequest) checkTime(now time.Time) error {
 func (sh *shardLog) placeBySequence(in iteratorRequest) (uint64, error) {
 	invalid := func(why string) error {
 		return httpapi.Refuse("InvalidArgumentException",
-			"StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid%s.",
-			in.sequence, sh.id, sh.stream.name, sh.stream.account, why)
+			"StartingSequenceNumber %s used in %s on shard %s in stream %s under account %s is invalid%s.",
+			in.sequence, in.op, sh.id, sh.stream.name, sh.stream.account, why)
 	}
 	q, ok := parseSequence(in.sequence)
 	switch {
@@ -176,12 +182,26 @@ func (sh *shardLog) placeBySequence(in iteratorRequest) (uint64, error) {
 		return 0, httpapi.Refuse("InvalidArgumentException",
 			"Invalid StartingSequenceNumber. It encodes shardId-%012d, while it was used in a call to a shard with %s",
 			q.shard, sh.id)
-	case q.created != sh.stream.created.Unix():
+	case q.created != sh.epoch:
 		return 0, invalid(" because it did not come from this stream")
+	case q.counter == lastCounter && sh.ended.Load() != 0:
+		return sh.next, nil
 	case q.counter >= sh.next:
 		return 0, invalid("")
-	case in.kind == afterSequence:
+	case in.kind == afterSequence || sh.passed(q):
 		return q.counter + 1, nil
 	}
 	return q.counter, nil
+}
+
+// passed reports whether a sequence number lies behind the record with its
+// counter: that of an idle subscription moves on with the time alone. sh.mu is
+// held.
+func (sh *shardLog) passed(q sequence) bool {
+	i := sort.Search(len(sh.slabs), func(i int) bool { return sh.slabs[i].end() > q.counter })
+	if i == len(sh.slabs) || sh.slabs[i].first > q.counter || !sh.slabs[i].retain() {
+		return true // its record is gone
+	}
+	defer sh.slabs[i].release()
+	return q.arrived > sh.slabs[i].entry(uint32(q.counter-sh.slabs[i].first)).arrived/1000
 }

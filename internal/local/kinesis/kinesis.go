@@ -9,7 +9,9 @@
 // behaviours modelled; actions.go lists them. Records are routed by the MD5 of
 // their partition key or by an explicit hash key, get 56-digit sequence numbers
 // in the service's own layout, and are read through opaque iterators that expire
-// and are renewed.
+// and are renewed. A reshard (layout.go) closes shards and opens their children
+// at one moment; registered consumers are pushed records as they arrive
+// (subscription.go). Actions on channels are unknown.
 //
 // # Memory
 //
@@ -22,8 +24,9 @@
 // The server starts no goroutine: whatever is due later (an iterator's expiry, a
 // bucket's refill, a stream becoming active) is worked out from the clock when
 // somebody asks. It therefore needs no Close and runs in a testing/synctest
-// bubble. Locks are per shard and are not held while reading from or writing to
-// a connection. Lock order: stream table, shard, arena.
+// bubble; only an HTTP server that shuts down in good order must call
+// [Server.EndSubscriptions]. Locks are per shard and are not held while reading from or writing to
+// a connection. Lock order: stream table, consumer, shard, subscription, arena.
 package kinesis
 
 import (
@@ -44,24 +47,32 @@ const (
 	WriteRecordsPerShard = 1000    // records per second
 	ReadBytesPerShard    = 2 << 20 // bytes per second, shared by all pollers
 	ReadCallsPerShard    = 5       // GetRecords per second, shared by all pollers
+	ConsumerBytes        = 2 << 20 // bytes per second, for each registered consumer and shard
 	ShardsPerAccount     = 20000   // in the largest Regions
 
 	defaultStoreBytes  = 256 << 20
 	minStoreBytes      = 4 << 20
 	defaultIteratorTTL = 5 * time.Minute
-	retention          = 24 * time.Hour
+	defaultLife        = 5 * time.Minute
+	defaultResubscribe = 5 * time.Second
+	defaultRetention   = 24 * time.Hour
 )
 
-// Limits are the rates of one shard, each a bucket one second deep. A zero rate
+// Limits are rates, mostly of one shard, each a bucket one second deep. A zero rate
 // means the service's value.
 type Limits struct {
-	// Off switches all rates off, the pause after a 10 MiB answer included. The
+	// Off switches all rates of shards off, the pause after a 10 MiB answer included. The
 	// size rules of requests and records stay.
 	Off          bool    `json:"off,omitempty"`
 	WriteBytes   float64 `json:"write_bytes,omitempty"`   // per second. Default: 1 MiB
 	WriteRecords float64 `json:"write_records,omitempty"` // per second. Default: 1,000
 	ReadBytes    float64 `json:"read_bytes,omitempty"`    // per second. Default: 2 MiB
 	ReadCalls    float64 `json:"read_calls,omitempty"`    // per second. Default: 5
+	// Control enforces the service's rates of control-plane operations too, whether
+	// Off or not. Without it they are free.
+	Control bool `json:"control,omitempty"`
+	// ConsumerBytes is per second, for each registered consumer. Default: 2 MiB.
+	ConsumerBytes float64 `json:"consumer_bytes,omitempty"`
 }
 
 // Config says what a server models. The zero value is the service as it is.
@@ -74,9 +85,15 @@ type Config struct {
 	StoreBytes int64
 	// IteratorTTL is how long an iterator may be used. Default: 5 minutes.
 	IteratorTTL time.Duration
-	// StateDelay is how long a stream stays CREATING and DELETING. Default: 0.
+	// SubscriptionLife is how long a SubscribeToShard goes on. Default: 5 minutes.
+	SubscriptionLife time.Duration
+	// ResubscribeAfter is how long after a successful SubscribeToShard the same
+	// consumer may not call again for that shard. Default: 5 s.
+	ResubscribeAfter time.Duration
+	// StateDelay is how long a stream stays CREATING, UPDATING and DELETING, and a
+	// consumer CREATING and DELETING. Default: 0.
 	StateDelay time.Duration
-	// ShardQuota bounds the shards of all streams. Default: 20,000.
+	// ShardQuota bounds the open shards of all streams. Default: 20,000.
 	ShardQuota int
 	// RequireSignature refuses requests without an Authorization header.
 	// Signatures are never verified: any credentials will do.
@@ -97,6 +114,9 @@ func (c Config) withDefaults() (Config, error) {
 	orElse(&c.Limits.ReadCalls, ReadCallsPerShard)
 	orElse(&c.StoreBytes, defaultStoreBytes)
 	orElse(&c.IteratorTTL, defaultIteratorTTL)
+	orElse(&c.Limits.ConsumerBytes, ConsumerBytes)
+	orElse(&c.SubscriptionLife, defaultLife)
+	orElse(&c.ResubscribeAfter, defaultResubscribe)
 	orElse(&c.ShardQuota, ShardsPerAccount)
 	return c, c.check()
 }
@@ -114,7 +134,7 @@ func (c Config) check() error {
 			"give the embedded target at least 4 MiB to hold records")
 	}
 	l := c.Limits
-	if min(l.WriteBytes, l.WriteRecords, l.ReadBytes, l.ReadCalls) < 1 || c.IteratorTTL < 0 || c.StateDelay < 0 ||
+	if min(l.WriteBytes, l.WriteRecords, l.ReadBytes, l.ReadCalls, l.ConsumerBytes) < 1 || min(c.IteratorTTL, c.StateDelay, c.SubscriptionLife, c.ResubscribeAfter) < 0 ||
 		c.ShardQuota < 0 || c.Drop < 0 || c.Dup < 0 {
 		return kload.WithHint(fmt.Errorf("limits of the embedded target: %w", kload.ErrInvalid),
 			"rates are at least 1 per second and nothing is negative; switch limits off to have none")
@@ -131,10 +151,14 @@ type Server struct {
 	mutation *mutation
 	ids      *httpapi.RequestIDs
 	seal     cipher.AEAD // of iterators and page tokens; keyed per server
-	requests sync.Pool   // of *request
+	rates    rates
+	requests sync.Pool // of *request
+	frames   sync.Pool // of *[]byte, for events
 
-	mu      sync.RWMutex
-	streams map[string]*stream
+	mu         sync.RWMutex
+	streams    map[string]*stream
+	draining   bool // no subscription may last
+	commitment commitment
 }
 
 // New returns a server. It holds no record memory yet.
@@ -150,6 +174,7 @@ func New(cfg Config) (*Server, error) {
 		mutation: newMutation(cfg),
 		ids:      httpapi.NewRequestIDs(),
 		streams:  map[string]*stream{},
+		rates:    rates{buckets: map[string]*bucket{}},
 	}
 	s.requests.New = func() any { return &request{server: s} }
 	key := make([]byte, 32)

@@ -36,7 +36,7 @@ func (s *Server) listStreams(rq *request) error {
 		names = append(names, name)
 		summaries = append(summaries, map[string]any{
 			"StreamName": name, "StreamARN": st.arn, "StreamStatus": st.status(rq.now),
-			"StreamModeDetails":       map[string]any{"StreamMode": st.mode},
+			"StreamModeDetails":       map[string]any{"StreamMode": st.settings.Load().mode},
 			"StreamCreationTimestamp": st.created.Unix(),
 		})
 	}

@@ -88,9 +88,18 @@ func splitARN(arn string) (account, name string, ok bool) {
 	return account, name, digits && name != "" && !strings.ContainsAny(name, " \t\n\r")
 }
 
+// memberPath is a member's name as ValidationException spells it.
+func memberPath(member string) string { return strings.ToLower(member[:1]) + member[1:] }
+
 // resolve returns the stream. The Region of an ARN does not matter: there is
 // only this server.
 func (t *target) resolve(s *Server, now time.Time) (*stream, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return t.resolveLocked(s, now)
+}
+
+func (t *target) resolveLocked(s *Server, now time.Time) (*stream, error) {
 	name, account := t.name, s.cfg.Account
 	if t.hasARN {
 		var arnName string
@@ -101,7 +110,7 @@ func (t *target) resolve(s *Server, now time.Time) (*stream, error) {
 		}
 		name = arnName
 	}
-	return s.lookup(name, account, now)
+	return s.lookupLocked(name, account, now)
 }
 
 // parseShardID returns the index in a shard id. The service reads the number

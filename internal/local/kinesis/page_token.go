@@ -14,6 +14,7 @@ type pageToken struct {
 	Stream  string
 	Created int64 // of the stream, ns
 	After   string
+	Filter  shardFilter // of ListShards
 	Limit   int64
 	Issued  int64 // ms since 1970
 }

@@ -3,6 +3,7 @@ package kinesis
 import (
 	"time"
 
+	"github.com/kload/kload"
 	"github.com/kload/kload/internal/local/httpapi"
 )
 
@@ -27,15 +28,22 @@ func (rq *request) admit() (*stream, error) {
 	if err := rq.server.writable(st, rq.now); err != nil {
 		return nil, err
 	}
+	set := st.settings.Load()
+	p.kms = set.keyID != ""
 	for i := range p.entries {
 		e := &p.entries[i]
-		if err := e.route(); err != nil {
+		if p.auto {
+			e.hash = st.turnOf()
+		} else if err := e.route(); err != nil {
 			return nil, err
 		}
-		if e.size() > st.maxRecord {
+		if p.kms {
+			e.has |= hasKMS
+		}
+		if e.size() > set.maxRecord {
 			return nil, httpapi.Refuse("InvalidArgumentException",
 				"Record size of %d bytes exceeds the maximum record size of %d KiB for stream %s under account %s.",
-				e.size(), st.maxRecord>>10, st.name, st.account)
+				e.size(), set.maxRecord>>10, st.name, st.account)
 		}
 	}
 	if p.dryRun {
@@ -44,20 +52,40 @@ func (rq *request) admit() (*stream, error) {
 	return st, nil
 }
 
+// auto reports whether the service distributes the records of a stream, so that
+// keys are optional. A stream that is not there is complained of later.
+func (s *Server) auto(t *target, now time.Time) bool {
+	st, err := t.resolve(s, now)
+	return err == nil && st.settings.Load().auto
+}
+
+// turnOf returns a hash key of the shard whose turn it is.
+func (st *stream) turnOf() kload.HashKey {
+	open := st.layout.Load().open
+	return open[st.turn.Add(1)%uint64(len(open))].hashes.Start
+}
+
 func dryRun() error {
 	return httpapi.Refuse("DryRunOperationException", "The request would have succeeded, but DryRun was set.")
 }
 
 // store puts the entries into their shards, sets their fates and returns how
 // many were not stored. Each shard is locked once, and the entries of one shard
-// keep their order.
+// keep their order, also
+// when the shard turns out to be closed and all of them go to its children.
 func (rq *request) store(st *stream) (failed int) {
 	p := &rq.put
-	p.group(st)
 	var bytes uint64
-	for _, index := range p.touched {
-		bytes += st.shards[index].put(p.entries, p.heads[index], rq.now)
-		p.heads[index] = -1
+	for pass, moved := 0, true; moved; pass++ {
+		l := st.layout.Load()
+		p.group(l, pass > 0)
+		moved = false
+		for _, index := range p.touched {
+			stored, open := l.shards[index].put(p.entries, p.heads[index], rq.now)
+			bytes += stored
+			moved = moved || !open
+			p.heads[index] = -1
+		}
 	}
 	c := &rq.server.counters
 	for i := range p.entries {
@@ -70,14 +98,18 @@ func (rq *request) store(st *stream) (failed int) {
 	return failed
 }
 
-// group chains the entries by shard.
-func (p *putScratch) group(st *stream) {
-	for len(p.heads) < len(st.shards) {
+// group chains the entries by shard: all of them, or those that moved.
+func (p *putScratch) group(l *layout, moved bool) {
+	for len(p.heads) < len(l.shards) {
 		p.heads, p.tails = append(p.heads, -1), append(p.tails, -1)
 	}
+	p.touched = p.touched[:0]
 	for i := range p.entries {
 		e := &p.entries[i]
-		e.shard, e.next = int32(st.locate(e.hash)), -1
+		if moved && e.fate != fateMoved {
+			continue
+		}
+		e.shard, e.next, e.fate = int32(l.locate(e.hash).index), -1, fateStored
 		if p.heads[e.shard] < 0 {
 			p.heads[e.shard] = int32(i)
 			p.touched = append(p.touched, e.shard)
@@ -89,10 +121,16 @@ func (p *putScratch) group(st *stream) {
 }
 
 // put stores a chain of entries as far as the shard's budget goes, and returns
-// how many bytes it stored.
-func (sh *shardLog) put(entries []putEntry, head int32, now time.Time) (stored uint64) {
+// how many bytes it stored. It stores none if a reshard has closed the shard.
+func (sh *shardLog) put(entries []putEntry, head int32, now time.Time) (stored uint64, open bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	if sh.ended.Load() != 0 {
+		for i := head; i >= 0; i = entries[i].next {
+			entries[i].fate = fateMoved
+		}
+		return 0, false
+	}
 	now = sh.enter(now)
 	granted := sh.grantAll(entries, head, now)
 	for i := head; i >= 0; i = entries[i].next {
@@ -110,7 +148,8 @@ func (sh *shardLog) put(entries []putEntry, head int32, now time.Time) (stored u
 		e.arrived = now.Unix()
 		stored += uint64(e.size())
 	}
-	return stored
+	sh.wake()
+	return stored, true
 }
 
 // grantAll takes the budget for a whole chain at once, the usual case: one look
@@ -144,13 +183,20 @@ func (sh *shardLog) grant(records, bytes int, now time.Time) bool {
 // accept stores a granted record, with the faults still to be injected.
 func (sh *shardLog) accept(e *putEntry, now time.Time) (counter uint64, ok bool) {
 	m := sh.server.mutation
+	var flags uint16
+	if e.has&hasKMS != 0 {
+		flags = flagKMS
+	}
 	if m.drop.take() {
 		left := m.without(e.data)
-		return sh.add(e.key, left, now, left == nil)
+		if left == nil {
+			flags |= flagHidden
+		}
+		return sh.add(e.key, left, now, flags)
 	}
-	counter, ok = sh.add(e.key, e.data, now, false)
+	counter, ok = sh.add(e.key, e.data, now, flags)
 	if ok && m.dup.take() {
-		sh.add(e.key, m.again(e.data), now, false)
+		sh.add(e.key, m.again(e.data), now, flags)
 	}
 	return counter, ok
 }

@@ -15,7 +15,7 @@ import (
 //     (a larger number than that) always holds.
 func (s *Server) putRecord(rq *request) error {
 	p := &rq.put
-	if err := p.scanSingle(rq.body); err != nil {
+	if err := rq.scanSingle(); err != nil {
 		return err
 	}
 	var v httpapi.Violations
@@ -23,7 +23,8 @@ func (s *Server) putRecord(rq *request) error {
 		v.Pattern("sequenceNumberForOrdering", p.ordering, sequencePattern, isDecimal(p.ordering, 129))
 	}
 	e := &p.entries[0]
-	e.check(&v, "")
+	p.auto = s.auto(&p.target, rq.now)
+	e.check(&v, "", p.auto)
 	p.target.check(&v)
 	if err := v.Err(); err != nil {
 		return err
@@ -32,20 +33,24 @@ func (s *Server) putRecord(rq *request) error {
 	if err != nil {
 		return err
 	}
+	if p.ordered && p.auto {
+		return httpapi.Refuse("InvalidArgumentException", "SequenceNumberForOrdering can not be used with stream %s under account %s: "+
+			"its record distribution strategy is AUTO.", st.name, st.account)
+	}
 	if p.ordered && !st.issued(p.ordering) {
 		return httpapi.Refuse("InvalidArgumentException",
 			"ExclusiveMinimumSequenceNumber %s used in PutRecord on stream %s under account %s is invalid.",
 			p.ordering, st.name, st.account)
 	}
 	rq.store(st)
-	sh := st.shards[e.shard]
+	sh := st.layout.Load().shards[e.shard]
 	switch e.fate {
 	case fateThrottled:
 		return httpapi.Refuse("ProvisionedThroughputExceededException", "%s", sh.writeThrottle())
 	case fateFailed:
 		return errStoreTooSmall
 	}
-	rq.out = sh.appendReceipt(rq.out, e)
+	rq.out = sh.appendReceipt(rq.out, e, p.kms)
 	return nil
 }
 
@@ -56,10 +61,11 @@ var errStoreTooSmall = errors.New("no room for the record")
 // issued reports whether text is a sequence number of this stream.
 func (st *stream) issued(text string) bool {
 	q, ok := parseSequence(text)
-	if !ok || q.created != st.created.Unix() || int(q.shard) >= len(st.shards) {
+	shards := st.layout.Load().shards
+	if !ok || uint64(q.shard) >= uint64(len(shards)) || q.created != shards[q.shard].epoch {
 		return false
 	}
-	sh := st.shards[q.shard]
+	sh := shards[q.shard]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	return q.counter < sh.next

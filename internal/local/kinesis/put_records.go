@@ -20,9 +20,10 @@ const maxBatch = 500
 //     judged one by one: a smaller one may pass where a larger one did not.
 func (s *Server) putRecords(rq *request) error {
 	p := &rq.put
-	if err := p.scanBatch(rq.body); err != nil {
+	if err := rq.scanBatch(); err != nil {
 		return err
 	}
+	p.auto = s.auto(&p.target, rq.now)
 	if err := p.checkBatch(); err != nil {
 		return err
 	}
@@ -44,8 +45,8 @@ func (p *putScratch) checkBatch() error {
 		v.Length("records", fmt.Sprintf("[%d PutRecordsRequestEntry]", n), n, 1, maxBatch)
 	default:
 		for i := range p.entries {
-			if !p.entries[i].valid() && !v.Full() {
-				p.entries[i].check(&v, "records."+strconv.Itoa(i+1)+".member.")
+			if !p.entries[i].valid(p.auto) && !v.Full() {
+				p.entries[i].check(&v, "records."+strconv.Itoa(i+1)+".member.", p.auto)
 			}
 		}
 	}
@@ -56,6 +57,11 @@ func (p *putScratch) checkBatch() error {
 // appendResults writes the answer by hand: the only text in it that needs
 // escaping is none.
 func (rq *request) appendResults(st *stream, failed int) {
+	if rq.cbor {
+		rq.appendResultsCBOR(st, failed)
+		return
+	}
+	shards := st.layout.Load().shards // indexes keep their meaning when there are more
 	out := append(rq.out, `{"FailedRecordCount":`...)
 	out = strconv.AppendInt(out, int64(failed), 10)
 	out = append(out, `,"Records":[`...)
@@ -64,10 +70,10 @@ func (rq *request) appendResults(st *stream, failed int) {
 			out = append(out, ',')
 		}
 		e := &rq.put.entries[i]
-		sh := st.shards[e.shard]
+		sh := shards[e.shard]
 		switch e.fate {
 		case fateStored:
-			out = sh.appendReceipt(out, e)
+			out = sh.appendReceipt(out, e, false)
 		case fateThrottled:
 			out = append(out, `{"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"`...)
 			out = append(append(out, sh.writeThrottle()...), `"}`...)
@@ -75,17 +81,27 @@ func (rq *request) appendResults(st *stream, failed int) {
 			out = append(out, `{"ErrorCode":"InternalFailure","ErrorMessage":"Internal Service Failure"}`...)
 		}
 	}
-	rq.out = append(out, `]}`...)
+	out = append(out, ']')
+	if rq.put.kms {
+		out = append(out, encryptedMember...)
+	}
+	rq.out = append(out, '}')
 }
 
+const encryptedMember = `,"EncryptionType":"KMS"`
+
 // appendReceipt writes the members that say where a record was stored.
-func (sh *shardLog) appendReceipt(out []byte, e *putEntry) []byte {
+func (sh *shardLog) appendReceipt(out []byte, e *putEntry, kms bool) []byte {
 	out = append(out, `{"SequenceNumber":"`...)
-	q := sequence{created: sh.stream.created.Unix(), counter: e.counter, arrived: e.arrived, shard: sh.index}
+	q := sequence{created: sh.epoch, counter: e.counter, arrived: e.arrived, shard: sh.index}
 	out = q.append(out)
 	out = append(out, `","ShardId":"`...)
 	out = append(out, sh.id...)
-	return append(out, `"}`...)
+	out = append(out, '"')
+	if kms {
+		out = append(out, encryptedMember...)
+	}
+	return append(out, '}')
 }
 
 func (sh *shardLog) writeThrottle() string {

@@ -32,6 +32,7 @@ const (
 	hasData = 1 << iota
 	hasKey
 	hasExplicit
+	hasKMS // of the stream, not of the request
 )
 
 // Fates of a record.
@@ -39,6 +40,7 @@ const (
 	fateStored = iota
 	fateThrottled
 	fateFailed
+	fateMoved // the shard was closed meanwhile: its children take the record
 )
 
 // putScratch is the memory of a put: the parsed request and the chains that
@@ -49,6 +51,8 @@ type putScratch struct {
 	ordering string // PutRecord: SequenceNumberForOrdering
 	ordered  bool
 	listed   bool // PutRecords: Records was present
+	auto     bool // the service distributes the stream's records
+	kms      bool // the stream is encrypted
 	entries  []putEntry
 	blobs    []byte // decoded data of all entries
 	touched  []int32
@@ -250,10 +254,13 @@ const (
 	maxData         = 10 << 20 // bytes, the model's limit; the stream's own is checked later
 )
 
-// check records what is wrong with an entry; at is the path of its members.
-func (e *putEntry) check(v *httpapi.Violations, at string) {
+// check records what is wrong with an entry; at is the path of its members. The
+// key may be missing if keyless.
+func (e *putEntry) check(v *httpapi.Violations, at string, keyless bool) {
 	if e.has&hasKey == 0 {
-		v.Missing(at + "partitionKey")
+		if !keyless {
+			v.Missing(at + "partitionKey")
+		}
 	} else if n := utf8.RuneCount(e.key); n < 1 || n > maxKey {
 		v.Length(at+"partitionKey", string(e.key), n, 1, maxKey)
 	}
@@ -269,8 +276,8 @@ func (e *putEntry) check(v *httpapi.Violations, at string) {
 }
 
 // valid is check without the complaints, for the usual case.
-func (e *putEntry) valid() bool {
-	return e.has&hasKey != 0 && e.has&hasData != 0 && len(e.key) >= 1 &&
+func (e *putEntry) valid(keyless bool) bool {
+	return (e.has&hasKey != 0 && len(e.key) >= 1 || keyless && e.has&hasKey == 0) && e.has&hasData != 0 &&
 		(len(e.key) <= maxKey || utf8.RuneCount(e.key) <= maxKey) &&
 		len(e.data) <= maxData && (e.has&hasExplicit == 0 || isDecimal(e.explicit, 39))
 }

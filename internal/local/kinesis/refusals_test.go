@@ -214,7 +214,16 @@ func TestRefusals(t *testing.T) {
 	if len(it.ShardIterator) != base64.StdEncoding.EncodedLen(152) {
 		t.Errorf("iterator of %d characters", len(it.ShardIterator))
 	}
-	all := append(append(controlRefusals(), putRefusals()...), readRefusals(put.SequenceNumber, it.ShardIterator)...)
+	checkRefusals(t, c, append(append(controlRefusals(), putRefusals()...), readRefusals(put.SequenceNumber, it.ShardIterator)...))
+	var out struct{ Records []struct{ Data string } }
+	c.must(t, "GetRecords", `{"ShardIterator":"`+it.ShardIterator+`"}`, &out)
+	if len(out.Records) != 1 {
+		t.Errorf("%d records stored: refused requests stored some", len(out.Records))
+	}
+}
+
+func checkRefusals(t *testing.T, c *caller, all []refusal) {
+	t.Helper()
 	for _, tc := range all {
 		status, body := c.call(tc.op, []byte(tc.body))
 		var got struct {
@@ -227,11 +236,6 @@ func TestRefusals(t *testing.T) {
 		if diff := cmp.Diff([]any{400, tc.code, tc.message}, []any{status, got.Code, got.Message}); diff != "" {
 			t.Errorf("%s %.100s (-want +got):\n%s", tc.op, tc.body, diff)
 		}
-	}
-	var out struct{ Records []struct{ Data string } }
-	c.must(t, "GetRecords", `{"ShardIterator":"`+it.ShardIterator+`"}`, &out)
-	if len(out.Records) != 1 {
-		t.Errorf("%d records stored: refused requests stored some", len(out.Records))
 	}
 }
 
@@ -311,6 +315,9 @@ func TestBadConfig(t *testing.T) {
 		{IteratorTTL: -1},
 		{StateDelay: -1},
 		{ShardQuota: -1},
+		{SubscriptionLife: -1},
+		{ResubscribeAfter: -1},
+		{Limits: kinesis.Limits{ConsumerBytes: -1}},
 		{Limits: kinesis.Limits{WriteBytes: -1}},
 		{Limits: kinesis.Limits{ReadCalls: 0.5}},
 	} {

@@ -3,6 +3,7 @@ package kinesis
 import (
 	"sort"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kload/kload/internal/shard"
@@ -19,15 +20,22 @@ type shardLog struct {
 	index  uint32
 	id     string // "shardId-000000000000"
 	hashes shard.Range
+	epoch  int64     // the shard's creation in its sequence numbers, s since 1970
+	opened time.Time // when it began to take records
 
-	mu      sync.Mutex
-	budget  budget
-	slabs   []*slab // in order; the last one is being written and retained
-	started int     // slabs begun
-	next    uint64  // counter of the next record
-	read    uint64  // counter after the last record that a GetRecords returned
-	clock   time.Time
-	closed  bool
+	parents []*shardLog  // one after a split, two after a merge
+	ended   atomic.Int64 // when a reshard closed it, ns since 1970; 0 while open
+
+	mu       sync.Mutex
+	heirs    []*shardLog // what follows a closed shard
+	budget   budget
+	slabs    []*slab // in order; the last one is being written and retained
+	started  int     // slabs begun
+	next     uint64  // counter of the next record
+	read     uint64  // counter after the last record that a GetRecords returned
+	clock    time.Time
+	watchers map[*subscription]struct{}
+	closed   bool // together with its stream
 }
 
 // budget is what a shard may take and give per second.
@@ -43,17 +51,30 @@ func newBudget(l Limits) budget {
 	}
 }
 
-func newShardLog(s *Server, st *stream, index int, r shard.Range) *shardLog {
+func newShardLog(st *stream, index int, r shard.Range, epoch int64, opened time.Time) *shardLog {
 	return &shardLog{
-		server: s, stream: st, index: uint32(index), id: shardID(uint32(index)), hashes: r,
-		budget: newBudget(s.cfg.Limits), next: 1, read: 1, clock: st.created,
+		server: st.server, stream: st, index: uint32(index), id: shardID(uint32(index)), hashes: r,
+		epoch: epoch, opened: opened,
+		budget: newBudget(st.server.cfg.Limits), next: 1, read: 1, clock: opened,
 	}
 }
 
 // sequence returns the sequence number of the record with that counter. The
 // shard's own first number has counter 0.
 func (sh *shardLog) sequence(counter uint64, arrived time.Time) sequence {
-	return sequence{created: sh.stream.created.Unix(), counter: counter, arrived: arrived.Unix(), shard: sh.index}
+	return sequence{created: sh.epoch, counter: counter, arrived: arrived.Unix(), shard: sh.index}
+}
+
+// lastCounter is in the ending sequence number of a closed shard.
+const lastCounter = 1<<63 - 1
+
+// firstNumber and lastNumber are the ends of a closed shard's sequence numbers.
+func (sh *shardLog) firstNumber() string {
+	return string(sh.sequence(0, time.Unix(sh.epoch, 0)).append(nil))
+}
+
+func (sh *shardLog) lastNumber() string {
+	return string(sh.sequence(lastCounter, sh.ending()).append(nil))
 }
 
 // enter moves the shard's clock on, so that arrival times never decrease and no
@@ -87,11 +108,23 @@ func (sh *shardLog) forget(c *counters) {
 	}
 }
 
+// wake tells who waits for records that there is something to look at. sh.mu is
+// held.
+func (sh *shardLog) wake() {
+	for sub := range sh.watchers {
+		select {
+		case sub.wake <- struct{}{}:
+		default: // it has been told
+		}
+	}
+}
+
 // close ends the shard together with its stream.
 func (sh *shardLog) close() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.closed = true
+	sh.wake()
 	if n := len(sh.slabs); n > 0 {
 		sh.slabs[n-1].release()
 	}
@@ -119,7 +152,7 @@ func (sh *shardLog) writing(bytes int, arrived int64) *slab {
 }
 
 // add stores a record and returns its counter. sh.mu is held.
-func (sh *shardLog) add(key, data []byte, arrived time.Time, hidden bool) (uint64, bool) {
+func (sh *shardLog) add(key, data []byte, arrived time.Time, flags uint16) (uint64, bool) {
 	if sh.closed {
 		return 0, false
 	}
@@ -128,14 +161,14 @@ func (sh *shardLog) add(key, data []byte, arrived time.Time, hidden bool) (uint6
 	if s == nil {
 		return 0, false
 	}
-	s.add(key, data, ms, hidden)
+	s.add(key, data, ms, flags)
 	sh.next++
 	return sh.next - 1, true
 }
 
 // oldest returns the position of the trim horizon. sh.mu is held.
 func (sh *shardLog) oldest(now time.Time) uint64 {
-	return sh.since(now.Add(-retention).UnixMilli())
+	return sh.since(sh.stream.horizon(now).UnixMilli())
 }
 
 // since returns the position of the first record that arrived at or after a

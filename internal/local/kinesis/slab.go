@@ -36,15 +36,21 @@ type slab struct {
 // after base in ms u32, key size u16, flags u16.
 const entrySize = 16
 
-const flagHidden = 1
+// The flags of a record.
+const (
+	flagHidden = 1 << iota // dropped on purpose
+	flagKMS                // put while the stream was encrypted
+)
 
 // entry is a decoded index entry.
 type entry struct {
 	off, size uint32
 	arrived   int64
 	key       uint16
-	hidden    bool
+	flags     uint16
 }
+
+func (e entry) hidden() bool { return e.flags&flagHidden != 0 }
 
 // fits reports whether a record of that many bytes can be added.
 func (s *slab) fits(bytes int, arrived int64) bool {
@@ -54,13 +60,12 @@ func (s *slab) fits(bytes int, arrived int64) bool {
 
 // add appends a record that fits. A hidden record keeps its number but has no
 // bytes.
-func (s *slab) add(key, data []byte, arrived int64, hidden bool) {
+func (s *slab) add(key, data []byte, arrived int64, flags uint16) {
 	if s.n == 0 {
 		s.base = arrived
 	}
-	var flags uint16
-	if hidden {
-		key, data, flags = nil, nil, flagHidden
+	if flags&flagHidden != 0 {
+		key, data = nil, nil
 		s.hidden = append(s.hidden, s.first+uint64(s.n))
 	}
 	e := s.index(s.n)
@@ -87,7 +92,7 @@ func (s *slab) entry(i uint32) entry {
 		size:    binary.LittleEndian.Uint32(e[4:]),
 		arrived: s.base + int64(binary.LittleEndian.Uint32(e[8:])),
 		key:     binary.LittleEndian.Uint16(e[12:]),
-		hidden:  binary.LittleEndian.Uint16(e[14:])&flagHidden != 0,
+		flags:   binary.LittleEndian.Uint16(e[14:]),
 	}
 }
 

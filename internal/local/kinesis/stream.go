@@ -2,65 +2,126 @@ package kinesis
 
 import (
 	"fmt"
-	"sort"
+	"sync/atomic"
 	"time"
 
-	"github.com/kload/kload"
 	"github.com/kload/kload/internal/local/httpapi"
 	"github.com/kload/kload/internal/shard"
 )
 
-// stream is immutable but for its deletion time, which the server's lock guards.
+// The states of a stream.
+const (
+	creating = "CREATING"
+	active   = "ACTIVE"
+	updating = "UPDATING"
+	deleting = "DELETING"
+)
+
+// stream is one incarnation of a name. What is not immutable or atomic the
+// server's lock guards.
 type stream struct {
-	name      string
-	account   string
-	arn       string
-	mode      string // PROVISIONED or ON_DEMAND
-	maxRecord int    // data and key, bytes
-	shards    []*shardLog
-	created   time.Time
-	active    time.Time // when CREATING ends
-	deleted   time.Time // when DELETING ends; zero while nobody deleted it
+	resource
+	server  *Server
+	name    string
+	account string
+	arn     string
+	created time.Time
+
+	layout   atomic.Pointer[layout]
+	settings atomic.Pointer[settings]
+	turn     atomic.Uint64 // of shards, where the service distributes records
+
+	active      time.Time // when CREATING ends
+	updated     time.Time // when UPDATING ends
+	deleted     time.Time // when DELETING ends; zero while nobody deleted it
+	scalings    rolling   // by UpdateShardCount
+	switches    rolling   // by UpdateStreamMode
+	encryptions rolling
+	decryptions rolling
+	metrics     []string             // at shard level
+	consumers   map[string]*consumer // by name
+	epochs      map[string]int64     // by consumer name: the last one in an ARN
 }
 
-func (s *Server) newStream(name, mode string, shards, maxRecord int, now time.Time) *stream {
+// settings are what can be set of a stream, but for its shards. They are
+// immutable: a change puts a copy in their place, under the server's lock.
+type settings struct {
+	mode      string // PROVISIONED or ON_DEMAND
+	maxRecord int    // data and key, bytes
+	retention time.Duration
+	floor     time.Time // what is older had expired before retention changed
+	auto      bool      // records are distributed by the service, not by key
+	keyID     string    // of encryption, "" for none
+	warm      int64     // MiB per second, 0 where not set
+}
+
+func (s *Server) newStream(in createRequest, now time.Time) *stream {
 	st := &stream{
-		name: name, account: s.cfg.Account, mode: mode, maxRecord: maxRecord,
-		arn:     fmt.Sprintf("arn:aws:kinesis:%s:%s:stream/%s", s.cfg.Region, s.cfg.Account, name),
+		server: s, name: in.name, account: s.cfg.Account,
+		arn:     fmt.Sprintf("arn:aws:kinesis:%s:%s:stream/%s", s.cfg.Region, s.cfg.Account, in.name),
 		created: now, active: now.Add(s.cfg.StateDelay),
+		consumers: map[string]*consumer{}, epochs: map[string]int64{},
 	}
-	for i, r := range shard.Split(shards) {
-		st.shards = append(st.shards, newShardLog(s, st, i, r))
+	st.tags = in.tags
+	st.settings.Store(&settings{
+		mode: in.mode, maxRecord: int(in.recordKiB) << 10, retention: defaultRetention,
+		auto: in.strategy == distributeAuto, warm: in.warm,
+	})
+	l := &layout{}
+	for i, r := range shard.Split(int(in.shards)) {
+		l.shards = append(l.shards, newShardLog(st, i, r, now.Unix(), now))
 	}
+	l.open = l.shards
+	st.layout.Store(l)
 	return st
 }
 
+// set changes settings. The server's lock is held.
+func (st *stream) set(change func(*settings)) {
+	next := *st.settings.Load()
+	change(&next)
+	st.settings.Store(&next)
+}
+
+// update makes the stream UPDATING for a while. The server's lock is held.
+func (st *stream) update(d time.Duration, now time.Time) { st.updated = now.Add(d) }
+
+// status returns the stream's state. The server's lock is held.
 func (st *stream) status(now time.Time) string {
 	switch {
 	case !st.deleted.IsZero():
-		return "DELETING"
+		return deleting
 	case now.Before(st.active):
-		return "CREATING"
+		return creating
+	case now.Before(st.updated):
+		return updating
 	}
-	return "ACTIVE"
+	return active
 }
 
-// locate returns the index of the shard that owns a hash key. Ranges are in
-// order and cover the whole space.
-func (st *stream) locate(h kload.HashKey) int {
-	return sort.Search(len(st.shards), func(i int) bool { return st.shards[i].hashes.End.Compare(h) >= 0 })
+// horizon returns the time before which records have expired.
+func (st *stream) horizon(now time.Time) time.Time {
+	set := st.settings.Load()
+	if t := now.Add(-set.retention); t.After(set.floor) {
+		return t
+	}
+	return set.floor
 }
 
-// find returns the stream unless its deletion is complete.
+// find returns the stream unless its deletion is complete. s.mu is held.
 func (s *Server) find(name string, now time.Time) (*stream, bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
 	st, ok := s.streams[name]
 	return st, ok && !st.gone(now)
 }
 
 // lookup is find with the service's complaint.
 func (s *Server) lookup(name, account string, now time.Time) (*stream, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.lookupLocked(name, account, now)
+}
+
+func (s *Server) lookupLocked(name, account string, now time.Time) (*stream, error) {
 	if st, ok := s.find(name, now); ok && account == s.cfg.Account {
 		return st, nil
 	}
@@ -72,10 +133,39 @@ func (s *Server) lookup(name, account string, now time.Time) (*stream, error) {
 func (s *Server) writable(st *stream, now time.Time) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if st.status(now) != "ACTIVE" {
+	if status := st.status(now); status != active && status != updating {
 		return noStream(st.name, s.cfg.Account)
 	}
 	return nil
+}
+
+// changeable returns the stream of a request that changes its shards: it must be
+// ACTIVE and provisioned. s.mu is held.
+func (rq *request) changeable(t *target) (*stream, error) {
+	st, err := rq.activeStream(t)
+	if err != nil {
+		return nil, err
+	}
+	if mode := st.settings.Load().mode; mode != provisioned {
+		return nil, httpapi.Refuse("ValidationException",
+			"Stream %s under account %s is in %s mode: its shards can not be split, merged or counted by the caller.",
+			st.name, st.account, mode)
+	}
+	return st, nil
+}
+
+// activeStream returns the stream of a request that changes it, which is refused
+// while another change is under way. s.mu is held.
+func (rq *request) activeStream(t *target) (*stream, error) {
+	st, err := t.resolveLocked(rq.server, rq.now)
+	if err != nil {
+		return nil, err
+	}
+	if status := st.status(rq.now); status != active {
+		return nil, httpapi.Refuse("ResourceInUseException", "Stream %s under account %s not ACTIVE, instead in state %s",
+			st.name, st.account, status)
+	}
+	return st, nil
 }
 
 func (st *stream) gone(now time.Time) bool {
@@ -87,7 +177,7 @@ func (s *Server) expunge(now time.Time) {
 	for name, st := range s.streams {
 		if st.gone(now) {
 			delete(s.streams, name)
-			for _, sh := range st.shards {
+			for _, sh := range st.layout.Load().shards {
 				sh.close()
 			}
 			s.arena.drop(func(sl *slab) bool { return sl.owner.stream == st })

@@ -1,0 +1,177 @@
+package protocol
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/schemas"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
+
+	"github.com/kload/kload/internal/awscbor"
+)
+
+// Options says how answers use memory.
+type Options struct {
+	// Alias lets the blobs of an answer share the memory of the response instead
+	// of being copied one by one. Default: copies.
+	Alias bool
+}
+
+// Protocol is a [smithyhttp.ClientProtocol] for kinesis.Options.Protocol. It is
+// safe for concurrent use.
+type Protocol struct {
+	opts      Options
+	json      smithyhttp.ClientProtocol
+	requests  sync.Pool // of *serializer
+	responses sync.Pool // of *Buffer
+}
+
+var _ smithyhttp.ClientProtocol = (*Protocol)(nil)
+
+// New returns a protocol.
+func New(o Options) *Protocol {
+	return &Protocol{
+		opts:      o,
+		json:      awsjson.New11(schemas.Kinesis_20131202),
+		requests:  sync.Pool{New: func() any { return new(serializer) }},
+		responses: sync.Pool{New: func() any { return new(Buffer) }},
+	}
+}
+
+// Use makes a client speak the protocol; it is an option function for
+// kinesis.NewFromConfig or for a single call. Setting the Protocol field alone
+// works too but allocates every request anew.
+func (p *Protocol) Use(o *kinesis.Options) {
+	o.Protocol = p
+	o.APIOptions = append(o.APIOptions, p.lend)
+}
+
+// leaseKey is the context key of a call's *serializer.
+type leaseKey struct{}
+
+// lend gives each call a serializer until it has returned. By then no attempt
+// reads the request any more.
+func (p *Protocol) lend(s *middleware.Stack) error {
+	return s.Initialize.Add(middleware.InitializeMiddlewareFunc("kload.LendRequest",
+		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+			middleware.InitializeOutput, middleware.Metadata, error,
+		) {
+			ss, _ := p.requests.Get().(*serializer)
+			defer p.requests.Put(ss)
+			return next.HandleInitialize(context.WithValue(ctx, leaseKey{}, ss), in)
+		}), middleware.Before)
+}
+
+// ID identifies the protocol.
+func (p *Protocol) ID() smithy.ShapeID {
+	return smithy.ShapeID{Namespace: "aws.protocols", Name: "awsCbor1_1"}
+}
+
+// SerializeRequest writes the request. The SDK calls it.
+func (p *Protocol) SerializeRequest(ctx context.Context, op *smithy.OperationSchema, in smithy.Serializable, req *smithyhttp.Request) error {
+	if op.IsInputEventStream() || op.IsOutputEventStream() {
+		return p.json.SerializeRequest(ctx, op, in, req)
+	}
+	ss, ok := ctx.Value(leaseKey{}).(*serializer)
+	if !ok {
+		ss = new(serializer)
+	}
+	ss.reset()
+	if op.Input == nil {
+		ss.buf = awscbor.AppendMap(ss.buf, 0)
+	} else {
+		in.Serialize(ss)
+	}
+	if ss.err != nil {
+		return &smithy.SerializationError{Err: ss.err}
+	}
+	req.Method = http.MethodPost
+	if req.URL.Path == "" {
+		req.URL.Path = "/"
+	}
+	req.Header["X-Amz-Target"] = []string{schemas.Kinesis_20131202.ID().Name + "." + op.ID().Name}
+	req.Header["Content-Type"] = []string{awscbor.Media}
+	withBody, err := req.SetStream(bytes.NewReader(ss.buf))
+	if err != nil {
+		return fmt.Errorf("setting the request body: %w", err)
+	}
+	*req = *withBody
+	return nil
+}
+
+// DeserializeResponse reads the answer into out, or returns the error in it. The
+// SDK calls it.
+func (p *Protocol) DeserializeResponse(
+	ctx context.Context, op *smithy.OperationSchema, types *smithy.TypeRegistry, resp *smithyhttp.Response, out smithy.Deserializable,
+) error {
+	if op.IsInputEventStream() || op.IsOutputEventStream() || isJSON(resp.Header.Get("Content-Type")) {
+		return p.json.DeserializeResponse(ctx, op, types, resp, out)
+	}
+	failed := resp.StatusCode < 200 || resp.StatusCode >= 300
+	if !failed && op.Output == nil {
+		return nil
+	}
+	buf, lent := ctx.Value(bufferKey{}).(*Buffer)
+	copies := failed || !lent && !p.opts.Alias
+	switch {
+	case lent:
+	case copies:
+		buf, _ = p.responses.Get().(*Buffer)
+		defer p.responses.Put(buf)
+	default:
+		buf = new(Buffer)
+	}
+	if err := buf.fill(resp.Response); err != nil {
+		return &smithy.DeserializationError{Err: err}
+	}
+	if failed {
+		return decodeError(types, resp.Header.Get("X-Amzn-ErrorType"), buf.b)
+	}
+	if len(buf.b) == 0 {
+		return nil
+	}
+	d := deserializer{Decoder: awscbor.NewDecoder(buf.b), copies: copies}
+	if err := d.read(out); err != nil {
+		return &smithy.DeserializationError{Err: err}
+	}
+	return nil
+}
+
+// isJSON tells the media types of JSON. A service, or a proxy before it, that
+// does not know CBOR answers so.
+func isJSON(contentType string) bool {
+	media, _, _ := mime.ParseMediaType(contentType)
+	return media == "application/json" || media == "application/x-amz-json-1.0" || media == "application/x-amz-json-1.1"
+}
+
+// HasInitialEventMessage and the methods below serve SubscribeToShard, in JSON.
+func (p *Protocol) HasInitialEventMessage() bool { return p.json.HasInitialEventMessage() }
+
+// SerializeEventMessage implements [smithyhttp.ClientProtocol].
+func (p *Protocol) SerializeEventMessage(schema, variant *smithy.Schema, v smithy.Serializable, w io.Writer) error {
+	return p.json.SerializeEventMessage(schema, variant, v, w)
+}
+
+// DeserializeEventMessage implements [smithyhttp.ClientProtocol].
+func (p *Protocol) DeserializeEventMessage(schema *smithy.Schema, types *smithy.TypeRegistry, r io.Reader) (smithy.Deserializable, error) {
+	return p.json.DeserializeEventMessage(schema, types, r)
+}
+
+// SerializeInitialRequest implements [smithyhttp.ClientProtocol].
+func (p *Protocol) SerializeInitialRequest(schema *smithy.Schema, v smithy.Serializable, w io.Writer) error {
+	return p.json.SerializeInitialRequest(schema, v, w)
+}
+
+// DeserializeInitialResponse implements [smithyhttp.ClientProtocol].
+func (p *Protocol) DeserializeInitialResponse(schema *smithy.Schema, r io.Reader, out smithy.Deserializable) error {
+	return p.json.DeserializeInitialResponse(schema, r, out)
+}
