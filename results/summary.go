@@ -117,8 +117,8 @@ type ConsumerCounts struct {
 	Foreign      uint64 `json:"foreign"`  // stamped by another run
 	Untraced     uint64 `json:"untraced"` // without a stamp
 	Phantom      uint64 `json:"phantom"`  // read, but never sent or rejected
-	// ByCount says that identity was not available: lost is a difference of
-	// counts, and duplicates were not checked.
+	// ByCount says that identity was not available: lost and duplicates are
+	// differences of counts, and one may hide the other.
 	ByCount bool `json:"by_count,omitempty"`
 	// Counters holds the host's and the sink's own counters.
 	Counters map[string]uint64 `json:"counters,omitempty"`

@@ -180,7 +180,7 @@ func (c *ConsumerCounts) notes() string {
 		"foreign": c.Foreign, "untraced": c.Untraced, "phantom": c.Phantom,
 	})
 	if c.ByCount {
-		out = append(out, "lost by count only, duplicates not checked (records carry no trace)")
+		out = append(out, "lost and duplicates by count only (records carry no trace)")
 	}
 	return strings.Join(append(out, nonZero(c.Counters)...), ", ")
 }

@@ -147,13 +147,6 @@ func (b *Book) Outcome(seq uint64) kload.Outcome {
 	return b.outcomes[seq]
 }
 
-// Receipt returns the receipt that came with a record's outcome.
-func (b *Book) Receipt(seq uint64) kload.Receipt {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.receipts[seq]
-}
-
 // Statuses returns how many records ended how.
 func (b *Book) Statuses() map[kload.Status]int {
 	b.mu.Lock()
