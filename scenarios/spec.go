@@ -149,6 +149,9 @@ type Rate struct {
 // UnmarshalScalar accepts a single rate for the whole run.
 func (r *Rate) UnmarshalScalar(text string) error {
 	rate, err := units.ParseRate(text)
+	if err == nil && rate.IsZero() {
+		err = fmt.Errorf("bad rate %q: a load needs a rate above 0, such as 5000/s", text)
+	}
 	r.Profile = []Segment{{Constant: rate}}
 	return err
 }
