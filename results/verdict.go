@@ -11,7 +11,8 @@ import (
 // Verdict is the outcome of a run in one word.
 type Verdict string
 
-// The verdicts, in order of precedence.
+// The verdicts, in order of precedence, except that expectations come after the
+// delivery of the load.
 const (
 	Interrupted  Verdict = "interrupted"   // stopped by the user, exit 130
 	Unreachable  Verdict = "unreachable"   // the target could not be used, exit 5
@@ -61,16 +62,15 @@ func (s *Summary) Break(err error, exit int) {
 // that is wrong is listed, whatever decides the verdict. Without anything wrong
 // but results that could not be written, the verdict is pass and the exit code 1.
 func (s *Summary) Judge(minDelivered float64) {
-	failed := append(s.ledgerFailures(), s.expectFailures()...)
-	undelivered := s.undelivered(minDelivered)
-	s.Verdict = s.decide(failed, undelivered)
+	broken, undelivered, missed := s.ledgerFailures(), s.undelivered(minDelivered), s.expectFailures()
+	s.Verdict = s.decide(broken, undelivered, missed)
 	if s.Verdict != Errored { // whose code Break has set
 		s.ExitCode = s.Verdict.exitCode()
 	}
 	if s.Verdict == Pass && (len(s.Incomplete) > 0 || s.Cleanup != "") {
 		s.ExitCode = exitIncomplete
 	}
-	s.Reasons = slices.Concat(s.circumstances(), failed, undelivered)
+	s.Reasons = slices.Concat(s.circumstances(), broken, undelivered, missed)
 	if s.Cleanup != "" {
 		s.Reasons = append(s.Reasons, "cleaning up: "+s.Cleanup)
 	}
@@ -79,7 +79,10 @@ func (s *Summary) Judge(minDelivered float64) {
 	}
 }
 
-func (s *Summary) decide(failed, undelivered []string) Verdict {
+// decide puts the ledger above the load: records are lost at any rate. It puts
+// the load above expectations, which were made for another load than the one
+// that arrived.
+func (s *Summary) decide(broken, undelivered, missed []string) Verdict {
 	switch {
 	case s.Interrupted:
 		return Interrupted
@@ -89,10 +92,12 @@ func (s *Summary) decide(failed, undelivered []string) Verdict {
 		return Errored
 	case s.InvalidReason != "":
 		return Invalid
-	case len(failed) > 0, len(s.Broken) > 0:
+	case len(broken) > 0, len(s.Broken) > 0:
 		return Fail
 	case len(undelivered) > 0:
 		return NotDelivered
+	case len(missed) > 0:
+		return Fail
 	}
 	return Pass
 }

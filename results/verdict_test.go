@@ -48,6 +48,18 @@ func TestJudge(t *testing.T) {
 		{"read but not handled", []edit{cons(func(c *results.ConsumerCounts) { c.ReadUnique++ })}, results.Fail, 3, []string{"fares: read_unique 193,892, but"}},
 		{"scheduled without a fate", []edit{load(func(l *results.LoadCounts) { l.Scheduled++ })}, results.Fail, 3, []string{"trips: scheduled 193,892, but"}},
 		{"sent without a fate", []edit{load(func(l *results.LoadCounts) { l.Acked-- })}, results.Fail, 3, []string{"trips: sent 193,891, but"}},
+		{
+			"a load not delivered wins over expectations",
+			[]edit{late, expectFails},
+			results.NotDelivered, 4,
+			[]string{"delivered 98.99%", "expected a.b == 0, got 1"},
+		},
+		{
+			"the ledger wins over a load not delivered",
+			[]edit{late, lost, expectFails},
+			results.Fail, 3,
+			[]string{"lost 1", "delivered 98.99%", "expected a.b == 0, got 1"},
+		},
 		{"expectation", []edit{expectFails}, results.Fail, 3, []string{"expected a.b == 0, got 1"}},
 		{"ledger wins over not delivered", []edit{late, lost}, results.Fail, 3, []string{"lost 1", "delivered 98.99%"}},
 		{
@@ -66,7 +78,7 @@ func TestJudge(t *testing.T) {
 			"interrupted wins over all",
 			[]edit{late, lost, expectFails, func(s *results.Summary) { s.Interrupted, s.InvalidReason = true, "x" }},
 			results.Interrupted, 130,
-			[]string{"interrupted", "invalid: x", "lost 1", "expected a.b", "delivered"},
+			[]string{"interrupted", "invalid: x", "lost 1", "delivered", "expected a.b"},
 		},
 		{
 			"bad input broke it off",
