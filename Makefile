@@ -14,6 +14,6 @@ bench: ; go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) $(PKG)
 
 e2e: ; go run ./cmd/kload run quickstart
 
-interop: ; KLOAD_INTEROP=must go test -tags interop ./test/interop/...
+interop: ; KLOAD_INTEROP=must go test -count=1 -tags interop ./internal/interop/...
 
 fuzz: ; bash .ci/run fuzz

@@ -43,7 +43,7 @@ var house = map[string]string{
 	"replay/replay.go":                    file("replay", "example.com/m"),
 	"scenarios/registry.go":               file("scenarios", "example.com/m/producer/drivers/kpl", "example.com/m/replay"),
 	"cmd/kload/main.go":                   file("main", "example.com/m/scenarios", "example.com/m/internal/shard"),
-	"test/interop/kpl.go":                 file("interop", "testing", "example.com/m/producer", "example.com/m/replay"),
+	"internal/interop/kpl.go":             file("interop", "testing", "example.com/m/producer", "example.com/m/replay"),
 	"docs/TERMS.md":                       "# Words\n\n## Stream record\n\n<a id=\"t0\"></a>T0\n",
 	"results/doc.go":                      "// Package results: see docs/TERMS.md, docs/TERMS.md#stream-record and docs/TERMS.md#t0.\npackage results\n",
 	"producer/testdata/broken.go":         "not Go",
@@ -145,8 +145,8 @@ func TestCheck(t *testing.T) {
 			"replay/seek.go:2: imports cmd/kload <- cmd has no logic: move what is shared to internal/ or the root instead",
 		},
 		{
-			"engine imports test", "replay/seek.go", file("replay", "example.com/m/test/interop"),
-			"replay/seek.go:2: imports test/interop <- nothing imports test/: move what is shared to internal/ instead",
+			"engine imports interop", "replay/seek.go", file("replay", "example.com/m/internal/interop"),
+			"replay/seek.go:2: imports internal/interop <- nothing imports internal/interop: move what is shared to another folder of internal/ instead",
 		},
 		{
 			"internal imports engine", "internal/ledger/ledger.go", file("ledger", "example.com/m/producer"),

@@ -13,14 +13,18 @@ const (
 	roomInternal  = "internal"
 	roomScenarios = "scenarios"
 	roomCmd       = "cmd"
-	roomTest      = "test"
+	roomInterop   = "internal/interop"
 )
 
 // registry is the one file that names every plug-in.
 const registry = "scenarios/registry.go"
 
-// room returns the first element of a folder's path.
+// room returns the first element of a folder's path. The tests against foreign
+// implementations are a room of their own.
 func room(dir string) string {
+	if dir == roomInterop {
+		return roomInterop
+	}
 	first, _, _ := strings.Cut(dir, "/")
 	return first
 }
@@ -31,7 +35,7 @@ func isEngine(name string) bool {
 
 func isRoom(name string) bool {
 	return isEngine(name) ||
-		slices.Contains([]string{roomRoot, roomInternal, roomScenarios, roomCmd, roomTest}, name)
+		slices.Contains([]string{roomRoot, roomInternal, roomScenarios, roomCmd, roomInterop}, name)
 }
 
 // isSuite tells conformance suites such as consumers/readers/readertest.
@@ -42,7 +46,7 @@ func isSuite(dir string) bool {
 
 func mayImport(from, to string) bool {
 	switch {
-	case from == to, from == roomTest:
+	case from == to, from == roomInterop:
 		return true
 	case from == roomRoot:
 		return false
@@ -61,8 +65,8 @@ func insteadOf(from, to string) string {
 	switch {
 	case from == roomRoot:
 		return "the root holds nouns and contracts only: move the code to internal/ or into an engine instead"
-	case to == roomTest:
-		return "nothing imports test/: move what is shared to internal/ instead"
+	case to == roomInterop:
+		return "nothing imports internal/interop: move what is shared to another folder of internal/ instead"
 	case to == roomCmd:
 		return "cmd has no logic: move what is shared to internal/ or the root instead"
 	case from == roomInternal:

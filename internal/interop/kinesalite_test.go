@@ -3,9 +3,9 @@
 package interop_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,30 +78,9 @@ func wantRefusal(t *testing.T, code int, stderr, text string) {
 // startKinesalite serves until the test ends and returns its endpoint.
 func startKinesalite(t *testing.T) string {
 	t.Helper()
-	needNode(t, "kinesalite")
-	node := exec.CommandContext(t.Context(), "node", "serve.js")
-	node.Dir = "kinesalite"
-	stdin, err := node.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := node.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	node.Stderr = os.Stderr
-	if err := node.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		stdin.Close()
-		_ = node.Wait() // it ends with its input
-	})
-	port, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatalf("reading kinesalite's port: %v", err)
-	}
-	return "http://127.0.0.1:" + strings.TrimSpace(port)
+	var port int
+	node(t, "kinesalite.js").start().read(&port)
+	return fmt.Sprintf("http://127.0.0.1:%d", port)
 }
 
 func buildKload(t *testing.T) string {
@@ -136,16 +115,6 @@ func runKload(t *testing.T, kload, endpoint, set string, more ...string) (*resul
 		}
 	}
 	return s, cmd.ProcessState.ExitCode(), stderr.String()
-}
-
-func newClient(t *testing.T, endpoint string) *awsclient.Client {
-	t.Helper()
-	c, err := awsclient.New(t.Context(), awsclient.Options{Local: true, Endpoint: endpoint})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return c
 }
 
 // listStreams returns the streams that exist, once none is being deleted.

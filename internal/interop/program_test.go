@@ -1,0 +1,127 @@
+//go:build interop
+
+package interop_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// running bounds one foreign program.
+const running = 150 * time.Second
+
+// program is a foreign program in a process group of its own, which ends with the
+// test at the latest. It is used from the test's goroutine.
+type program struct {
+	*testing.T
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	stdout *json.Decoder
+	stderr bytes.Buffer
+	end    sync.Once
+	err    error
+}
+
+func newProgram(t *testing.T, name string, args ...string) *program {
+	ctx, cancel := context.WithTimeout(t.Context(), running)
+	t.Cleanup(cancel)
+	p := &program{T: t, cmd: exec.CommandContext(ctx, name, args...)}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.Cancel = p.kill
+	p.cmd.WaitDelay = 5 * time.Second
+	p.cmd.Stderr = &p.stderr
+	p.cmd.Env = os.Environ()
+	p.env("AWS_REGION", "us-east-1")
+	p.env("AWS_DEFAULT_REGION", "us-east-1")
+	p.env("AWS_ACCESS_KEY_ID", "any")
+	p.env("AWS_SECRET_ACCESS_KEY", "any")
+	p.env("AWS_EC2_METADATA_DISABLED", "true")
+	p.env("AWS_CONFIG_FILE", os.DevNull)
+	p.env("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+	return p
+}
+
+func (p *program) env(name, value string) { p.cmd.Env = append(p.cmd.Env, name+"="+value) }
+
+// at points AWS tools at a Kinesis endpoint, in the way that all of them know.
+func (p *program) at(endpoint string) *program {
+	p.env("AWS_ENDPOINT_URL_KINESIS", endpoint)
+	return p
+}
+
+func (p *program) start() *program {
+	p.Helper()
+	var err error
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		p.Fatal(err)
+	}
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.stdout = json.NewDecoder(stdout)
+	if err := p.cmd.Start(); err != nil {
+		p.Fatal(err)
+	}
+	p.Cleanup(func() { _ = p.finish() })
+	return p
+}
+
+// read decodes the next thing the program printed.
+func (p *program) read(v any) {
+	p.Helper()
+	if err := p.stdout.Decode(v); err != nil {
+		_ = p.kill()
+		p.Fatalf("reading what %s printed: %v; it ended with %v and said:\n%s", p.cmd, err, p.finish(), p.said())
+	}
+}
+
+// done waits for the end of a program that has printed everything, which must be
+// a good one.
+func (p *program) done() {
+	p.Helper()
+	var more json.RawMessage
+	if err := p.stdout.Decode(&more); !errors.Is(err, io.EOF) {
+		p.Errorf("%s printed more than expected: %s, %v", p.cmd, more, err)
+	}
+	if err := p.finish(); err != nil {
+		p.Fatalf("running %s: %v\n%s", p.cmd, err, p.said())
+	}
+}
+
+// finish ends the program's input, waits for it, and ends what it left behind.
+func (p *program) finish() error {
+	p.end.Do(func() {
+		p.stdin.Close()
+		p.err = p.cmd.Wait()
+		_ = p.kill() // its children, if any are left
+	})
+	return p.err
+}
+
+func (p *program) kill() error { return syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
+
+// said returns the end of what the program wrote to its standard error. It must
+// have ended.
+func (p *program) said() string {
+	text := strings.TrimSpace(p.stderr.String())
+	return text[max(0, len(text)-8<<10):]
+}
+
+// reportOf runs a program that prints one thing and ends.
+func reportOf[T any](p *program) (v T) {
+	p.Helper()
+	p.start().read(&v)
+	p.done()
+	return v
+}
