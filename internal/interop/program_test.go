@@ -86,10 +86,11 @@ func (p *program) read(v any) {
 	}
 }
 
-// done waits for the end of a program that has printed everything, which must be
-// a good one.
+// done ends the input of a program that has printed everything and waits for its
+// end, which must be a good one.
 func (p *program) done() {
 	p.Helper()
+	p.stdin.Close()
 	var more json.RawMessage
 	if err := p.stdout.Decode(&more); !errors.Is(err, io.EOF) {
 		p.Errorf("%s printed more than expected: %s, %v", p.cmd, more, err)
