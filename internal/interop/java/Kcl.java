@@ -154,6 +154,7 @@ public final class Kcl {
         c.leaseManagementConfig()
             .failoverTimeMillis(2_000)
             .leaseAssignmentIntervalMillis(1_000L)
+            .shardSyncIntervalMillis(1_000) // also the pause before it first takes leases
             .maxCacheMissesBeforeReload(0), // know new shards' ranges at once, to judge aggregates by
         c.lifecycleConfig(),
         c.metricsConfig().metricsFactory(new NullMetricsFactory()),
