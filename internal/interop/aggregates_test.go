@@ -4,7 +4,6 @@ package interop_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -76,9 +75,7 @@ func TestBrokenAggregatesAreRefused(t *testing.T) {
 // ask has one aggregate decoded.
 func ask(decoder *program, data []byte) (a kplAnswer) {
 	decoder.Helper()
-	if err := json.NewEncoder(decoder.stdin).Encode(kplQuestion{data}); err != nil {
-		decoder.Fatalf("asking %s: %v", decoder.cmd, err)
-	}
+	decoder.tell(kplQuestion{data})
 	decoder.read(&a)
 	return a
 }

@@ -77,13 +77,26 @@ func (p *program) start() *program {
 	return p
 }
 
+// tell gives the program a line of JSON.
+func (p *program) tell(v any) {
+	p.Helper()
+	if err := json.NewEncoder(p.stdin).Encode(v); err != nil {
+		p.failed("telling", err)
+	}
+}
+
 // read decodes the next thing the program printed.
 func (p *program) read(v any) {
 	p.Helper()
 	if err := p.stdout.Decode(v); err != nil {
-		_ = p.kill()
-		p.Fatalf("reading what %s printed: %v; it ended with %v and said:\n%s", p.cmd, err, p.finish(), p.said())
+		p.failed("listening to", err)
 	}
+}
+
+func (p *program) failed(doing string, err error) {
+	p.Helper()
+	_ = p.kill()
+	p.Fatalf("%s %s: %v; it ended with %v and said:\n%s", doing, p.cmd, err, p.finish(), p.said())
 }
 
 // done ends the input of a program that has printed everything and waits for its
