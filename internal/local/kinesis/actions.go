@@ -8,6 +8,7 @@ type action struct {
 	rate      float64 // control plane: calls per second
 	perStream bool    // of each stream, in place of the account
 	count     atomic.Uint64
+	errors    atomic.Uint64 // of count, what was refused or failed
 }
 
 // actions returns the operations served, by name. A further one is a file and a

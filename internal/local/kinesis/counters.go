@@ -16,6 +16,7 @@ type Stats struct {
 	Dropped         uint64            `json:"dropped"`    // user records acknowledged but not stored, on purpose
 	Duplicated      uint64            `json:"duplicated"` // user records stored twice, on purpose
 	Requests        map[string]uint64 `json:"requests"`   // by operation, refused ones included
+	Errors          map[string]uint64 `json:"errors"`     // by operation: of Requests, those answered with an error
 }
 
 type counters struct {
@@ -36,11 +37,14 @@ func (s *Server) Stats() Stats {
 		Trimmed: c.trimmed.Load(), TrimmedUnread: c.trimmedUnread.Load(),
 		StoredBytesHigh: s.arena.highWater(),
 		Dropped:         s.mutation.drop.done(), Duplicated: s.mutation.dup.done(),
-		Requests: map[string]uint64{},
+		Requests: map[string]uint64{}, Errors: map[string]uint64{},
 	}
 	for name, a := range s.actions {
 		if n := a.count.Load(); n > 0 {
 			st.Requests[name] = n
+		}
+		if n := a.errors.Load(); n > 0 {
+			st.Errors[name] = n
 		}
 	}
 	return st

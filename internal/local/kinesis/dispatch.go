@@ -110,22 +110,29 @@ func (s *Server) serve(rq *request, r *http.Request, target string) (err error) 
 	}
 	name, ours := strings.CutPrefix(target, targetPrefix)
 	action, known := s.actions[name]
-	unsigned := s.cfg.RequireSignature && r.Header.Get("Authorization") == ""
-	if !ours || !known || unsigned {
+	if !ours || !known {
 		if err := rq.check(rq.body); err != nil {
 			return err
-		}
-		if unsigned && ours && known {
-			return httpapi.Refuse("MissingAuthenticationTokenException", "Missing Authentication Token")
 		}
 		return httpapi.Refuse("UnknownOperationException", "")
 	}
 	action.count.Add(1)
 	rq.now = time.Now()
-	if err := s.pace(name, action, rq); err != nil {
+	if err := s.perform(name, action, rq, r); err != nil {
+		action.errors.Add(1)
 		return err
 	}
-	return action.handle(s, rq)
+	return nil
+}
+
+func (s *Server) perform(name string, a *action, rq *request, r *http.Request) error {
+	if err := s.authenticate(rq, r); err != nil {
+		return err
+	}
+	if err := s.pace(name, a, rq); err != nil {
+		return err
+	}
+	return a.handle(s, rq)
 }
 
 // asError makes any error an answer. What is not a refusal is the server's own

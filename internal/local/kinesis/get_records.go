@@ -119,6 +119,7 @@ func (sh *shardLog) get(rq *request, counter uint64, limit int) (answer, bool) {
 	now := sh.enter(rq.now)
 	b := &sh.budget
 	if now.Before(b.pausedUntil) || !b.readBytes.solvent(now) || !b.readCalls.has(now, 1) {
+		sh.tally.ThrottledReads++
 		return answer{}, false
 	}
 	b.readCalls.charge(now, 1)
@@ -169,6 +170,8 @@ func (sh *shardLog) collect(spans []span, got *answer, limit, size int, now time
 		}
 	}
 	sh.read = max(sh.read, got.next)
+	sh.tally.RecordsOut += uint64(got.records)
+	sh.tally.BytesOut += uint64(got.bytes)
 	switch {
 	case got.next < sh.next:
 		got.behind = max(1, now.UnixMilli()-got.last)

@@ -39,6 +39,7 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/local/httpapi"
+	"github.com/kload/kload/internal/sigv4"
 )
 
 // The service's own limits.
@@ -95,9 +96,9 @@ type Config struct {
 	StateDelay time.Duration
 	// ShardQuota bounds the open shards of all streams. Default: 20,000.
 	ShardQuota int
-	// RequireSignature refuses requests without an Authorization header.
-	// Signatures are never verified: any credentials will do.
-	RequireSignature bool
+	// Verifier checks the signatures of requests. Default: none is needed, and any
+	// credentials will do.
+	Verifier *sigv4.Verifier
 	// Drop and Dup are faults that a ledger must find: so many user records are
 	// acknowledged but not stored, or stored twice. Default: 0.
 	Drop, Dup int
@@ -118,6 +119,9 @@ func (c Config) withDefaults() (Config, error) {
 	orElse(&c.SubscriptionLife, defaultLife)
 	orElse(&c.ResubscribeAfter, defaultResubscribe)
 	orElse(&c.ShardQuota, ShardsPerAccount)
+	if c.Verifier != nil {
+		c.Verifier = c.Verifier.For(c.Region, "kinesis")
+	}
 	return c, c.check()
 }
 

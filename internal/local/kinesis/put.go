@@ -138,6 +138,7 @@ func (sh *shardLog) put(entries []putEntry, head int32, now time.Time) (stored u
 		if !granted && !sh.grant(1, e.size(), now) {
 			e.fate = fateThrottled
 			sh.server.counters.throttledWrites.Add(1)
+			sh.tally.ThrottledWrites++
 			continue
 		}
 		var ok bool
@@ -147,7 +148,9 @@ func (sh *shardLog) put(entries []putEntry, head int32, now time.Time) (stored u
 		}
 		e.arrived = now.Unix()
 		stored += uint64(e.size())
+		sh.tally.RecordsIn++
 	}
+	sh.tally.BytesIn += stored
 	sh.wake()
 	return stored, true
 }
