@@ -49,7 +49,7 @@ func Child(stdin io.Reader, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("reading the target's configuration: %w", err)
 	}
-	svc, err := newService(cfg)
+	svc, err := newService(cfg, nil)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/kload/kload/internal/local/kinesis"
+	"github.com/kload/kload/internal/sigv4"
 )
 
 // Config says what the target models. The zero value is the service as it is.
@@ -77,11 +78,13 @@ type service struct {
 	http    *http.Server
 }
 
-func newService(cfg Config) (*service, error) {
+// newService returns a service that is not served yet. A nil verifier takes any
+// credentials.
+func newService(cfg Config, verifier *sigv4.Verifier) (*service, error) {
 	k, err := kinesis.New(kinesis.Config{
 		Account: cfg.Account, Region: cfg.Region, Limits: cfg.Limits, StoreBytes: cfg.StoreBytes,
 		IteratorTTL: cfg.IteratorTTL, SubscriptionLife: cfg.SubscriptionLife, ResubscribeAfter: cfg.ResubscribeAfter,
-		Drop: cfg.Drop, Dup: cfg.Dup, Seed: cfg.Seed,
+		Drop: cfg.Drop, Dup: cfg.Dup, Seed: cfg.Seed, Verifier: verifier,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("setting up the embedded target: %w", err)

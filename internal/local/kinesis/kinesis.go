@@ -165,6 +165,9 @@ type Server struct {
 	commitment commitment
 }
 
+// Config returns what the server models, with its defaults filled in.
+func (s *Server) Config() Config { return s.cfg }
+
 // New returns a server. It holds no record memory yet.
 func New(cfg Config) (*Server, error) {
 	cfg, err := cfg.withDefaults()
