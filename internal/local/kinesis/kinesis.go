@@ -34,11 +34,14 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/local/faults"
 	"github.com/kload/kload/internal/local/httpapi"
+	"github.com/kload/kload/internal/local/latency"
 	"github.com/kload/kload/internal/sigv4"
 )
 
@@ -92,8 +95,10 @@ type Config struct {
 	// consumer may not call again for that shard. Default: 5 s.
 	ResubscribeAfter time.Duration
 	// StateDelay is how long a stream stays CREATING, UPDATING and DELETING, and a
-	// consumer CREATING and DELETING. Default: 0.
+	// consumer CREATING and DELETING. Default: that of Latency.
 	StateDelay time.Duration
+	// Latency is the time that calls take and that records are hidden from readers.
+	Latency latency.Model
 	// ShardQuota bounds the open shards of all streams. Default: 20,000.
 	ShardQuota int
 	// Verifier checks the signatures of requests. Default: none is needed, and any
@@ -102,7 +107,8 @@ type Config struct {
 	// Drop and Dup are faults that a ledger must find: so many user records are
 	// acknowledged but not stored, or stored twice. Default: 0.
 	Drop, Dup int
-	// Seed decides which user record of an aggregate Drop takes.
+	// Seed decides which user record of an aggregate Drop takes, how long calls take
+	// and what goes wrong.
 	Seed uint64
 }
 
@@ -122,6 +128,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Verifier != nil {
 		c.Verifier = c.Verifier.For(c.Region, "kinesis")
 	}
+	orElse(&c.StateDelay, c.Latency.StateDelay)
 	return c, c.check()
 }
 
@@ -143,6 +150,18 @@ func (c Config) check() error {
 		return kload.WithHint(fmt.Errorf("limits of the embedded target: %w", kload.ErrInvalid),
 			"rates are at least 1 per second and nothing is negative; switch limits off to have none")
 	}
+	return c.checkLatency()
+}
+
+// checkLatency checks that there is every operation that a latency is given for.
+func (c Config) checkLatency() error {
+	known := Operations()
+	for name := range c.Latency.Operations.All() {
+		if !slices.Contains(known, name) {
+			return kload.WithHint(fmt.Errorf("%w latency: the embedded target has no operation %q", kload.ErrInvalid, name),
+				"operations have names such as PutRecords; there are also the classes put, get, subscribe and control")
+		}
+	}
 	return nil
 }
 
@@ -153,6 +172,8 @@ type Server struct {
 	arena    *arena
 	counters counters
 	mutation *mutation
+	faults   *faults.Table
+	leaving  chan struct{} // closed when answers are no longer held back
 	ids      *httpapi.RequestIDs
 	seal     cipher.AEAD // of iterators and page tokens; keyed per server
 	rates    rates
@@ -179,9 +200,14 @@ func New(cfg Config) (*Server, error) {
 		actions:  actions(),
 		arena:    newArena(cfg.StoreBytes),
 		mutation: newMutation(cfg),
+		faults:   faults.NewTable(cfg.Seed),
+		leaving:  make(chan struct{}),
 		ids:      httpapi.NewRequestIDs(),
 		streams:  map[string]*stream{},
 		rates:    rates{buckets: map[string]*bucket{}},
+	}
+	for name, a := range s.actions {
+		a.takes = cfg.Latency.NewSampler(name, cfg.Seed)
 	}
 	s.requests.New = func() any { return &request{server: s} }
 	key := make([]byte, 32)

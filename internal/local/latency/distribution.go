@@ -48,6 +48,9 @@ func Constant(d time.Duration) Distribution {
 // IsZero reports whether there is never a delay.
 func (d Distribution) IsZero() bool { return d.shape == none }
 
+// Equal reports whether both are the same.
+func (d Distribution) Equal(o Distribution) bool { return d == o }
+
 // Quantile returns the delay that a share u of all draws does not exceed. A
 // uniformly random u in [0, 1) makes it a draw, of at most four minutes.
 func (d Distribution) Quantile(u float64) time.Duration {
