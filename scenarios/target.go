@@ -9,7 +9,6 @@ import (
 
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/local"
-	localkinesis "github.com/kload/kload/internal/local/kinesis"
 	"github.com/kload/kload/internal/shard"
 	"github.com/kload/kload/producer"
 	"github.com/kload/kload/results"
@@ -63,12 +62,8 @@ func startLocal(ctx context.Context, cfg local.Config, process string, mem Netwo
 }
 
 func localConfig(s *Spec, inj injection) local.Config {
-	l := s.Target.Limits
 	return local.Config{
-		Limits: localkinesis.Limits{
-			Off: l.Off, WriteBytes: float64(l.WriteBytes), WriteRecords: l.WriteRecords.PerSecond(),
-			ReadBytes: float64(l.ReadBytes), ReadCalls: l.ReadCalls.PerSecond(),
-		},
+		Limits:     s.Target.Limits.kinesis(),
 		StoreBytes: int64(s.Target.Store), Drop: inj.targetDrop, Dup: inj.targetDup, Seed: s.Seed,
 	}
 }

@@ -61,38 +61,50 @@ type Server struct {
 
 // Listen sets up a target and listens. The caller must call Serve.
 func Listen(ctx context.Context, cfg ServeConfig) (*Server, error) {
-	s := &Server{cfg: cfg, conns: newConnections(cmp.Or(cfg.MaxConnections, defaultConnections()))}
+	ln, err := listen(ctx, cmp.Or(cfg.Listen, DefaultAddress), cfg.AllowRemote)
+	if err != nil {
+		return nil, err
+	}
+	return ListenOn(cfg, ln)
+}
+
+// ListenOn is Listen on a listener of the caller's, which the server closes in
+// the end, or at once if it fails.
+func ListenOn(cfg ServeConfig, ln net.Listener) (*Server, error) {
+	s := &Server{cfg: cfg, ln: ln, conns: newConnections(cmp.Or(cfg.MaxConnections, defaultConnections()))}
+	if err := s.setUp(); err != nil {
+		ln.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) setUp() error {
+	cfg := &s.cfg
 	var verifier *sigv4.Verifier
 	if len(cfg.Keys) > 0 {
 		verifier = sigv4.New(cfg.Keys...)
 	}
 	var err error
 	if s.service, err = newService(cfg.Config, verifier); err != nil {
-		return nil, err
+		return err
 	}
 	for _, st := range cfg.Streams {
 		if err := s.service.kinesis.CreateStream(st.Name, st.Shards); err != nil {
-			return nil, fmt.Errorf("creating the stream %q: %w: %w", st.Name, kload.ErrInvalid, err)
+			return fmt.Errorf("creating the stream %q: %w: %w", st.Name, kload.ErrInvalid, err)
 		}
 	}
-	if s.ln, err = listen(ctx, cmp.Or(cfg.Listen, DefaultAddress), cfg.AllowRemote); err != nil {
-		return nil, err
+	if s.status, err = newStatus(s); err != nil {
+		return err
 	}
-	if cfg.TLS {
-		err = s.secure()
-	}
-	if err == nil {
-		s.status, err = newStatus(s)
-	}
-	if err == nil {
-		s.service.http.Handler, err = s.front()
-	}
-	if err != nil {
-		s.ln.Close()
-		return nil, err
+	if s.service.http.Handler, err = s.front(); err != nil {
+		return err
 	}
 	s.service.http.ConnState = s.conns.track
-	return s, nil
+	if cfg.TLS {
+		return s.secure()
+	}
+	return nil
 }
 
 // defaultConnections leaves files for other things than connections.
