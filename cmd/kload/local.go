@@ -72,6 +72,7 @@ func localVerb(u *ui, args []string) error {
 	if l.quiet {
 		note = func(string) {}
 	}
+	l.cfg.Note = note
 	ctx, stop := interruptible(func() { note("stopping; press Ctrl-C again to stop at once") })
 	defer stop()
 	s, err := local.Listen(ctx, l.cfg)

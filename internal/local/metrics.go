@@ -121,7 +121,7 @@ func metered(streams []kinesis.StreamStats) []series {
 				continue
 			}
 			beyond = true
-			rest.Tally.Add(sh.Tally)
+			rest.Add(sh.Tally)
 			rest.StoredBytes += sh.StoredBytes
 			rest.Subscriptions += sh.Subscriptions
 		}

@@ -6,9 +6,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/kload/kload"
@@ -40,6 +42,20 @@ type ServeConfig struct {
 	// longest idle one is closed. Default: 8192, or three quarters of the files that
 	// the process may open.
 	MaxConnections int
+	// Note is told what is wrong with connections, such as a certificate that a
+	// client does not trust. Default: nobody is. It must be safe for concurrent use.
+	Note func(string)
+}
+
+// notes is the writer of a log whose lines go to Note.
+type notes func(string)
+
+// Write is that of io.Writer.
+func (n notes) Write(line []byte) (int, error) {
+	if n != nil {
+		n(strings.TrimSpace(string(line)))
+	}
+	return len(line), nil
 }
 
 // NewStream is a provisioned stream to make.
@@ -101,6 +117,7 @@ func (s *Server) setUp() error {
 		return err
 	}
 	s.service.http.ConnState = s.conns.track
+	s.service.http.ErrorLog = log.New(notes(cfg.Note), "", 0)
 	if cfg.TLS {
 		return s.secure()
 	}

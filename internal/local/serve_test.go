@@ -241,7 +241,8 @@ func TestFront(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
-	s, stop := served(t, local.ServeConfig{TLS: true, Streams: []local.NewStream{{Name: "s", Shards: 1}}})
+	noted := make(chan string, 100)
+	s, stop := served(t, local.ServeConfig{Note: func(line string) { noted <- line }, TLS: true, Streams: []local.NewStream{{Name: "s", Shards: 1}}})
 	text, err := os.ReadFile(s.CAFile())
 	if err != nil {
 		t.Fatal(err)
@@ -270,8 +271,12 @@ func TestTLS(t *testing.T) {
 		}
 		transport.CloseIdleConnections()
 	}
-	if _, err := http.Get(s.Endpoint()); err == nil {
+	if answer, err := http.Get(s.Endpoint()); err == nil {
+		answer.Body.Close()
 		t.Error("the certificate is trusted by those who were not told to")
+	}
+	if line := <-noted; !strings.Contains(line, "bad certificate") {
+		t.Errorf("noted %q", line)
 	}
 	if report := stop(); report.Stats.RecordsIn != 4 {
 		t.Errorf("%+v", report.Stats)

@@ -31,7 +31,8 @@ func ReadBody(dst []byte, r *http.Request) ([]byte, error) {
 		if cap(dst)-len(dst) < room {
 			dst = slices.Grow(dst, room)
 		}
-		n, err := r.Body.Read(dst[len(dst):cap(dst)])
+		// A body in chunks fills what it is given before it returns.
+		n, err := r.Body.Read(dst[len(dst):min(cap(dst), MaxBody+1)])
 		dst = dst[:len(dst)+n]
 		switch {
 		case len(dst) > MaxBody:
@@ -45,6 +46,7 @@ func ReadBody(dst []byte, r *http.Request) ([]byte, error) {
 		}
 	}
 }
+
 func tooLarge() *Error {
 	return &Error{
 		Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLargeException",
