@@ -108,7 +108,7 @@ func (l *localFlags) resolve(u *ui, f *pflag.FlagSet) error {
 	}
 	store, err := units.ParseBytes(l.store)
 	if err != nil {
-		return fmt.Errorf("--store: %w", err)
+		return u.usageError("--store: " + err.Error())
 	}
 	c.StoreBytes = int64(store)
 	if !isAccount(c.Account) {
@@ -213,7 +213,7 @@ func (l *localFlags) conclude(u *ui, r local.Report, note func(string)) error {
 		failed += r.Stats.Errors[action]
 	}
 	st := r.Stats
-	note(fmt.Sprintf("served %s calls, %s with an error; in %s records, %s; out %s records, %s",
+	note(fmt.Sprintf("served %s calls, %s of them failed; in %s records, %s; out %s records, %s",
 		units.Thousands(calls), units.Thousands(failed), units.Thousands(st.RecordsIn), units.Size(st.BytesIn),
 		units.Thousands(st.RecordsOut), units.Size(st.BytesOut)))
 	if st.ThrottledWrites+st.ThrottledReads > 0 {
