@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kload/kload"
 	"github.com/kload/kload/internal/sigv4"
 )
 
@@ -107,7 +106,7 @@ func (s *Server) setUp() error {
 	}
 	for _, st := range cfg.Streams {
 		if err := s.service.kinesis.CreateStream(st.Name, st.Shards); err != nil {
-			return fmt.Errorf("creating the stream %q: %w: %w", st.Name, kload.ErrInvalid, err)
+			return fmt.Errorf("creating the stream %q: %w", st.Name, err)
 		}
 	}
 	if s.status, err = newStatus(s); err != nil {

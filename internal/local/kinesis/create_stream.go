@@ -28,10 +28,10 @@ func (s *Server) CreateStream(name string, shards int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.streams[name] != nil {
-		return httpapi.Refuse("ResourceInUseException", "Stream %s under account %s already exists.", name, s.cfg.Account)
+		return fmt.Errorf("%w: there is one of that name already", kload.ErrInvalid)
 	}
 	if err := s.shardQuota(shards); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", kload.ErrInvalid, err)
 	}
 	now := time.Now()
 	st := s.newStream(createRequest{name: name, shards: int64(shards), mode: provisioned, recordKiB: minRecordKiB}, now)
