@@ -111,6 +111,9 @@ func (c *call) supported() error {
 			}
 		}
 	}
+	if v := c.query.Get("versionId"); v != "" && v != "null" {
+		return notImplemented("versions")
+	}
 	if c.request.Method == http.MethodPost && !c.query.Has("delete") && !c.query.Has("uploads") && !c.query.Has("uploadId") {
 		return notImplemented("uploads by form")
 	}

@@ -11,6 +11,7 @@ import (
 // fault instead of all that it says about an error of ours.
 type response struct {
 	http.ResponseWriter
+	id      string            // of the request
 	headers map[string]string // replace those of the protocol layer
 	fault   *fault            // what to answer instead, once it is known
 	status  int               // 0 until the header is written
@@ -25,16 +26,25 @@ func (w *response) WriteHeader(status int) {
 	}
 	w.status = status
 	h := w.Header()
-	for name, value := range w.headers {
-		h.Set(name, value)
-	}
+	w.replace(w.headers)
 	if _, typed := h["Content-Type"]; !typed && status != http.StatusNoContent && h.Get("Content-Length") != "0" {
 		h.Set("Content-Type", "application/xml")
 	}
-	for _, name := range []string{"Access-Control-Allow-Origin", "X-Amz-Delete-Marker"} {
-		h.Del(name) // neither cross-origin access nor versions are offered
-	}
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// replace puts headers in place of those of the protocol layer, some of which
+// promise what is not offered: access from other origins, and versions.
+func (w *response) replace(headers map[string]string) {
+	h := w.Header()
+	h.Del("Access-Control-Allow-Origin")
+	h.Del("X-Amz-Delete-Marker")
+	h.Set("X-Amz-Request-Id", w.id)
+	h.Set("X-Amz-Id-2", w.id)
+	h.Set("Server", "kload")
+	for name, value := range headers {
+		h.Set(name, value)
+	}
 }
 
 // Write is that of http.ResponseWriter.

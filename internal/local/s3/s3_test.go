@@ -2,7 +2,6 @@ package s3_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/md5"
 	"encoding/hex"
 	"errors"
@@ -57,15 +56,19 @@ func serve(tb testing.TB, c s3.Config, start func(http.Handler) *httptest.Server
 			tb.Error(err)
 		}
 	})
-	client := awss3.New(awss3.Options{
-		BaseEndpoint: &front.URL, Region: "us-east-1", UsePathStyle: true, HTTPClient: front.Client(),
-		Credentials: credentials.NewStaticCredentialsProvider(keys().ID, keys().Secret, ""),
+	return &endpoint{client(front.URL, front.Client(), keys().Secret), server, front.URL, c.Dir, front.Client()}
+}
+
+// client returns a client of the endpoint at url.
+func client(url string, transport *http.Client, secret string) *awss3.Client {
+	return awss3.New(awss3.Options{
+		BaseEndpoint: &url, Region: "us-east-1", UsePathStyle: true, HTTPClient: transport,
+		Credentials: credentials.NewStaticCredentialsProvider(keys().ID, secret, ""),
 		Retryer:     aws.NopRetryer{},
 		// As config.LoadDefaultConfig sets them.
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
 	})
-	return &endpoint{client, server, front.URL, c.Dir, front.Client()}
 }
 
 func (e *endpoint) put(tb testing.TB, key, body string) *awss3.PutObjectOutput {
@@ -212,5 +215,3 @@ func TestPlainFilesAreObjects(t *testing.T) {
 		t.Errorf("replacing a file by its ETag: %v", err)
 	}
 }
-
-var _ = context.Background

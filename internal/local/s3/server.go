@@ -70,8 +70,7 @@ func (s *Server) Subscribe(fn func(Event)) (cancel func()) { return s.events.add
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := fmt.Sprintf("%s%08X", s.session, s.requests.Add(1))
 	c := &call{
-		server: s, store: s.store, request: ours(r),
-		w: response{ResponseWriter: w, headers: map[string]string{"X-Amz-Request-Id": id, "X-Amz-Id-2": id, "Server": "kload"}},
+		server: s, store: s.store, request: ours(r), w: response{ResponseWriter: w, id: id, headers: map[string]string{}},
 	}
 	if err := c.admit(); err != nil {
 		c.fail(err)
@@ -80,7 +79,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		c.protocol().ServeHTTP(&c.w, c.request)
 	}
-	c.finish(id)
+	c.finish()
 }
 
 // ours returns a request whose headers may be changed.
@@ -102,13 +101,11 @@ func (c *call) protocol() http.Handler {
 }
 
 // finish sends what has not been sent yet.
-func (c *call) finish(id string) {
+func (c *call) finish() {
 	if f := c.w.fault; f != nil && c.w.status == 0 {
-		for _, name := range []string{"X-Amz-Request-Id", "X-Amz-Id-2", "Server"} {
-			c.w.Header().Set(name, c.w.headers[name])
-		}
+		c.w.replace(nil)
 		c.w.status = f.status
-		f.write(c.w.ResponseWriter, c.request, id)
+		f.write(c.w.ResponseWriter, c.request, c.w.id)
 	}
 	c.w.WriteHeader(http.StatusOK)
 	c.server.counters.answered(c.w.status)
