@@ -32,6 +32,9 @@ func (s *Scenario) Explain() ([]byte, error) {
 			fmt.Fprintf(&b, "# phase %s: %s, measured: %t\n", p.Name, p.For, p.Measure)
 		}
 	}
+	for i := range s.plan.actions {
+		fmt.Fprintf(&b, "# action %s\n", s.plan.actions[i].explain(s.Spec.Target.Kind))
+	}
 	fmt.Fprintf(&b, "# delivered_ratio counts acknowledgements up to %s after the schedule's end\n#\n", grace)
 	b.Write(resolved)
 	return b.Bytes(), nil

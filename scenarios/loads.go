@@ -31,6 +31,7 @@ type loadRun struct {
 	arrivals *ledger.Arrivals // of the run
 	joined   ledger.EmitFunc
 	measured func(int64) bool
+	heat     *heat // nil where nobody asks which shard is hottest
 }
 
 // addLoad opens a load's books. Nothing runs yet.
@@ -47,6 +48,7 @@ func (r *run) addLoad(p *loadPlan) *loadRun {
 		arrivals: r.arrivals,
 		joined:   r.joined,
 		measured: r.measure(),
+		heat:     r.acting.heat,
 	}
 	l.rec, l.arrive = l.hops.NewRecorder(), l.hops.NewRecorder()
 	return l
@@ -95,6 +97,7 @@ func (r *run) send(ctx context.Context, l *loadRun, start int64) error {
 // is called concurrently by the ingress.
 func (l *loadRun) outcomes(out []kload.Outcome) {
 	l.ledger.Outcomes(out)
+	l.heat.add(out)
 	l.rec.Lock()
 	for i := range out {
 		l.measure(&out[i])

@@ -25,10 +25,11 @@ const grace = 2 * time.Second
 
 // plan is a scenario worked out: what Run carries out and explain prints.
 type plan struct {
-	spec   *Spec
-	loads  []loadPlan
-	phases []Phase // never empty
-	expect []results.Expectation
+	spec    *Spec
+	loads   []loadPlan
+	phases  []Phase // never empty
+	actions []actionPlan
+	expect  []results.Expectation
 }
 
 // loadPlan is one load worked out.
@@ -92,6 +93,10 @@ func newPlan(s *Spec, doc *conf.Document, broken conf.Problems) (*plan, error) {
 		v.readers()
 	}
 	v.names()
+	v.latency()
+	if v.sound("load") && v.sound("phases") {
+		v.actions(p)
+	}
 	if v.sound("load") && v.sound("consumers") {
 		p.expect = v.expectations(p)
 	}

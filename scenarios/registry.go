@@ -30,6 +30,7 @@ type registry struct {
 	readers   map[string]plugin[readerEnv, kload.Opener]
 	hosts     map[string]plugin[hostEnv, kload.Host]
 	sinks     map[string]plugin[sinkEnv, kload.Sink]
+	actions   map[string]plugin[actionEnv, action]
 }
 
 func newRegistry() registry {
@@ -64,6 +65,12 @@ func newRegistry() registry {
 		sinks: map[string]plugin[sinkEnv, kload.Sink]{
 			"discard": plug(func(*discard.Config, sinkEnv) (kload.Sink, error) { return discard.New(), nil }),
 			"file":    plug(func(c *file.Config, e sinkEnv) (kload.Sink, error) { return file.New(e.dir, c.FileName(e.consumer)) }),
+		},
+		actions: map[string]plugin[actionEnv, action]{
+			"fault":              plug(newFault),
+			"split":              plug(newSplit),
+			"merge":              plug(newMerge),
+			"update_shard_count": plug(newCount),
 		},
 	}
 }
@@ -158,6 +165,7 @@ func (r registry) kinds() conf.Kinds {
 	return conf.Kinds{
 		"source": configs(r.sources), "keys": configs(r.keys), "ingress": configs(r.ingresses),
 		"reader": configs(r.readers), "host": configs(r.hosts), "sink": configs(r.sinks),
+		"action": configs(r.actions),
 	}
 }
 

@@ -73,6 +73,7 @@ type run struct {
 	consumers []*consumerRun
 	collector *results.Collector
 	progress  *progress
+	acting    *acting
 }
 
 // Run carries out a scenario. It returns the summary of whatever was run, also
@@ -102,6 +103,7 @@ func newRun(s *Scenario, o RunOptions) (*run, error) {
 	}
 	r := &run{plan: s.plan, scenario: s, o: o, inject: inj, clock: pace.NewClock(), began: time.Now(), process: markProcess()}
 	r.pacer = pace.NewPacer(r.clock)
+	r.acting = newActing(r)
 	if r.number, err = runNumber(); err != nil {
 		return nil, err
 	}
@@ -246,7 +248,7 @@ func (r *run) execute(ctx context.Context) error {
 	} else {
 		cancel(err)
 	}
-	drainErr := r.drain(ctx, work)
+	drainErr := errors.Join(r.drain(ctx, work), r.acting.finish())
 	stopReading()
 	readers.Wait()
 	return errors.Join(r.whatFailed(cause(ctx, work, err)), drainErr, r.closeHosts(ctx))
@@ -312,6 +314,7 @@ func (r *run) sendAll(work context.Context) error {
 	start := r.clock.Now() + int64(startDelay)
 	r.start.Store(start)
 	r.event("start", nil)
+	r.acting.begin(work, start)
 	g, sending := errgroup.WithContext(work)
 	for _, l := range r.loads {
 		g.Go(func() error { return r.send(sending, l, start) })
@@ -319,6 +322,7 @@ func (r *run) sendAll(work context.Context) error {
 	err := g.Wait()
 	r.ended.Store(r.clock.Now())
 	r.event("loads_ended", nil)
+	r.acting.loadsEnded()
 	return err
 }
 
@@ -337,7 +341,7 @@ func (r *run) drain(ctx, work context.Context) error {
 	failed := func() bool { return work.Err() != nil && ctx.Err() == nil }
 	reading, stopReading := r.patience(ctx, work)
 	defer stopReading()
-	settled := r.clock.Now()
+	settled := r.clock.Now() + int64(r.endpoint.hidden())
 	for !failed() && !r.allRead(settled) && !r.hopeless(settled) {
 		if r.pacer.Sleep(reading, drainPoll) != nil {
 			r.event("drain_timeout", map[string]any{"missing": r.ledger.Missing()})

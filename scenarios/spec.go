@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kload/kload/internal/conf"
+	"github.com/kload/kload/internal/local/latency"
 	"github.com/kload/kload/internal/units"
 )
 
@@ -21,6 +22,7 @@ type Spec struct {
 	Load              conf.Map[Load]     `yaml:"load" required:"true" help:"what goes into the stream, by name"`
 	Consumers         conf.Map[Consumer] `yaml:"consumers" help:"who reads the stream, by name"`
 	Phases            []Phase            `yaml:"phases" help:"named stretches of the run, one after the other; one phase called run if absent"`
+	Actions           []Action           `yaml:"actions" help:"what happens while the loads run, at times of its own"`
 	Expect            []string           `yaml:"expect" help:"expectations on the results, such as reader.e2e.read.p99 < 1s"`
 	MinDeliveredRatio float64            `yaml:"min_delivered_ratio" default:"0.99" help:"least share of scheduled records acknowledged in time; below it the run exits 4"`
 	DrainTimeout      time.Duration      `yaml:"drain_timeout" default:"30s" help:"how long late records may still be sent after the schedule, and then how long consumers may still read"`
@@ -28,13 +30,14 @@ type Spec struct {
 
 // Target is the endpoint of a run.
 type Target struct {
-	Kind     string      `yaml:"kind" default:"local" enum:"local|aws" help:"local: the embedded target, no account needed; aws: the real service"`
-	Process  string      `yaml:"process" default:"own" enum:"own|shared" help:"local: in a child process, with figures of its own, or inside kload"`
-	Limits   Limits      `yaml:"limits" help:"local: limits per shard; off switches them off"`
-	Store    units.Bytes `yaml:"store" default:"256MiB" help:"local: most bytes the target keeps; the oldest records are trimmed"`
-	Region   string      `yaml:"region" help:"aws: region; the SDK's default chain if absent"`
-	Profile  string      `yaml:"profile" help:"aws: profile of the shared configuration"`
-	Endpoint string      `yaml:"endpoint" help:"aws: URL of another Kinesis-compatible service"`
+	Kind     string        `yaml:"kind" default:"local" enum:"local|aws" help:"local: the embedded target, no account needed; aws: the real service"`
+	Process  string        `yaml:"process" default:"own" enum:"own|shared" help:"local: in a child process, with figures of its own, or inside kload"`
+	Limits   Limits        `yaml:"limits" help:"local: limits per shard; off switches them off"`
+	Latency  latency.Model `yaml:"latency" help:"local: how long calls take and records stay hidden; off, aws-like, or by class of operations"`
+	Store    units.Bytes   `yaml:"store" default:"256MiB" help:"local: most bytes the target keeps; the oldest records are trimmed"`
+	Region   string        `yaml:"region" help:"aws: region; the SDK's default chain if absent"`
+	Profile  string        `yaml:"profile" help:"aws: profile of the shared configuration"`
+	Endpoint string        `yaml:"endpoint" help:"aws: URL of another Kinesis-compatible service"`
 }
 
 // Validate refuses settings of the other kind, which would have no effect.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/local"
-	localkinesis "github.com/kload/kload/internal/local/kinesis"
 	"github.com/kload/kload/internal/shard"
 	"github.com/kload/kload/producer"
 	"github.com/kload/kload/results"
@@ -63,13 +62,9 @@ func startLocal(ctx context.Context, cfg local.Config, process string, mem Netwo
 }
 
 func localConfig(s *Spec, inj injection) local.Config {
-	l := s.Target.Limits
 	return local.Config{
-		Limits: localkinesis.Limits{
-			Off: l.Off, WriteBytes: float64(l.WriteBytes), WriteRecords: l.WriteRecords.PerSecond(),
-			ReadBytes: float64(l.ReadBytes), ReadCalls: l.ReadCalls.PerSecond(),
-		},
-		StoreBytes: int64(s.Target.Store), Drop: inj.targetDrop, Dup: inj.targetDup, Seed: s.Seed,
+		Limits: s.Target.Limits.kinesis(), StoreBytes: int64(s.Target.Store), Latency: s.Target.Latency,
+		Drop: inj.targetDrop, Dup: inj.targetDup, Seed: s.Seed,
 	}
 }
 
@@ -77,13 +72,38 @@ func localConfig(s *Spec, inj injection) local.Config {
 // and one for every shard that a consumer reads. Fewer connections would make
 // calls wait for each other, and count that as the service's time.
 func connections(s *Spec) int {
-	n := s.Consumers.Len() * s.Stream.Shards
+	n := s.Consumers.Len() * s.mostShards()
 	for _, l := range s.Load.All() {
 		if c, ok := l.Ingress.Config.(*producer.Config); ok {
 			n += c.Connections
 		}
 	}
 	return max(minConnections, n)
+}
+
+// mostShards is how many shards there may be to read at once: while they are
+// changed, the old ones beside the new.
+func (s *Spec) mostShards() int {
+	n := s.Stream.Shards
+	for _, a := range s.Actions {
+		switch c := a.Do.Config.(type) {
+		case *countConfig:
+			n += c.To
+		case *splitConfig:
+			n += 2
+		case *mergeConfig:
+			n++
+		}
+	}
+	return n
+}
+
+// hidden is how long after it was stored a record is certainly to be read.
+func (e *endpoint) hidden() time.Duration {
+	if e.local == nil {
+		return 0
+	}
+	return e.spec.Target.Latency.Propagation
 }
 
 // minConnections leaves room for a stream whose shards are not known yet.
@@ -98,7 +118,7 @@ func (e *endpoint) describe() results.Target {
 	if l := e.spec.Target.Limits; !l.Off {
 		limits = fmt.Sprintf("write %s %s read %s %s per shard", l.WriteBytes, l.WriteRecords, l.ReadBytes, l.ReadCalls)
 	}
-	return results.Target{Kind: "local", Detail: fmt.Sprintf("local(limits=%s, latency=off, store=%s, seed=%d)", limits, e.spec.Target.Store, e.spec.Seed)}
+	return results.Target{Kind: "local", Detail: fmt.Sprintf("local(limits=%s, latency=%s, store=%s, seed=%d)", limits, e.spec.Target.Latency, e.spec.Target.Store, e.spec.Seed)}
 }
 
 // done is closed when the embedded target ended by itself; nil for AWS.

@@ -3,10 +3,12 @@ package scenarios
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/kload/kload/consumers/readers/polling"
 	"github.com/kload/kload/internal/conf"
+	localkinesis "github.com/kload/kload/internal/local/kinesis"
 	"github.com/kload/kload/internal/units"
 	"github.com/kload/kload/producer"
 	"github.com/kload/kload/results"
@@ -177,6 +179,16 @@ func (v *validator) readers() {
 		v.problem("consumers."+last+".read.polling.every",
 			fmt.Sprintf("%s %.3g calls/s on each shard, which answers %.3g to all its readers together", who, calls, limit),
 			fmt.Sprintf("poll every %.0fms or slower, or set allow_throttling: true in polling", math.Ceil(1000*float64(pollers)/limit)))
+	}
+}
+
+// latency checks that there is every operation that a latency is given for.
+func (v *validator) latency() {
+	known := localkinesis.Operations()
+	for name := range v.spec.Target.Latency.Operations.All() {
+		if v.sound("target") && !slices.Contains(known, name) {
+			v.problem("target.latency.operations."+name, fmt.Sprintf("the embedded target has no operation %q", name), "operations have names such as PutRecords")
+		}
 	}
 }
 

@@ -41,6 +41,12 @@ func verbs() []verb {
 		{"show", "NAME", "print a scenario of the library", showVerb, nil},
 		{"explain", "SCENARIO", "print the resolved plan with every default", explainVerb, nil},
 		{"validate", "SCENARIO", "check a scenario without running it", validateVerb, nil},
+		{"local", "", "serve a Kinesis-compatible target on this machine", localVerb, []string{
+			"kload local --stream demo --shards 4",
+			`eval "$(kload local --listen 127.0.0.1:0 --stream demo &)"`,
+			"kload local --tls --tls-ca ca.pem --auth sigv4",
+			"kload local --latency aws-like --limits '{write_bytes: 2MiB/s}'",
+		}},
 		{"schema", "", "print the JSON Schema of scenario files", schemaVerb, nil},
 		{"version", "", "print the version", versionVerb, nil},
 	}

@@ -26,7 +26,13 @@ type hello struct {
 	PID      int    `json:"pid"`
 }
 
-// farewell is the child's last line.
+// word is any later line of the child's.
+type word struct {
+	Reply    *reply    `json:"reply,omitempty"`
+	Farewell *farewell `json:"farewell,omitempty"`
+}
+
+// farewell is what the child says last.
 type farewell struct {
 	Stats       kinesis.Stats `json:"stats"`
 	MaxRSSBytes int64         `json:"max_rss_bytes"` // 0 where unknown
@@ -49,7 +55,7 @@ func Child(stdin io.Reader, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("reading the target's configuration: %w", err)
 	}
-	svc, err := newService(cfg)
+	svc, err := newService(cfg, nil)
 	if err != nil {
 		return err
 	}
@@ -63,29 +69,27 @@ func Child(stdin io.Reader, stdout io.Writer) error {
 	return svc.serveUntil(in, ln, stdout)
 }
 
-func (s *service) serveUntil(in io.Reader, ln net.Listener, stdout io.Writer) error {
+func (s *service) serveUntil(in *bufio.Reader, ln net.Listener, stdout io.Writer) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(ln) }()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_, _ = io.Copy(io.Discard, in) // its end is all that matters
-	}()
+	ended := make(chan error, 1)
+	go func() { ended <- obey(in, stdout, s.kinesis) }()
+	var orders error
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving the embedded target: %w", err)
-	case <-ended:
+	case orders = <-ended:
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
-	err := s.shutdown(ctx)
+	err := errors.Join(orders, s.shutdown(ctx))
 	if serveErr := <-failed; err == nil && !errors.Is(serveErr, http.ErrServerClosed) {
 		err = serveErr
 	}
 	if err != nil {
 		return err
 	}
-	return writeLine(stdout, farewell{s.kinesis.Stats(), peakMemory()})
+	return writeLine(stdout, word{Farewell: &farewell{s.kinesis.Stats(), peakMemory()}})
 }
 
 func writeLine(w io.Writer, v any) error {

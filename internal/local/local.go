@@ -11,8 +11,10 @@
 //
 // The parent sends one line of JSON, the [Config], and keeps the child's standard
 // input open. The child answers with one line {"endpoint":…,"pid":…} and serves.
+// Further lines of the parent's are orders {"n":1,"inject":{…}} and
+// {"n":2,"lift":1}, each answered by a line {"reply":{"n":1,…}}.
 // When its input ends, because the parent asked for that or because the parent
-// died in whatever way, it prints its statistics as a second line and exits.
+// died in whatever way, it prints its statistics as the last line and exits.
 package local
 
 import (
@@ -21,7 +23,10 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/kload/kload/internal/local/faults"
 	"github.com/kload/kload/internal/local/kinesis"
+	"github.com/kload/kload/internal/local/latency"
+	"github.com/kload/kload/internal/sigv4"
 )
 
 // Config says what the target models. The zero value is the service as it is.
@@ -36,6 +41,8 @@ type Config struct {
 	// minutes and 5 s.
 	SubscriptionLife time.Duration `json:"subscription_life,omitempty"`
 	ResubscribeAfter time.Duration `json:"resubscribe_after,omitempty"`
+	// Latency is how long calls take. Default: no longer than they have to.
+	Latency latency.Model `json:"latency"`
 	// Drop and Dup inject faults: so many user records are acknowledged but not
 	// stored, or stored twice. Default: 0.
 	Drop int    `json:"drop,omitempty"`
@@ -64,6 +71,11 @@ type Target interface {
 	// Stop ends the target and waits for it, at most until ctx ends. Further calls
 	// return the same.
 	Stop(ctx context.Context) (Report, error)
+	// Inject puts a fault into force and returns its number. It lasts until it is
+	// lifted.
+	Inject(ctx context.Context, f faults.Fault) (int, error)
+	// Lift ends a fault and returns what it has done.
+	Lift(ctx context.Context, id int) (faults.Effect, error)
 }
 
 var (
@@ -77,11 +89,13 @@ type service struct {
 	http    *http.Server
 }
 
-func newService(cfg Config) (*service, error) {
+// newService returns a service that is not served yet. A nil verifier takes any
+// credentials.
+func newService(cfg Config, verifier *sigv4.Verifier) (*service, error) {
 	k, err := kinesis.New(kinesis.Config{
 		Account: cfg.Account, Region: cfg.Region, Limits: cfg.Limits, StoreBytes: cfg.StoreBytes,
 		IteratorTTL: cfg.IteratorTTL, SubscriptionLife: cfg.SubscriptionLife, ResubscribeAfter: cfg.ResubscribeAfter,
-		Drop: cfg.Drop, Dup: cfg.Dup, Seed: cfg.Seed,
+		Latency: cfg.Latency, Drop: cfg.Drop, Dup: cfg.Dup, Seed: cfg.Seed, Verifier: verifier,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("setting up the embedded target: %w", err)

@@ -27,7 +27,9 @@ import (
 
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/local"
+	"github.com/kload/kload/internal/local/faults"
 	"github.com/kload/kload/internal/local/kinesis"
+	"github.com/kload/kload/internal/local/latency"
 	"github.com/kload/kload/internal/memnet"
 )
 
@@ -145,6 +147,59 @@ func TestProcessDies(t *testing.T) {
 	report, err := p.Stop(ctx)
 	if err == nil || report.Complete || !strings.Contains(err.Error(), "ended early") {
 		t.Errorf("report %+v, %v", report, err)
+	}
+}
+
+// TestFaultsOfAProcess orders faults over the child's input, several at once, and
+// finds their effects where they are lifted and in the report.
+func TestFaultsOfAProcess(t *testing.T) {
+	ctx := patience(t)
+	p, err := local.Start(ctx, local.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	use(ctx, t, awsclient.Options{Endpoint: p.Endpoint()})
+	c, err := awsclient.New(ctx, awsclient.Options{Local: true, Endpoint: p.Endpoint()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ids := make(chan int, 5)
+	for range cap(ids) {
+		go func() {
+			id, err := p.Inject(ctx, faults.Fault{On: []string{"PutRecord"}, Cut: faults.AfterCommit, Share: 100, Count: 1})
+			if err != nil {
+				t.Error(err)
+			}
+			ids <- id
+		}()
+	}
+	seen := map[int]bool{}
+	for range cap(ids) {
+		seen[<-ids] = true
+	}
+	if len(seen) != 5 || !seen[1] || !seen[5] {
+		t.Errorf("faults are numbered %v", seen)
+	}
+	in := &sdk.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("k"), Data: []byte("data")}
+	if _, err := c.Data.PutRecord(ctx, in); err == nil {
+		t.Error("an answer that was to be cut came")
+	}
+	if e, err := p.Lift(ctx, 3); err != nil || e.ID != 3 || e.Hits != 1 || e.Judged != 1 {
+		t.Errorf("effect %+v, %v", e, err)
+	}
+	if _, err := p.Lift(ctx, 3); err == nil || !strings.Contains(err.Error(), "no fault 3 is in force") {
+		t.Errorf("lifted twice: %v", err)
+	}
+	if _, err := p.Inject(ctx, faults.Fault{On: []string{"Put"}, Error: "InternalFailure", Share: 100}); err == nil || !strings.Contains(err.Error(), `no operation "Put"`) {
+		t.Errorf("an operation that is not there: %v", err)
+	}
+	report, err := p.Stop(ctx)
+	if err != nil || report.Stats.RecordsIn != 2 || len(report.Stats.Faults) != 5 {
+		t.Errorf("report %+v, %v", report, err)
+	}
+	if _, err := p.Lift(ctx, 1); err == nil {
+		t.Error("a target that has ended lifted a fault")
 	}
 }
 
@@ -266,7 +321,7 @@ func TestStartFails(t *testing.T) {
 }
 
 func TestChildRefusesNonsense(t *testing.T) {
-	for _, in := range []string{"", "{", "nonsense\n", `{"drop":-1}` + "\n"} {
+	for _, in := range []string{"", "{", "nonsense\n", `{"drop":-1}` + "\n", `{"latency":"soon"}` + "\n"} {
 		var out bytes.Buffer
 		if err := local.Child(strings.NewReader(in), &out); err == nil || out.Len() > 0 {
 			t.Errorf("%q: %v, said %q", in, err, &out)
@@ -275,7 +330,12 @@ func TestChildRefusesNonsense(t *testing.T) {
 }
 
 func TestConfigSurvivesJSON(t *testing.T) {
+	model, err := latency.Parse("put=lognormal(p50=4ms,p99=25ms),PutRecord=1ms,propagation=10ms")
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := local.Config{
+		Latency: model,
 		Account: "111122223333", Region: "eu-west-1", StoreBytes: 5, IteratorTTL: time.Second, Drop: 1, Dup: 2, Seed: 3,
 		Limits: kinesis.Limits{Off: true, WriteBytes: 1, WriteRecords: 2, ReadBytes: 3, ReadCalls: 4},
 	}

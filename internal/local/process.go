@@ -23,6 +23,8 @@ type Process struct {
 	endpoint string
 	pid      int
 	done     chan struct{}
+	turn     chan uint64 // holds the number of the last order while none is under way
+	replies  chan reply
 
 	// Written before done is closed.
 	report Report
@@ -39,7 +41,8 @@ func Start(ctx context.Context, cfg Config) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the executable to run the embedded target: %w", err)
 	}
-	p := &Process{stderr: &tail{limit: 4 << 10}, done: make(chan struct{})}
+	p := &Process{stderr: &tail{limit: 4 << 10}, done: make(chan struct{}), turn: make(chan uint64, 1), replies: make(chan reply, 1)}
+	p.turn <- 0
 	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), exe) // it ends when its input does
 	p.cmd.Args = []string{os.Args[0], ChildVerb}
 	p.cmd.Stderr = p.stderr
@@ -76,15 +79,14 @@ func (p *Process) launch() (io.Reader, error) {
 	return stdout, p.cmd.Start()
 }
 
-// follow reads the child's two lines and waits for its end.
+// follow reads the child's lines and waits for its end.
 func (p *Process) follow(stdout *bufio.Reader, greeted chan<- error) {
 	defer close(p.done)
 	var h hello
 	err := readLine(stdout, &h)
 	p.endpoint, p.pid = h.Endpoint, h.PID
 	greeted <- err // buffered: Start may have given up
-	var last farewell
-	lastErr := readLine(stdout, &last)
+	last, lastErr := p.listen(stdout)
 	_, _ = io.Copy(io.Discard, stdout) // Wait tells how it ended
 	waitErr := p.cmd.Wait()
 	p.report = Report{Stats: last.Stats, MaxRSSBytes: last.MaxRSSBytes, Complete: lastErr == nil && waitErr == nil}
@@ -96,6 +98,26 @@ func (p *Process) follow(stdout *bufio.Reader, greeted chan<- error) {
 	}
 	if !p.report.Complete {
 		p.err = fmt.Errorf("embedded target ended early: %w%s", errors.Join(waitErr, lastErr), p.stderr.quote())
+	}
+}
+
+// listen passes replies on until the child says its last word.
+func (p *Process) listen(stdout *bufio.Reader) (farewell, error) {
+	for {
+		var w word
+		if err := readLine(stdout, &w); err != nil {
+			return farewell{}, err
+		}
+		switch {
+		case w.Farewell != nil:
+			return *w.Farewell, nil
+		case w.Reply != nil:
+			select { // it replaces one that nobody waits for
+			case <-p.replies:
+			default:
+			}
+			p.replies <- *w.Reply
+		}
 	}
 }
 

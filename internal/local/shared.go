@@ -19,7 +19,7 @@ type Shared struct {
 // StartShared serves on ln, which it closes in the end, and returns at once. It
 // fails only on an invalid configuration.
 func StartShared(cfg Config, ln net.Listener) (*Shared, error) {
-	svc, err := newService(cfg)
+	svc, err := newService(cfg, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,10 @@ import (
 // a PutRecords may carry once base64 has made it a third longer.
 const MaxBody = 16 << 20
 
+// step is how much memory a body is given beyond what has arrived of it: a
+// client that announces much and sends little costs little.
+const step = 256 << 10
+
 // ReadBody reads the request's body into dst[:0], growing it as needed, and
 // returns it. A body over MaxBody is refused with status 413 before it is read
 // whole.
@@ -19,18 +23,22 @@ func ReadBody(dst []byte, r *http.Request) ([]byte, error) {
 		return dst[:0], tooLarge()
 	}
 	dst = dst[:0]
-	if r.ContentLength >= 0 {
-		dst = slices.Grow(dst, int(r.ContentLength))[:r.ContentLength]
-		_, err := io.ReadFull(r.Body, dst)
-		return dst, brokenBody(err)
-	}
 	for {
-		dst = slices.Grow(dst, 4096)
-		n, err := r.Body.Read(dst[len(dst):cap(dst)])
+		room := max(step, len(dst))
+		if r.ContentLength >= 0 {
+			room = max(1, min(room, int(r.ContentLength)-len(dst)+1)) // one for the end to be seen
+		}
+		if cap(dst)-len(dst) < room {
+			dst = slices.Grow(dst, room)
+		}
+		// A body in chunks fills what it is given before it returns.
+		n, err := r.Body.Read(dst[len(dst):min(cap(dst), MaxBody+1)])
 		dst = dst[:len(dst)+n]
 		switch {
 		case len(dst) > MaxBody:
 			return dst[:0], tooLarge()
+		case errors.Is(err, io.EOF) && int64(len(dst)) < r.ContentLength:
+			return dst[:0], brokenBody(io.ErrUnexpectedEOF)
 		case errors.Is(err, io.EOF):
 			return dst, nil
 		case err != nil:

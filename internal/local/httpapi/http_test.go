@@ -88,3 +88,13 @@ func FuzzAppendString(f *testing.F) {
 		}
 	})
 }
+
+// TestAnnouncedBody holds back what was announced: memory must not be given for it.
+func TestAnnouncedBody(t *testing.T) {
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("little"))
+	r.ContentLength = httpapi.MaxBody
+	got, err := httpapi.ReadBody(nil, r)
+	if err == nil || cap(got) > 1<<20 {
+		t.Errorf("%d bytes for little, %v", cap(got), err)
+	}
+}

@@ -1,6 +1,10 @@
 package kinesis
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/kload/kload/internal/local/latency"
+)
 
 // action is one API operation: its handler fills rq.out or refuses.
 type action struct {
@@ -8,6 +12,8 @@ type action struct {
 	rate      float64 // control plane: calls per second
 	perStream bool    // of each stream, in place of the account
 	count     atomic.Uint64
+	errors    atomic.Uint64 // of count, what was refused or failed
+	takes     *latency.Sampler
 }
 
 // actions returns the operations served, by name. A further one is a file and a

@@ -1,6 +1,10 @@
 package kinesis
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/kload/kload/internal/local/faults"
+)
 
 // Stats is what a server counted since it started. Records are stream records.
 type Stats struct {
@@ -16,6 +20,8 @@ type Stats struct {
 	Dropped         uint64            `json:"dropped"`    // user records acknowledged but not stored, on purpose
 	Duplicated      uint64            `json:"duplicated"` // user records stored twice, on purpose
 	Requests        map[string]uint64 `json:"requests"`   // by operation, refused ones included
+	Errors          map[string]uint64 `json:"errors"`     // by operation: of Requests, those answered with an error
+	Faults          []faults.Effect   `json:"faults,omitempty"`
 }
 
 type counters struct {
@@ -36,11 +42,14 @@ func (s *Server) Stats() Stats {
 		Trimmed: c.trimmed.Load(), TrimmedUnread: c.trimmedUnread.Load(),
 		StoredBytesHigh: s.arena.highWater(),
 		Dropped:         s.mutation.drop.done(), Duplicated: s.mutation.dup.done(),
-		Requests: map[string]uint64{},
+		Requests: map[string]uint64{}, Errors: map[string]uint64{}, Faults: s.faults.Effects(),
 	}
 	for name, a := range s.actions {
 		if n := a.count.Load(); n > 0 {
 			st.Requests[name] = n
+		}
+		if n := a.errors.Load(); n > 0 {
+			st.Errors[name] = n
 		}
 	}
 	return st

@@ -1,8 +1,10 @@
 package kinesis
 
 import (
+	"fmt"
 	"time"
 
+	"github.com/kload/kload"
 	"github.com/kload/kload/internal/local/httpapi"
 )
 
@@ -15,6 +17,28 @@ const (
 	minRecordKiB   = 1024
 	maxRecordKiB   = 10240
 )
+
+// CreateStream makes a provisioned stream that is ACTIVE at once, whatever
+// Config.StateDelay says: what a server has from the beginning.
+func (s *Server) CreateStream(name string, shards int) error {
+	if !isName(name) || len(name) > maxName || shards < 1 {
+		return fmt.Errorf("%w: a stream needs a name of up to %d letters, digits, '_', '.' and '-', and at least 1 shard; it has %q and %d",
+			kload.ErrInvalid, maxName, name, shards)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.streams[name] != nil {
+		return fmt.Errorf("%w: there is one of that name already", kload.ErrInvalid)
+	}
+	if err := s.shardQuota(shards); err != nil {
+		return fmt.Errorf("%w: %w", kload.ErrInvalid, err)
+	}
+	now := time.Now()
+	st := s.newStream(createRequest{name: name, shards: int64(shards), mode: provisioned, recordKiB: minRecordKiB}, now)
+	st.active = now
+	s.streams[name] = st
+	return nil
+}
 
 // createRequest is the input of CreateStream.
 type createRequest struct {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kload/kload/internal/local/faults"
 	"github.com/kload/kload/internal/local/httpapi"
 )
 
@@ -27,6 +28,10 @@ type request struct {
 	out    []byte // the answer's body
 	put    putScratch
 	spans  []span
+
+	operation string
+	due       time.Time // of the answer
+	verdict   faults.Verdict
 
 	w            http.ResponseWriter
 	subscription *subscription // what goes on after the answer's beginning
@@ -53,6 +58,9 @@ func (rq *request) members() (httpapi.Members, error) {
 // constraints, meaning.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.ids.Stamp(w.Header())
+	if off := s.faults.Offset(); off != 0 {
+		w.Header().Set("Date", time.Now().Add(off).UTC().Format(http.TimeFormat))
+	}
 	target := r.Header.Get("X-Amz-Target")
 	coding, known := encodingOf(r)
 	if !s.reachable(w, r, target, known) {
@@ -71,13 +79,22 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, target string, c
 		return nil
 	}
 	rq.w, rq.subscription = w, nil
+	rq.due, rq.verdict = time.Time{}, faults.Verdict{}
 	defer func() {
 		rq.w = nil
 		s.requests.Put(rq)
 	}()
 	rq.out, rq.encoding = rq.out[:0], coding
 	err := s.serve(rq, r, target)
-	if err == nil && rq.subscription != nil {
+	switch {
+	case !s.hold(r.Context(), rq.due), errors.Is(err, errCut), rq.verdict.Cut == faults.AfterCommit:
+		if rq.subscription != nil {
+			rq.subscription.leave()
+		}
+		sever(r.Context(), http.NewResponseController(w))
+		return nil
+	case err == nil && rq.subscription != nil:
+		rq.subscription.torn = rq.verdict.Cut == faults.MidBody
 		return rq.subscription
 	}
 	status := rq.finish(err)
@@ -85,6 +102,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, target string, c
 	h["Content-Type"] = []string{coding.media()}
 	h["Content-Length"] = []string{strconv.Itoa(len(rq.out))}
 	w.WriteHeader(status)
+	if rq.verdict.Cut == faults.MidBody {
+		tear(r.Context(), w, rq.out)
+		return nil
+	}
 	_, _ = w.Write(rq.out) // the client may be gone; that is its business
 	return nil
 }
@@ -110,22 +131,34 @@ func (s *Server) serve(rq *request, r *http.Request, target string) (err error) 
 	}
 	name, ours := strings.CutPrefix(target, targetPrefix)
 	action, known := s.actions[name]
-	unsigned := s.cfg.RequireSignature && r.Header.Get("Authorization") == ""
-	if !ours || !known || unsigned {
+	if !ours || !known {
 		if err := rq.check(rq.body); err != nil {
 			return err
-		}
-		if unsigned && ours && known {
-			return httpapi.Refuse("MissingAuthenticationTokenException", "Missing Authentication Token")
 		}
 		return httpapi.Refuse("UnknownOperationException", "")
 	}
 	action.count.Add(1)
 	rq.now = time.Now()
-	if err := s.pace(name, action, rq); err != nil {
+	rq.operation, rq.due = name, rq.now.Add(action.takes.Next())
+	if err := s.perform(action, rq, r); err != nil {
+		action.errors.Add(1)
 		return err
 	}
-	return action.handle(s, rq)
+	return nil
+}
+
+// perform does what a known operation does, once it may.
+func (s *Server) perform(a *action, rq *request, r *http.Request) error {
+	if err := s.authenticate(rq, r); err != nil {
+		return err
+	}
+	if err := s.pace(rq.operation, a, rq); err != nil {
+		return err
+	}
+	if err := rq.judgeControl(); err != nil {
+		return err
+	}
+	return a.handle(s, rq)
 }
 
 // asError makes any error an answer. What is not a refusal is the server's own

@@ -49,6 +49,9 @@ func (s *Server) getRecords(rq *request) error {
 	case dry:
 		return dryRun()
 	}
+	if err := rq.judge(st, sh); err != nil {
+		return err
+	}
 	got, granted := sh.get(rq, pos.counter, limit)
 	if !granted {
 		s.counters.throttledReads.Add(1)
@@ -119,6 +122,7 @@ func (sh *shardLog) get(rq *request, counter uint64, limit int) (answer, bool) {
 	now := sh.enter(rq.now)
 	b := &sh.budget
 	if now.Before(b.pausedUntil) || !b.readBytes.solvent(now) || !b.readCalls.has(now, 1) {
+		sh.tally.ThrottledReads++
 		return answer{}, false
 	}
 	b.readCalls.charge(now, 1)
@@ -142,14 +146,18 @@ func (sh *shardLog) collect(spans []span, got *answer, limit, size int, now time
 		}
 		return 1
 	})
+	tip := sh.tip(now)
 	for _, s := range sh.slabs[first:] {
+		if got.next >= tip {
+			break
+		}
 		if !s.retain() { // trimmed this moment
 			got.next = s.end()
 			continue
 		}
 		from := uint32(got.next - s.first)
-		to := from
-		for ; to < s.n && got.records < limit; to++ {
+		to, end := from, uint32(min(s.end(), tip)-s.first)
+		for ; to < end && got.records < limit; to++ {
 			e := s.entry(to)
 			bytes := int(e.size) + int(e.key)
 			if got.records > 0 && got.bytes+bytes > size {
@@ -169,9 +177,12 @@ func (sh *shardLog) collect(spans []span, got *answer, limit, size int, now time
 		}
 	}
 	sh.read = max(sh.read, got.next)
+	sh.tally.RecordsOut += uint64(got.records)
+	sh.tally.BytesOut += uint64(got.bytes)
 	switch {
-	case got.next < sh.next:
-		got.behind = max(1, now.UnixMilli()-got.last)
+	case got.next < tip:
+		got.behind = max(1, sh.stamp(now).UnixMilli()-got.last)
+	case got.next < sh.next: // not to be seen yet
 	case sh.ended.Load() != 0:
 		got.heirs = sh.heirs
 	}

@@ -1,7 +1,6 @@
 package kinesis
 
 import (
-	"sort"
 	"time"
 
 	"github.com/kload/kload/internal/local/httpapi"
@@ -64,6 +63,9 @@ func (s *Server) getShardIterator(rq *request) error {
 	}
 	if in.dryRun {
 		return dryRun()
+	}
+	if err := rq.judge(st, sh); err != nil {
+		return err
 	}
 	rq.out = append(rq.out, `{"ShardIterator":"`...)
 	rq.out = s.appendIterator(rq.out, sh.position(counter, rq.now))
@@ -135,7 +137,7 @@ func (sh *shardLog) place(in iteratorRequest, now time.Time) (uint64, error) {
 				"(2) TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request specified %s and %s", in.kind, tail)
 	}
 	if in.kind == atTimestamp {
-		if err := in.checkTime(now); err != nil {
+		if err := in.checkTime(now.Add(sh.server.faults.Offset())); err != nil {
 			return 0, err
 		}
 	}
@@ -144,7 +146,7 @@ func (sh *shardLog) place(in iteratorRequest, now time.Time) (uint64, error) {
 	now = sh.enter(now)
 	switch in.kind {
 	case latest:
-		return sh.next, nil
+		return sh.tip(now), nil
 	case trimHorizon:
 		return sh.oldest(now), nil
 	case atTimestamp:
@@ -198,10 +200,6 @@ func (sh *shardLog) placeBySequence(in iteratorRequest) (uint64, error) {
 // counter: that of an idle subscription moves on with the time alone. sh.mu is
 // held.
 func (sh *shardLog) passed(q sequence) bool {
-	i := sort.Search(len(sh.slabs), func(i int) bool { return sh.slabs[i].end() > q.counter })
-	if i == len(sh.slabs) || sh.slabs[i].first > q.counter || !sh.slabs[i].retain() {
-		return true // its record is gone
-	}
-	defer sh.slabs[i].release()
-	return q.arrived > sh.slabs[i].entry(uint32(q.counter-sh.slabs[i].first)).arrived/1000
+	ms, there := sh.arrival(q.counter)
+	return !there || q.arrived > ms/1000
 }

@@ -3,6 +3,7 @@ package kinesis
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"strings"
 	"time"
 
@@ -73,9 +74,13 @@ func (p position) fresh(now time.Time, ttl time.Duration) error {
 	if now.UnixMilli()-p.issued <= ttl.Milliseconds() {
 		return nil
 	}
+	return httpapi.Refuse("ExpiredIteratorException", "%s", expired(time.UnixMilli(p.issued), now, ttl))
+}
+
+// expired is what is said of an iterator that is too old.
+func expired(issued, now time.Time, ttl time.Duration) string {
 	const layout = "Mon Jan 02 15:04:05 UTC 2006"
-	return httpapi.Refuse("ExpiredIteratorException",
-		"Iterator expired. The iterator was created at time %s while right now it is %s "+
-			"which is further in the future than the tolerated delay of %d milliseconds.",
-		time.UnixMilli(p.issued).UTC().Format(layout), now.UTC().Format(layout), ttl.Milliseconds())
+	return fmt.Sprintf("Iterator expired. The iterator was created at time %s while right now it is %s "+
+		"which is further in the future than the tolerated delay of %d milliseconds.",
+		issued.UTC().Format(layout), now.UTC().Format(layout), ttl.Milliseconds())
 }

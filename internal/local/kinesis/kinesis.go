@@ -34,11 +34,15 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/local/faults"
 	"github.com/kload/kload/internal/local/httpapi"
+	"github.com/kload/kload/internal/local/latency"
+	"github.com/kload/kload/internal/sigv4"
 )
 
 // The service's own limits.
@@ -91,17 +95,20 @@ type Config struct {
 	// consumer may not call again for that shard. Default: 5 s.
 	ResubscribeAfter time.Duration
 	// StateDelay is how long a stream stays CREATING, UPDATING and DELETING, and a
-	// consumer CREATING and DELETING. Default: 0.
+	// consumer CREATING and DELETING. Default: that of Latency.
 	StateDelay time.Duration
+	// Latency is the time that calls take and that records are hidden from readers.
+	Latency latency.Model
 	// ShardQuota bounds the open shards of all streams. Default: 20,000.
 	ShardQuota int
-	// RequireSignature refuses requests without an Authorization header.
-	// Signatures are never verified: any credentials will do.
-	RequireSignature bool
+	// Verifier checks the signatures of requests. Default: none is needed, and any
+	// credentials will do.
+	Verifier *sigv4.Verifier
 	// Drop and Dup are faults that a ledger must find: so many user records are
 	// acknowledged but not stored, or stored twice. Default: 0.
 	Drop, Dup int
-	// Seed decides which user record of an aggregate Drop takes.
+	// Seed decides which user record of an aggregate Drop takes, how long calls take
+	// and what goes wrong.
 	Seed uint64
 }
 
@@ -118,6 +125,10 @@ func (c Config) withDefaults() (Config, error) {
 	orElse(&c.SubscriptionLife, defaultLife)
 	orElse(&c.ResubscribeAfter, defaultResubscribe)
 	orElse(&c.ShardQuota, ShardsPerAccount)
+	if c.Verifier != nil {
+		c.Verifier = c.Verifier.For(c.Region, "kinesis")
+	}
+	orElse(&c.StateDelay, c.Latency.StateDelay)
 	return c, c.check()
 }
 
@@ -139,6 +150,18 @@ func (c Config) check() error {
 		return kload.WithHint(fmt.Errorf("limits of the embedded target: %w", kload.ErrInvalid),
 			"rates are at least 1 per second and nothing is negative; switch limits off to have none")
 	}
+	return c.checkLatency()
+}
+
+// checkLatency checks that there is every operation that a latency is given for.
+func (c Config) checkLatency() error {
+	known := Operations()
+	for name := range c.Latency.Operations.All() {
+		if !slices.Contains(known, name) {
+			return kload.WithHint(fmt.Errorf("%w latency: the embedded target has no operation %q", kload.ErrInvalid, name),
+				"operations have names such as PutRecords; there are also the classes put, get, subscribe and control")
+		}
+	}
 	return nil
 }
 
@@ -149,6 +172,8 @@ type Server struct {
 	arena    *arena
 	counters counters
 	mutation *mutation
+	faults   *faults.Table
+	leaving  chan struct{} // closed when answers are no longer held back
 	ids      *httpapi.RequestIDs
 	seal     cipher.AEAD // of iterators and page tokens; keyed per server
 	rates    rates
@@ -161,6 +186,9 @@ type Server struct {
 	commitment commitment
 }
 
+// Config returns what the server models, with its defaults filled in.
+func (s *Server) Config() Config { return s.cfg }
+
 // New returns a server. It holds no record memory yet.
 func New(cfg Config) (*Server, error) {
 	cfg, err := cfg.withDefaults()
@@ -172,9 +200,14 @@ func New(cfg Config) (*Server, error) {
 		actions:  actions(),
 		arena:    newArena(cfg.StoreBytes),
 		mutation: newMutation(cfg),
+		faults:   faults.NewTable(cfg.Seed),
+		leaving:  make(chan struct{}),
 		ids:      httpapi.NewRequestIDs(),
 		streams:  map[string]*stream{},
 		rates:    rates{buckets: map[string]*bucket{}},
+	}
+	for name, a := range s.actions {
+		a.takes = cfg.Latency.NewSampler(name, cfg.Seed)
 	}
 	s.requests.New = func() any { return &request{server: s} }
 	key := make([]byte, 32)

@@ -11,14 +11,14 @@ import (
 // mutation injects faults that the ledger of a run must find, one user record
 // each. A checker never seen failing proves nothing.
 type mutation struct {
-	drop, dup faults
+	drop, dup countdown
 
 	mu  sync.Mutex
 	rng *rand.Rand
 }
 
-// faults counts down how often a fault is still to be injected.
-type faults struct {
+// countdown is how often a fault is still to be injected.
+type countdown struct {
 	want int64
 	left atomic.Int64
 }
@@ -30,13 +30,13 @@ func newMutation(c Config) *mutation {
 	return m
 }
 
-func (f *faults) set(n int) {
+func (f *countdown) set(n int) {
 	f.want = int64(n)
 	f.left.Store(f.want)
 }
 
 // take claims one injection.
-func (f *faults) take() bool {
+func (f *countdown) take() bool {
 	if f.left.Load() <= 0 {
 		return false
 	}
@@ -47,7 +47,7 @@ func (f *faults) take() bool {
 	return true
 }
 
-func (f *faults) done() uint64 { return uint64(f.want - max(0, f.left.Load())) }
+func (f *countdown) done() uint64 { return uint64(f.want - max(0, f.left.Load())) }
 
 // without returns the stream record with one user record left out. It returns
 // nil if that leaves nothing: a plain record, or an aggregate of one.

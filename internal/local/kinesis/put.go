@@ -49,7 +49,7 @@ func (rq *request) admit() (*stream, error) {
 	if p.dryRun {
 		return nil, dryRun()
 	}
-	return st, nil
+	return st, rq.judgePut(st)
 }
 
 // auto reports whether the service distributes the records of a stream, so that
@@ -76,6 +76,9 @@ func dryRun() error {
 func (rq *request) store(st *stream) (failed int) {
 	p := &rq.put
 	var bytes uint64
+	if rq.verdict.Record != nil {
+		rq.spoil(st)
+	}
 	for pass, moved := 0, true; moved; pass++ {
 		l := st.layout.Load()
 		p.group(l, pass > 0)
@@ -109,7 +112,10 @@ func (p *putScratch) group(l *layout, moved bool) {
 		if moved && e.fate != fateMoved {
 			continue
 		}
-		e.shard, e.next, e.fate = int32(l.locate(e.hash).index), -1, fateStored
+		e.shard, e.next, e.fate = int32(l.locate(e.hash).index), -1, e.spoiled
+		if e.spoiled != fateStored {
+			continue
+		}
 		if p.heads[e.shard] < 0 {
 			p.heads[e.shard] = int32(i)
 			p.touched = append(p.touched, e.shard)
@@ -132,22 +138,26 @@ func (sh *shardLog) put(entries []putEntry, head int32, now time.Time) (stored u
 		return 0, false
 	}
 	now = sh.enter(now)
+	arrived := sh.stamp(now)
 	granted := sh.grantAll(entries, head, now)
 	for i := head; i >= 0; i = entries[i].next {
 		e := &entries[i]
 		if !granted && !sh.grant(1, e.size(), now) {
 			e.fate = fateThrottled
 			sh.server.counters.throttledWrites.Add(1)
+			sh.tally.ThrottledWrites++
 			continue
 		}
 		var ok bool
-		if e.counter, ok = sh.accept(e, now); !ok {
+		if e.counter, ok = sh.accept(e, arrived); !ok {
 			e.fate = fateFailed
 			continue
 		}
-		e.arrived = now.Unix()
+		e.arrived = arrived.Unix()
 		stored += uint64(e.size())
+		sh.tally.RecordsIn++
 	}
+	sh.tally.BytesIn += stored
 	sh.wake()
 	return stored, true
 }

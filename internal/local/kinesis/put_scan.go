@@ -21,6 +21,7 @@ type putEntry struct {
 	data, key, explicit []byte
 	has                 uint8 // members present
 	fate                uint8
+	spoiled             uint8 // the fate that a fault has in store, fateStored for none
 	shard, next         int32 // index of the shard; index of the shard's next entry, -1 at the end
 	counter             uint64
 	arrived             int64 // s since 1970

@@ -34,6 +34,7 @@ type shardLog struct {
 	next     uint64  // counter of the next record
 	read     uint64  // counter after the last record that a GetRecords returned
 	clock    time.Time
+	tally    Tally
 	watchers map[*subscription]struct{}
 	closed   bool // together with its stream
 }
@@ -103,6 +104,7 @@ func (sh *shardLog) forget(c *counters) {
 	}
 	c.trimmed.Add(records)
 	c.trimmedUnread.Add(unread)
+	sh.tally.Trimmed += records
 	if len(sh.slabs) == 0 { // it was the one being written
 		s.release()
 	}

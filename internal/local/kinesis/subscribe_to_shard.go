@@ -58,6 +58,9 @@ func (s *Server) subscribeToShard(rq *request) error {
 	if in.dryRun {
 		return dryRun()
 	}
+	if err := rq.judge(st, sh); err != nil {
+		return err
+	}
 	rq.subscription, err = c.subscribe(sh, counter, http.NewResponseController(rq.w), rq.now)
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kload/kload/internal/local/faults"
 	"github.com/kload/kload/internal/local/httpapi"
 )
 
@@ -30,6 +31,8 @@ type subscription struct {
 	next     uint64 // counter of the next record to push
 	until    time.Time
 	spans    []span
+	frames   int  // events begun
+	torn     bool // its beginning is to break off
 
 	wake chan struct{} // holds a token when there may be records
 	stop chan struct{} // closed by cut
@@ -75,6 +78,9 @@ func (sub *subscription) leave() {
 func (s *Server) EndSubscriptions() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.draining {
+		close(s.leaving)
+	}
 	s.draining = true
 	for _, st := range s.streams {
 		for _, c := range st.consumers {
@@ -103,7 +109,12 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, sub *subscription)
 	}
 	w.WriteHeader(http.StatusOK)
 	out := &flusher{w, sub.conn}
-	if _, err := out.Write(endFrame(append(beginEvent(nil, "initial-response"), "{}"...))); err != nil {
+	greeting := endFrame(append(beginEvent(nil, "initial-response"), "{}"...))
+	if sub.torn {
+		tear(r.Context(), w, greeting)
+		return
+	}
+	if _, err := out.Write(greeting); err != nil {
 		return
 	}
 	sub.run(r.Context(), out)
@@ -143,7 +154,7 @@ func (sub *subscription) run(ctx context.Context, out io.Writer) {
 		e := sub.look(now, now.Sub(told) >= idleEvent)
 		if e.due {
 			told = now
-			if err := sub.send(out, e); err != nil {
+			if !sub.pass(ctx, out, e) {
 				return
 			}
 		}
@@ -153,7 +164,7 @@ func (sub *subscription) run(ctx context.Context, out io.Writer) {
 		}
 		wait, wake := e.wait, sub.wake
 		if wait > 0 {
-			wake = nil // over its budget: records have to wait
+			wake = nil // over its budget, or not to be seen yet: records have to wait
 		} else if e.got.behind == 0 {
 			wait = told.Add(idleEvent).Sub(now)
 		}
@@ -205,12 +216,40 @@ func (sub *subscription) look(now time.Time, idle bool) (e event) {
 	sub.next = e.got.next
 	e.last = e.got.heirs != nil
 	e.due = e.got.records > 0 || e.last || idle
+	if e.got.behind == 0 && sub.next < sh.next {
+		e.wait = sh.unseen(sub.next, e.at)
+	}
 	return e
 }
 
-// send writes an event. The records are copied and their slabs let go of before
+// pass sends an event, unless something is to go wrong with it. It reports
+// whether the subscription goes on.
+func (sub *subscription) pass(ctx context.Context, out io.Writer, e event) bool {
+	sub.frames++
+	s := sub.consumer.stream.server
+	c := faults.Call{Operation: "SubscribeToShard", Stream: sub.shard.stream.name, Shard: sub.shard.id, Frame: faults.Frame(sub.frames)}
+	v := s.faults.Judge(c)
+	if v.Delay > 0 && !s.hold(ctx, e.at.Add(v.Delay)) || v.Error != "" || v.Cut == faults.BeforeCommit {
+		for i := range sub.spans {
+			sub.spans[i].slab.release()
+		}
+		if v.Error != "" {
+			sub.refuse(out, s.refusal(v.Error, c, e.at))
+		} else {
+			sever(ctx, sub.conn)
+		}
+		return false
+	}
+	err := sub.send(out, e, v.Cut == faults.MidBody)
+	if err == nil && v.Cut != "" {
+		sever(ctx, sub.conn)
+	}
+	return err == nil && v.Cut == ""
+}
+
+// send writes an event, half of it if it is to be torn. The records are copied and their slabs let go of before
 // the client is waited for.
-func (sub *subscription) send(out io.Writer, e event) error {
+func (sub *subscription) send(out io.Writer, e event, torn bool) error {
 	s := sub.consumer.stream.server
 	buf, _ := s.frames.Get().(*[]byte)
 	if buf == nil {
@@ -229,8 +268,11 @@ func (sub *subscription) send(out io.Writer, e event) error {
 	b = strconv.AppendInt(b, e.got.behind, 10)
 	b = append(appendChildren(b, e.got.heirs), '}')
 	b = endFrame(b)
+	if torn {
+		b = b[:len(b)/2]
+	}
 	_, err := out.Write(b)
-	if err == nil {
+	if err == nil && !torn {
 		s.counters.recordsOut.Add(uint64(e.got.records))
 		s.counters.bytesOut.Add(uint64(e.got.bytes))
 	}

@@ -1,0 +1,4 @@
+package local
+
+// OpenConnections counts a server's connections.
+func OpenConnections(s *Server) int { return s.conns.count() }

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package local
+
+func fileLimit() int { return 0 }
