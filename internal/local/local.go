@@ -17,6 +17,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -36,6 +37,11 @@ type Config struct {
 	// minutes and 5 s.
 	SubscriptionLife time.Duration `json:"subscription_life,omitempty"`
 	ResubscribeAfter time.Duration `json:"resubscribe_after,omitempty"`
+	// Data is a directory that keeps streams and records beyond the process, and
+	// Fsync says when it is synced: "always", "never" or an interval. Defaults: "",
+	// nothing is kept, and "1s".
+	Data  string `json:"data,omitempty"`
+	Fsync string `json:"fsync,omitempty"`
 	// Drop and Dup inject faults: so many user records are acknowledged but not
 	// stored, or stored twice. Default: 0.
 	Drop int    `json:"drop,omitempty"`
@@ -81,6 +87,7 @@ func newService(cfg Config) (*service, error) {
 	k, err := kinesis.New(kinesis.Config{
 		Account: cfg.Account, Region: cfg.Region, Limits: cfg.Limits, StoreBytes: cfg.StoreBytes,
 		IteratorTTL: cfg.IteratorTTL, SubscriptionLife: cfg.SubscriptionLife, ResubscribeAfter: cfg.ResubscribeAfter,
+		Data: cfg.Data, Fsync: cfg.Fsync,
 		Drop: cfg.Drop, Dup: cfg.Dup, Seed: cfg.Seed,
 	})
 	if err != nil {
@@ -107,6 +114,8 @@ func (s *service) shutdown(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		s.http.Close()
+	}
+	if err = errors.Join(err, s.kinesis.Close()); err != nil {
 		return fmt.Errorf("shutting down the embedded target: %w", err)
 	}
 	return nil

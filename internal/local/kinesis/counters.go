@@ -1,6 +1,10 @@
 package kinesis
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/kload/kload/internal/local/journal"
+)
 
 // Stats is what a server counted since it started. Records are stream records.
 type Stats struct {
@@ -13,14 +17,17 @@ type Stats struct {
 	Trimmed         uint64            `json:"trimmed"`          // records that made room for others
 	TrimmedUnread   uint64            `json:"trimmed_unread"`   // of these, never returned by a GetRecords or pushed
 	StoredBytesHigh int64             `json:"stored_bytes_high"`
-	Dropped         uint64            `json:"dropped"`    // user records acknowledged but not stored, on purpose
-	Duplicated      uint64            `json:"duplicated"` // user records stored twice, on purpose
-	Requests        map[string]uint64 `json:"requests"`   // by operation, refused ones included
+	Dropped         uint64            `json:"dropped"`            // user records acknowledged but not stored, on purpose
+	Duplicated      uint64            `json:"duplicated"`         // user records stored twice, on purpose
+	Unlogged        uint64            `json:"unlogged,omitempty"` // records refused because the data directory could not be written
+	Log             *journal.Stats    `json:"log,omitempty"`      // of the data directory
+	Requests        map[string]uint64 `json:"requests"`           // by operation, refused ones included
 }
 
 type counters struct {
 	recordsIn, bytesIn, recordsOut, bytesOut atomic.Uint64
 	throttledWrites, throttledReads          atomic.Uint64
+	unlogged                                 atomic.Uint64
 	trimmed, trimmedUnread                   atomic.Uint64
 }
 
@@ -37,6 +44,10 @@ func (s *Server) Stats() Stats {
 		StoredBytesHigh: s.arena.highWater(),
 		Dropped:         s.mutation.drop.done(), Duplicated: s.mutation.dup.done(),
 		Requests: map[string]uint64{},
+	}
+	if s.log != nil {
+		log := s.log.Stats()
+		st.Log, st.Unlogged = &log, c.unlogged.Load()
 	}
 	for name, a := range s.actions {
 		if n := a.count.Load(); n > 0 {

@@ -42,7 +42,7 @@ func (s *Server) createStream(rq *request) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock(rq)
 	s.expunge(rq.now)
 	if s.streams[in.name] != nil {
 		return httpapi.Refuse("ResourceInUseException", "Stream %s under account %s already exists.", in.name, s.cfg.Account)

@@ -27,6 +27,7 @@ type request struct {
 	out    []byte // the answer's body
 	put    putScratch
 	spans  []span
+	lsn    int64 // of what the call has changed, 0 for nothing
 
 	w            http.ResponseWriter
 	subscription *subscription // what goes on after the answer's beginning
@@ -125,7 +126,14 @@ func (s *Server) serve(rq *request, r *http.Request, target string) (err error) 
 	if err := s.pace(name, action, rq); err != nil {
 		return err
 	}
-	return action.handle(s, rq)
+	rq.lsn = 0
+	if err := action.handle(s, rq); err != nil {
+		return err
+	}
+	if action.rate > 0 {
+		return s.confirm(rq)
+	}
+	return nil
 }
 
 // asError makes any error an answer. What is not a refusal is the server's own

@@ -55,6 +55,7 @@ func (s *Server) getRecords(rq *request) error {
 		return httpapi.Refuse("ProvisionedThroughputExceededException", "Rate exceeded for Shard - %s/%s/%s",
 			st.account, st.name, sh.id)
 	}
+	s.confirmed(got.heirs)
 	s.counters.recordsOut.Add(uint64(got.records))
 	s.counters.bytesOut.Add(uint64(got.bytes))
 	rq.appendRecords(sh, got)
@@ -149,7 +150,7 @@ func (sh *shardLog) collect(spans []span, got *answer, limit, size int, now time
 		}
 		from := uint32(got.next - s.first)
 		to := from
-		for ; to < s.n && got.records < limit; to++ {
+		for visible := sh.visible(s); to < visible && got.records < limit; to++ {
 			e := s.entry(to)
 			bytes := int(e.size) + int(e.key)
 			if got.records > 0 && got.bytes+bytes > size {
@@ -170,9 +171,9 @@ func (sh *shardLog) collect(spans []span, got *answer, limit, size int, now time
 	}
 	sh.read = max(sh.read, got.next)
 	switch {
-	case got.next < sh.next:
+	case got.next < sh.tip:
 		got.behind = max(1, now.UnixMilli()-got.last)
-	case sh.ended.Load() != 0:
+	case sh.tip == sh.next && sh.ended.Load() != 0:
 		got.heirs = sh.heirs
 	}
 	return spans, full || got.bytes >= size
@@ -269,4 +270,12 @@ func appendSeconds(out []byte, ms int64) []byte {
 	out = strconv.AppendInt(out, ms/1000, 10)
 	ms %= 1000
 	return append(out, '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10))
+}
+
+// visible returns how many records of a slab may be read. sh.mu is held.
+func (sh *shardLog) visible(s *slab) uint32 {
+	if s.first >= sh.tip {
+		return 0
+	}
+	return uint32(min(uint64(s.n), sh.tip-s.first))
 }

@@ -23,22 +23,26 @@
 //
 // The server starts no goroutine: whatever is due later (an iterator's expiry, a
 // bucket's refill, a stream becoming active) is worked out from the clock when
-// somebody asks. It therefore needs no Close and runs in a testing/synctest
-// bubble; only an HTTP server that shuts down in good order must call
+// somebody asks. It therefore runs in a testing/synctest bubble and needs no
+// Close, unless it keeps its data; an HTTP server that shuts down in good order must call
 // [Server.EndSubscriptions]. Locks are per shard and are not held while reading from or writing to
-// a connection. Lock order: stream table, consumer, shard, subscription, arena.
+// a connection, nor while the data directory is written to. Lock order: stream
+// table, consumer, shard, subscription, log, arena.
 package kinesis
 
 import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/local/httpapi"
+	"github.com/kload/kload/internal/local/journal"
 )
 
 // The service's own limits.
@@ -98,6 +102,13 @@ type Config struct {
 	// RequireSignature refuses requests without an Authorization header.
 	// Signatures are never verified: any credentials will do.
 	RequireSignature bool
+	// Data is a directory that keeps all streams and records beyond the process,
+	// kill -9 included. Default: "", nothing is kept.
+	Data string
+	// Fsync is when Data is synced, so that it survives a crash of the machine too:
+	// "always" before a call is answered, "never", or an interval. Default: "1s",
+	// the last second may be lost then.
+	Fsync string
 	// Drop and Dup are faults that a ledger must find: so many user records are
 	// acknowledged but not stored, or stored twice. Default: 0.
 	Drop, Dup int
@@ -150,15 +161,20 @@ type Server struct {
 	counters counters
 	mutation *mutation
 	ids      *httpapi.RequestIDs
+	key      []byte      // of seal, kept with the data
 	seal     cipher.AEAD // of iterators and page tokens; keyed per server
 	rates    rates
-	requests sync.Pool // of *request
-	frames   sync.Pool // of *[]byte, for events
+	requests sync.Pool    // of *request
+	frames   sync.Pool    // of *[]byte, for events
+	log      *journal.Log // nil without Config.Data
 
 	mu         sync.RWMutex
 	streams    map[string]*stream
 	draining   bool // no subscription may last
 	commitment commitment
+	numbers    uint64    // given to streams so far
+	touched    []*stream // changed, to be logged
+	rotating   atomic.Bool
 }
 
 // New returns a server. It holds no record memory yet.
@@ -177,14 +193,24 @@ func New(cfg Config) (*Server, error) {
 		rates:    rates{buckets: map[string]*bucket{}},
 	}
 	s.requests.New = func() any { return &request{server: s} }
-	key := make([]byte, 32)
-	rand.Read(key)
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, fmt.Errorf("keying iterators: %w", err)
+	s.key = make([]byte, 32)
+	rand.Read(s.key)
+	if err := s.openLog(); err != nil {
+		return nil, fmt.Errorf("setting up the embedded Kinesis: %w", err)
 	}
-	if s.seal, err = cipher.NewGCMWithRandomNonce(block); err != nil {
-		return nil, fmt.Errorf("keying iterators: %w", err)
+	if err := s.keyIterators(); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+func (s *Server) keyIterators() error {
+	block, err := aes.NewCipher(s.key)
+	if err == nil {
+		s.seal, err = cipher.NewGCMWithRandomNonce(block)
+	}
+	if err != nil {
+		return fmt.Errorf("keying iterators: %w", err)
+	}
+	return nil
 }

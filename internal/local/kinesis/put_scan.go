@@ -58,6 +58,9 @@ type putScratch struct {
 	touched  []int32
 	heads    []int32 // by shard, -1 when untouched
 	tails    []int32
+
+	lsn       int64 // to be committed before the answer, 0 without a log
+	unsettled []unsettled
 }
 
 func (p *putScratch) reset(body int) {
