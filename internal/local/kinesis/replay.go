@@ -131,8 +131,7 @@ func (r *replayer) record(segment uint64, h recordsHead, key, data []byte, flags
 		return missing(sh, h.counter)
 	}
 	arrived := time.UnixMilli(h.arrived)
-	sh.enter(arrived)
-	if _, ok := sh.add(key, data, arrived, flags); !ok {
+	if _, ok := sh.add(key, data, sh.enter(arrived), flags); !ok {
 		return kload.WithHint(fmt.Errorf("a record of %d bytes in stream %s: %w", len(key)+len(data), st.name, errStoreTooSmall),
 			"give the embedded target as much memory for records as it had")
 	}

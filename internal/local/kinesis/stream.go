@@ -90,6 +90,7 @@ func (st *stream) set(change func(*settings)) {
 	next := *st.settings.Load()
 	change(&next)
 	st.settings.Store(&next)
+	st.touch()
 }
 
 // update makes the stream UPDATING for a while. The server's lock is held.
