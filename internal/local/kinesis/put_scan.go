@@ -217,7 +217,7 @@ func (p *putScratch) blob(l *httpapi.Lexer) ([]byte, bool) {
 	want := base64.StdEncoding.DecodedLen(len(text))
 	// A repeated Data member could outgrow what reset foresaw only by being
 	// longer than the body.
-	n, err := strictBase64.Decode(p.blobs[start:start+want], text)
+	n, err := httpapi.DecodeBase64(strictBase64, p.blobs[start:start+want], text)
 	if short := want - n; err != nil || short > 2 || short != bytes.Count(text[max(0, len(text)-2):], []byte("=")) {
 		l.Fail(badBase64(text))
 		return nil, false
