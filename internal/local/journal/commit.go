@@ -9,9 +9,6 @@ import (
 	"github.com/kload/kload"
 )
 
-// maxSpare is the largest buffer that is kept for the next batch.
-const maxSpare = 16 << 20
-
 // Commit returns when everything up to lsn is on disk as the policy says, or
 // with the error that keeps it from getting there.
 func (l *Log) Commit(lsn int64) error {
@@ -34,15 +31,16 @@ func (l *Log) Commit(lsn int64) error {
 // meanwhile.
 func (l *Log) lead() {
 	buf, cuts, upTo := l.buf, l.cuts, l.appended
-	l.buf, l.cuts, l.spare = l.spare[:0], nil, nil
+	l.buf, l.cuts = nil, nil
+	if spare, ok := l.spare.Get().(*[]byte); ok {
+		l.buf = (*spare)[:0]
+	}
 	l.exclusively(func() error { return l.write(buf, cuts) })
 	if l.err != nil {
 		l.buf = nil
 		return
 	}
-	if cap(buf) <= maxSpare {
-		l.spare = buf
-	}
+	l.spare.Put(&buf)
 	l.written = upTo
 	if l.opts.Sync > 0 && l.timer == nil {
 		l.timer = time.AfterFunc(time.Duration(l.opts.Sync), l.sync)

@@ -58,7 +58,7 @@ type Log struct {
 	idle     sync.Cond // writing has ended
 	buf      []byte    // appended, nobody writes it yet
 	cuts     []cut     // where new segments begin in buf
-	spare    []byte    // the buffer that was written last
+	spare    sync.Pool // of *[]byte, written: the collector takes what is not needed
 	appended int64     // bytes of entries since the log was opened
 	written  int64     // of these, committed
 	segments []uint64  // that are wanted; the last one is being appended to
