@@ -113,7 +113,9 @@ func (l *crashLoad) runUntil(ctx context.Context, t *testing.T, c *awsclient.Cli
 	wg.Go(func() { l.reshard(ctx, c) })
 	wg.Go(func() {
 		got := map[place]uint64{}
-		for l.read(ctx, c, got) == nil {
+		var err error
+		for err == nil {
+			err = l.read(ctx, c, got)
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()

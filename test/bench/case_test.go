@@ -34,27 +34,33 @@ func benches() []bench {
 	return []bench{
 		{
 			"PutRecords/wire=json/records=500x1KiB", "cpu-ns/record", 3000,
-			map[string]int{"kload": 200, "kload-data": 200, "null": 200, "kinesalite": 4, "kinesis-local": 1}, putRecords(false, 500, 1<<10, 500),
+			map[string]int{"kload": 200, "kload-data": 200, "null": 200, "kinesalite": 4, "kinesis-local": 1},
+			putRecords(false, 500, 1<<10, 500),
 		},
 		{
 			"PutRecords/wire=cbor/records=100x50KiB", "cpu-s/GB", 0.8,
-			map[string]int{"kload": 60, "kload-data": 60, "null": 60, "kinesalite": 2, "kinesis-local": 1}, putRecords(true, 100, 50<<10, 100*50<<10),
+			map[string]int{"kload": 60, "kload-data": 60, "null": 60, "kinesalite": 2, "kinesis-local": 1},
+			putRecords(true, 100, 50<<10, 100*50<<10),
 		},
 		{
 			"GetRecords/wire=cbor/page=10MiB", "cpu-s/GB", 0.8,
-			map[string]int{"kload": 40, "null": 40}, getRecords(true),
+			map[string]int{"kload": 40, "null": 40},
+			getRecords(true),
 		},
 		{
 			"GetRecords/wire=json/page=10MiB", "cpu-s/GB", 0,
-			map[string]int{"kload": 20, "null": 20, "kinesalite": 2}, getRecords(false),
+			map[string]int{"kload": 20, "null": 20, "kinesalite": 2},
+			getRecords(false),
 		},
 		{
 			"PutRecord/p50", "ns", 600e3,
-			map[string]int{"kload": 1000, "kload-data": 1000, "null": 1000, "kinesalite": 200, "kinesis-local": 10}, putRecord,
+			map[string]int{"kload": 1000, "kload-data": 1000, "null": 1000, "kinesalite": 200, "kinesis-local": 10},
+			putRecord,
 		},
 		{
 			"SubscribeToShard/put-to-event/p50", "ns", 600e3,
-			map[string]int{"kload": 500}, push,
+			map[string]int{"kload": 500},
+			push,
 		},
 	}
 }

@@ -26,7 +26,7 @@ func nullServer() error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Printf("http://%s\n", ln.Addr()); err != nil {
+	if _, err := fmt.Fprintf(os.Stdout, "http://%s\n", ln.Addr()); err != nil {
 		return err
 	}
 	n := &null{page: map[bool][]byte{false: jsonPage(), true: cborPage()}}

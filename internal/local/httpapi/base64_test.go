@@ -33,7 +33,9 @@ func FuzzDecodeBase64(f *testing.F) {
 
 func BenchmarkDecodeBase64(b *testing.B) {
 	data := make([]byte, 100<<10)
-	rand.NewChaCha8([32]byte{}).Read(data)
+	if _, err := rand.NewChaCha8([32]byte{}).Read(data); err != nil {
+		b.Fatal(err)
+	}
 	text := []byte(base64.StdEncoding.EncodeToString(data))
 	dst := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
 	for name, decode := range map[string]func(*base64.Encoding, []byte, []byte) (int, error){

@@ -218,7 +218,7 @@ func TestRefusals(t *testing.T) {
 			edit(t, filepath.Join(dir, "0000000000000003.log"), func(b []byte) []byte { b[8] = 9; return b })
 		}, "version 9, this kload reads version 1"},
 		"no log": {func(t *testing.T, dir string) {
-			edit(t, filepath.Join(dir, "0000000000000003.log"), func(b []byte) []byte { return bytes.Repeat([]byte("x"), 100) })
+			edit(t, filepath.Join(dir, "0000000000000003.log"), func([]byte) []byte { return bytes.Repeat([]byte("x"), 100) })
 		}, "not a log of kload"},
 		"missing": {func(t *testing.T, dir string) {
 			if err := os.Remove(filepath.Join(dir, first)); err != nil {

@@ -35,7 +35,6 @@ func TestLiveHeap(t *testing.T) {
 						t.Fatalf("%d %.300s", status, answer)
 					}
 				}
-				body, work = nil, nil
 				stored, heap := s.Stats().BytesIn, liveHeap()-before
 				t.Logf("%d bytes stored, %d live, %.3f", stored, heap, float64(heap)/float64(stored))
 				if s.Stats().Trimmed != 0 || float64(heap) > 1.25*float64(stored) {

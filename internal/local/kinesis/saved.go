@@ -86,7 +86,7 @@ func savedStreams(list []*stream) (saved []savedStream) {
 // become its own. The server's lock is held.
 func (st *stream) save(shards []*shardLog) savedStream {
 	saved := savedStream{
-		Number: st.number, Name: st.name, savedResource: st.resource.save(), savedSettings: st.settings.Load().save(),
+		Number: st.number, Name: st.name, savedResource: st.saved(), savedSettings: st.settings.Load().save(),
 		Created: st.created, Active: st.active, Updated: st.updated, Deleted: st.deleted,
 		Scalings: st.scalings.times, Switches: st.switches.times, Encryptions: st.encryptions.times, Decryptions: st.decryptions.times,
 		Metrics: st.metrics, Epochs: st.epochs,
@@ -94,7 +94,7 @@ func (st *stream) save(shards []*shardLog) savedStream {
 	for _, name := range slices.Sorted(maps.Keys(st.consumers)) {
 		c := st.consumers[name]
 		saved.Consumers = append(saved.Consumers, savedConsumer{
-			Name: name, savedResource: c.resource.save(), ARN: c.arn, Created: c.created, Active: c.active, Deleted: c.deleted,
+			Name: name, savedResource: c.saved(), ARN: c.arn, Created: c.created, Active: c.active, Deleted: c.deleted,
 		})
 	}
 	for _, sh := range shards {
@@ -117,14 +117,14 @@ func (saved savedSettings) load() *settings {
 	return &settings{saved.Mode, saved.MaxRecord, saved.Retention, saved.Floor, saved.Auto, saved.KeyID, saved.Warm}
 }
 
-func (r *resource) save() savedResource { return savedResource{r.tags, r.policy} }
+func (r *resource) saved() savedResource { return savedResource{r.tags, r.policy} }
 
-func (r *resource) load(saved savedResource) { r.tags, r.policy = saved.Tags, saved.Policy }
+func (r *resource) restore(saved savedResource) { r.tags, r.policy = saved.Tags, saved.Policy }
 
 // load makes the stream what was saved. Shards that it has keep their records.
 func (st *stream) load(saved savedStream) {
 	st.settings.Store(saved.load())
-	st.resource.load(saved.savedResource)
+	st.restore(saved.savedResource)
 	st.active, st.updated, st.deleted = saved.Active, saved.Updated, saved.Deleted
 	st.scalings, st.switches = rolling{saved.Scalings}, rolling{saved.Switches}
 	st.encryptions, st.decryptions = rolling{saved.Encryptions}, rolling{saved.Decryptions}
@@ -134,7 +134,7 @@ func (st *stream) load(saved savedStream) {
 		loaded := &consumer{
 			stream: st, name: c.Name, arn: c.ARN, created: c.Created, active: c.Active, deleted: c.Deleted, lanes: map[uint32]*lane{},
 		}
-		loaded.resource.load(c.savedResource)
+		loaded.restore(c.savedResource)
 		loaded.owner = st
 		st.consumers[c.Name] = loaded
 	}
