@@ -381,3 +381,28 @@ func TestRecordsCostNoAllocationInTheLog(t *testing.T) {
 		t.Errorf("%d allocations for 500 records, %d for one", many, one)
 	}
 }
+
+// TestRecreatedStream deletes and makes a stream anew in one segment of the log:
+// the records of the old one are not the new one's, and hold no memory.
+func TestRecreatedStream(t *testing.T) {
+	d := newDurable(t, kinesis.Config{Limits: kinesis.Limits{Off: true}, StoreBytes: 8 << 20})
+	for n := range 3 {
+		d.must(t, "CreateStream", `{"StreamName":"s","ShardCount":1}`, nil)
+		for range 3 {
+			put(t, d.caller, "k", numbered(n, 900000))
+		}
+		if n < 2 {
+			d.must(t, "DeleteStream", `{"StreamName":"s"}`, nil)
+		}
+	}
+	d = d.crashed(t)
+	recs := drain(t, d.caller, 0)
+	for _, r := range recs {
+		if n := checkNumbered(t, r.Data); n != 2 {
+			t.Errorf("a record of stream %d", n)
+		}
+	}
+	if st := d.server.Stats(); len(recs) != 3 || st.Trimmed != 0 {
+		t.Errorf("%d records, stats %+v", len(recs), st)
+	}
+}

@@ -90,9 +90,14 @@ func (r *replayer) change(state savedState) {
 			r.streams[saved.Number] = st
 		}
 		st.load(saved)
-		if old := s.streams[saved.Name]; old == nil || old.number <= st.number {
-			s.streams[saved.Name] = st
+		switch old := s.streams[saved.Name]; {
+		case old != nil && old.number > st.number:
+			s.discard(st)
+			continue
+		case old != nil && old != st:
+			s.discard(old)
 		}
+		s.streams[saved.Name] = st
 	}
 }
 
@@ -125,7 +130,7 @@ func (r *replayer) record(segment uint64, h recordsHead, key, data []byte, flags
 	}
 	sh := shards[h.shard]
 	switch {
-	case h.counter < sh.next:
+	case h.counter < sh.next || sh.closed:
 		return nil
 	case h.counter > sh.next:
 		return missing(sh, h.counter)

@@ -188,12 +188,17 @@ func (s *Server) expunge(now time.Time) {
 	for name, st := range s.streams {
 		if st.gone(now) {
 			delete(s.streams, name)
-			for _, sh := range st.layout.Load().shards {
-				sh.close()
-			}
-			s.arena.drop(func(sl *slab) bool { return sl.owner.stream == st })
+			s.discard(st)
 		}
 	}
+}
+
+// discard gives back the memory of a stream that is gone.
+func (s *Server) discard(st *stream) {
+	for _, sh := range st.layout.Load().shards {
+		sh.close()
+	}
+	s.arena.drop(func(sl *slab) bool { return sl.owner.stream == st })
 }
 
 func noStream(name, account string) error {
