@@ -2,8 +2,10 @@ package s3
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"strconv"
@@ -86,7 +88,7 @@ func (c *call) content(bucket string, e entry) (*gofakes3.Content, error) {
 	var d description
 	if c.store.readJSON(describedAt(at, v), &d) != nil {
 		o, err := c.store.open(c.request.Context(), at)
-		if f := (*fault)(nil); errors.As(err, &f) {
+		if _, gone := errors.AsType[*fault](err); gone {
 			return nil, nil
 		}
 		if err != nil {
@@ -104,7 +106,7 @@ func quote(etag string) string { return `"` + etag + `"` }
 
 // GetObject implements gofakes3.Backend.
 func (c *call) GetObject(_, _ string, asked *gofakes3.ObjectRangeRequest) (*gofakes3.Object, error) {
-	o, err := c.read(c.at, c.when)
+	o, err := c.read(c.request.Context(), c.at, c.when)
 	if err != nil {
 		return nil, c.fail(err)
 	}
@@ -126,7 +128,7 @@ func (c *call) HeadObject(_, key string) (*gofakes3.Object, error) {
 	if c.copies() {
 		return &gofakes3.Object{Name: key, Contents: http.NoBody}, nil
 	}
-	o, err := c.read(c.at, c.when)
+	o, err := c.read(c.request.Context(), c.at, c.when)
 	if err != nil {
 		return nil, c.fail(err)
 	}
@@ -138,8 +140,8 @@ func (c *call) HeadObject(_, key string) (*gofakes3.Object, error) {
 }
 
 // read opens an object if the conditions allow that.
-func (c *call) read(at location, when conditions) (*object, error) {
-	o, err := c.store.open(c.request.Context(), at)
+func (c *call) read(ctx context.Context, at location, when conditions) (*object, error) {
+	o, err := c.store.open(ctx, at)
 	if err != nil {
 		return nil, err
 	}
@@ -159,9 +161,7 @@ func (c *call) read(at location, when conditions) (*object, error) {
 // answer passes the object to the protocol layer, and our headers by it.
 func (c *call) answer(o *object, body io.ReadCloser, span *gofakes3.ObjectRange) *gofakes3.Object {
 	headers := map[string]string{"Content-Type": defaultType}
-	for name, value := range o.Headers {
-		headers[name] = value
-	}
+	maps.Copy(headers, o.Headers)
 	headers["Last-Modified"] = o.lastModified().Format(http.TimeFormat)
 	c.w.headers["ETag"] = quote(o.ETag)
 	if c.query.Has("partNumber") && o.Parts != nil {
@@ -300,7 +300,7 @@ func (c *call) CopyObject(srcBucket, srcKey, _, _ string, _ map[string]string) (
 }
 
 func (c *call) copyObject(bucket, key string) (version, description, error) {
-	o, err := c.source(bucket, key)
+	o, err := c.source(c.request.Context(), bucket, key)
 	if err != nil {
 		return version{}, description{}, err
 	}
@@ -338,7 +338,7 @@ func (c *call) copyObject(bucket, key string) (version, description, error) {
 
 // source opens the source of a copy under the conditions that the request makes
 // for it.
-func (c *call) source(bucket, key string) (*object, error) {
+func (c *call) source(ctx context.Context, bucket, key string) (*object, error) {
 	at, err := locate(bucket, key)
 	if err != nil {
 		return nil, err
@@ -346,8 +346,8 @@ func (c *call) source(bucket, key string) (*object, error) {
 	if !c.store.hasBucket(bucket) {
 		return nil, noSuchBucket()
 	}
-	o, err := c.read(at, takeConditions(c.request.Header, "X-Amz-Copy-Source-If-"))
-	if f := (*fault)(nil); errors.As(err, &f) && f.status == http.StatusNotModified {
+	o, err := c.read(ctx, at, takeConditions(c.request.Header, "X-Amz-Copy-Source-If-"))
+	if f, ok := errors.AsType[*fault](err); ok && f.status == http.StatusNotModified {
 		return nil, preconditionFailed()
 	}
 	return o, err

@@ -136,8 +136,7 @@ func (s *store) remove(at location) (existed bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	path, info, err := s.find(at)
-	var f *fault
-	if errors.As(err, &f) {
+	if _, none := errors.AsType[*fault](err); none {
 		return false, nil
 	}
 	if err != nil {

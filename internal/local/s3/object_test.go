@@ -229,8 +229,15 @@ func TestNotImplemented(t *testing.T) {
 	e := serve(t, s3.Config{}, httptest.NewServer)
 	e.put(t, "k", "hello")
 	for _, c := range [][]string{
-		{"PUT", "/data/k?tagging"}, {"PUT", "/data/k?acl"}, {"PUT", "/data?policy"}, {"DELETE", "/data?lifecycle"}, {"DELETE", "/data/k?tagging"},
-		{"POST", "/data/k?restore"}, {"POST", "/data"}, {"PUT", "/data/k", "X-Amz-Write-Offset-Bytes", "5"}, {"DELETE", "/data", "X-Minio-Force-Delete", "true"},
+		{"PUT", "/data/k?tagging"},
+		{"PUT", "/data/k?acl"},
+		{"PUT", "/data?policy"},
+		{"DELETE", "/data?lifecycle"},
+		{"DELETE", "/data/k?tagging"},
+		{"POST", "/data/k?restore"},
+		{"POST", "/data"},
+		{"PUT", "/data/k", "X-Amz-Write-Offset-Bytes", "5"},
+		{"DELETE", "/data", "X-Minio-Force-Delete", "true"},
 		{"DELETE", "/data/k?versionId=1"},
 	} {
 		if status, body, _ := e.request(t, c[0], c[1], "x", c[2:]...); status != 501 {

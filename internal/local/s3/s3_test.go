@@ -95,8 +95,7 @@ func (e *endpoint) get(tb testing.TB, key string) (string, *awss3.GetObjectOutpu
 
 // code returns the service's code for an error, or its status.
 func code(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
 	if err != nil {
