@@ -215,5 +215,5 @@ func locked(path string, cause error) error {
 	if pid := strings.TrimSpace(string(owner)); err == nil && pid != "" {
 		who = "process " + pid
 	}
-	return kload.WithHint(fmt.Errorf("the directory is in use by %s: %w", who, cause), "end that process, or give each its own directory")
+	return kload.WithHint(fmt.Errorf("%w: the directory is in use by %s: %w", kload.ErrInvalid, who, cause), "end that process, or give each its own directory")
 }
