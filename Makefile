@@ -4,13 +4,15 @@ BENCH ?= .
 PKG ?= ./...
 BENCHTIME ?= 1s
 
-.PHONY: test lint bench e2e interop fuzz
+.PHONY: test lint bench bench-local e2e interop fuzz
 
 test: ; go test ./...
 
 lint: ; go test ./internal/arch && go tool -modfile=tools/go.mod golangci-lint run
 
 bench: ; go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) $(PKG)
+
+bench-local: ; KLOAD_BENCH=full go test -count=1 -v -run TestLocal ./test/bench
 
 e2e: ; go run ./cmd/kload run quickstart
 

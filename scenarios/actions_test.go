@@ -3,15 +3,18 @@ package scenarios_test
 import (
 	"bytes"
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kload/kload/internal/local"
 	"github.com/kload/kload/results"
 	"github.com/kload/kload/scenarios"
 )
@@ -78,29 +81,45 @@ func TestFaults(t *testing.T) {
 			"whole calls are throttled", "{on: [PutRecords], error: ProvisionedThroughputExceededException, share: 50%, for: 1s}", nil,
 			func(o *outcome, _ ledger) bool { return o.Load["events"].Throttled > 10 },
 		},
-		{"records are throttled", "{on: [PutRecords], records: ProvisionedThroughputExceededException, share: 20%, for: 2s}", nil,
-			func(o *outcome, l ledger) bool { return o.Load["events"].Throttled > 10 && l.Redelivered == 0 }},
-		{"records fail in one shard", "{on: [put], records: InternalFailure, shard: '1', count: 5, for: 2s}", exactly(5), nil},
+		{
+			"records are throttled", "{on: [PutRecords], records: ProvisionedThroughputExceededException, share: 20%, for: 2s}", nil,
+			func(o *outcome, l ledger) bool { return o.Load["events"].Throttled > 10 && l.Redelivered == 0 },
+		},
+		{"records fail in one shard", "{on: [put], records: InternalFailure, shard: 1, count: 5, for: 2s}", exactly(5), nil},
 		{"calls fail", "{on: [PutRecords], error: InternalFailure, count: 3}", exactly(3), nil},
 		{"the service is away", "{on: [put, get], error: ServiceUnavailable, for: 500ms}", nil, nil},
-		{"cut before the commit", "{on: [PutRecords], cut: before_commit, count: 4}", exactly(4),
-			func(_ *outcome, l ledger) bool { return l.Redelivered == 0 }},
-		{"cut after the commit", "{on: [PutRecords], cut: after_commit, count: 4}", exactly(4),
-			func(_ *outcome, l ledger) bool { return l.Redelivered >= 4 }},
-		{"cut amid the answer", "{on: [PutRecords], cut: mid_body, count: 4}", exactly(4),
-			func(_ *outcome, l ledger) bool { return l.Redelivered >= 4 }},
-		{"cut reads", "{on: [GetRecords], cut: mid_body, share: 30%, for: 3s}", nil,
-			func(_ *outcome, l ledger) bool { return l.Redelivered == 0 }},
-		{"slow answers", "{on: [PutRecords], delay: 700ms, count: 3}", exactly(3),
+		{
+			"cut before the commit", "{on: [PutRecords], cut: before_commit, count: 4}", exactly(4),
+			func(_ *outcome, l ledger) bool { return l.Redelivered == 0 },
+		},
+		{
+			"cut after the commit", "{on: [PutRecords], cut: after_commit, count: 4}", exactly(4),
+			func(_ *outcome, l ledger) bool { return l.Redelivered >= 4 },
+		},
+		{
+			"cut amid the answer", "{on: [PutRecords], cut: mid_body, count: 4}", exactly(4),
+			func(_ *outcome, l ledger) bool { return l.Redelivered >= 4 },
+		},
+		{
+			"cut reads", "{on: [GetRecords], cut: mid_body, share: 30%, for: 3s}", nil,
+			func(_ *outcome, l ledger) bool { return l.Redelivered == 0 },
+		},
+		{
+			"slow answers", "{on: [PutRecords], delay: 700ms, count: 3}", exactly(3),
 			func(o *outcome, _ ledger) bool {
 				return o.Hops["events/put"].Max >= 700e6 && o.Hops["events/put"].Max < 800e6
-			}},
-		{"slow answers now and then", "{on: [PutRecords], delay: 'lognormal(p50=20ms,p99=200ms)', share: 50%}", nil,
-			func(o *outcome, _ ledger) bool { return o.Hops["events/put"].Max >= 20e6 }},
+			},
+		},
+		{
+			"slow answers now and then", "{on: [PutRecords], delay: 'lognormal(p50=20ms,p99=200ms)', share: 50%}", nil,
+			func(o *outcome, _ ledger) bool { return o.Hops["events/put"].Max >= 20e6 },
+		},
 		{"iterators expire", "{on: [GetRecords], error: ExpiredIteratorException, share: 20%, for: 3s}", nil, nil},
 		{"reads are throttled in one shard", "{on: [GetRecords], error: ProvisionedThroughputExceededException, shard: shardId-000000000001, for: 1s}", nil, nil},
-		{"the clock is ahead", "{clock: +3s, for: 1s}", exactly(0),
-			func(o *outcome, _ ledger) bool { return o.Hops["events/arrive"].Max >= 2900e6 }},
+		{
+			"the clock is ahead", "{clock: +3s, for: 1s}", exactly(0),
+			func(o *outcome, _ ledger) bool { return o.Hops["events/arrive"].Max >= 2900e6 },
+		},
 		{"the clock is behind", "{clock: -3s, for: 1s}", exactly(0), nil},
 	}
 	for _, tt := range tests {
@@ -174,9 +193,9 @@ func TestReshards(t *testing.T) {
 		shards   int
 	}{
 		{"split the hottest", "{split: {}}", 3},
-		{"split one by its number", "{split: {shard: '1', at_hash_key: '300000000000000000000000000000000000000'}}", 3},
+		{"split one by its number", "{split: {shard: 1, at_hash_key: '300000000000000000000000000000000000000'}}", 3},
 		{"merge the coldest", "{merge: {}}", 1},
-		{"merge two", "{merge: {shard: shardId-000000000001, with: '0'}}", 1},
+		{"merge two", "{merge: {shard: shardId-000000000001, with: 0}}", 1},
 		{"count", "{update_shard_count: {to: 4}}", 4},
 	}
 	for _, tt := range tests {
@@ -201,12 +220,12 @@ func TestReshards(t *testing.T) {
 // left out and logged.
 func TestActionsThatDoNotHappen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := run(t.Context(), t, steady+"actions: [{at: 1s, do: {split: {shard: '7'}}}]\n", scenarios.RunOptions{})
+		o := run(t.Context(), t, steady+"actions: [{at: 1s, do: {split: {shard: 7}}}]\n", scenarios.RunOptions{})
 		o.judged(t, results.Errored, 2)
 		if list := o.actions(t); len(list) != 2 || list[1].State != "failed" || !strings.Contains(list[1].Error, "no open shard shardId-000000000007") {
 			t.Errorf("actions %+v", list)
 		}
-		if o.err == nil || !strings.Contains(o.err.Error(), "action at 1s: split 7") || o.ledger("reader") != all(200) {
+		if o.err == nil || !strings.Contains(o.err.Error(), "action at 1s: split shardId-000000000007") || o.ledger("reader") != all(200) {
 			t.Errorf("error %v, ledger %+v", o.err, o.ledger("reader"))
 		}
 	})
@@ -264,5 +283,52 @@ func TestMoments(t *testing.T) {
 		if err := m.UnmarshalText([]byte(tt.text)); (err == nil) != tt.ok || tt.ok && (m != tt.want || m.String() != tt.text) {
 			t.Errorf("%q: %+v (%s), %v", tt.text, m, m, err)
 		}
+	}
+}
+
+// TestActionsOnAWS runs against a service that only looks like AWS: faults are
+// left out, and said to be; reshards happen.
+func TestActionsOnAWS(t *testing.T) {
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+	} {
+		t.Setenv(name, value)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := local.StartShared(local.Config{}, ln)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var notes []string
+	var mu sync.Mutex
+	s, err := scenarios.Decode("test.yaml", []byte(steady+`
+target: {kind: aws, region: us-east-1, endpoint: "`+service.Endpoint()+`"}
+actions:
+  - {at: 100ms, do: {fault: {on: [PutRecords], error: InternalFailure}}}
+  - {at: 200ms, do: {update_shard_count: {to: 4}}}
+`), scenarios.OpenOptions{Sets: []string{"load.events.rate.profile.0.for=1s"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := outcome{dir: filepath.Join(t.TempDir(), "run")}
+	o.Summary, o.err = scenarios.Run(t.Context(), s, scenarios.RunOptions{Out: o.dir, Note: func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		notes = append(notes, text)
+	}})
+	o.judged(t, results.Pass, 0)
+	list := o.actions(t)
+	if len(list) != 3 || list[0].State != "skipped" || list[0].Reason != "SKIP(aws)" || list[2].State != "ended" || list[2].Shards != 4 {
+		t.Errorf("actions %+v", list)
+	}
+	if len(notes) != 1 || !strings.HasPrefix(notes[0], "SKIP(aws) action at 100ms: fault") {
+		t.Errorf("notes %q", notes)
+	}
+	if report, err := service.Stop(t.Context()); err != nil || len(report.Stats.Faults) != 0 || o.ledger("reader") != all(50) {
+		t.Errorf("ledger %+v, target %+v, %v", o.ledger("reader"), report, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/kload/kload/internal/local/faults"
 	localkinesis "github.com/kload/kload/internal/local/kinesis"
 	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/internal/shard"
 	"github.com/kload/kload/internal/units"
 )
 
@@ -29,7 +30,7 @@ func (c *faultConfig) describe() string {
 
 func (c *faultConfig) localOnly() bool { return true }
 
-func (c *faultConfig) needsHeat() bool { return needsHeat(c.Shard) }
+func (c *faultConfig) needsHeat() bool { return c.Shard.Relative() }
 
 // faultAction is a fault of a run.
 type faultAction struct {
@@ -43,12 +44,12 @@ func newFault(c *faultConfig, e actionEnv) (action, error) { return &faultAction
 // records or events it judged, and how many it made go wrong.
 func (a *faultAction) carryOut(ctx context.Context) (map[string]any, error) {
 	f := a.config.Fault
-	if needsHeat(f.Shard) {
+	if f.Shard.Relative() {
 		sh, err := a.env.findShard(ctx, f.Shard)
 		if err != nil {
 			return nil, err
 		}
-		f.Shard = sh.ID
+		f.Shard = shard.Ref(sh.ID)
 	}
 	id, err := a.env.target.Inject(ctx, f)
 	if err != nil {

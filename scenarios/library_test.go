@@ -59,7 +59,9 @@ func TestLibrary(t *testing.T) {
 	}
 }
 
-func TestSchema(t *testing.T) {
+// schemaCheck compiles the schema and returns a check of documents against it.
+func schemaCheck(t *testing.T) func(src []byte) error {
+	t.Helper()
 	text, err := scenarios.Schema()
 	if err != nil {
 		t.Fatal(err)
@@ -78,13 +80,17 @@ func TestSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	validate := func(src []byte) error {
+	return func(src []byte) error {
 		var v any
 		if err := yaml.Unmarshal(src, &v); err != nil {
 			t.Fatal(err)
 		}
 		return schema.Validate(v)
 	}
+}
+
+func TestSchema(t *testing.T) {
+	validate := schemaCheck(t)
 	for _, e := range scenarios.List() {
 		src, err := scenarios.Show(e.Name)
 		if err != nil {
@@ -117,6 +123,36 @@ func TestExplain(t *testing.T) {
 		if d := cmp.Diff(s.Spec, again.Spec); d != "" {
 			t.Errorf("%s: what it explains is another scenario (-want +got)\n%s", e.Name, d)
 		}
+	}
+}
+
+// TestActionsAreExplained has actions and a latency model written out, read back
+// and held against the schema.
+func TestActionsAreExplained(t *testing.T) {
+	src := scenario("target: {latency: 'aws-like,PutRecord=1ms'}", "phases: [{name: a, for: 1s}, {name: b, for: 1s}]", "seed: 7",
+		"load: {events: {source: {generate: {stock: {}}}, rate: 100/s}}",
+		"actions: [{at: 0s, do: {fault: {on: [PutRecords, get], delay: 'uniform(1ms,2s)', share: 12.5%, count: 1k, for: 1s}}}, {at: b+500ms, do: split}, "+
+			"{at: a+1s, do: {fault: {on: [subscribe], frame: each, cut: mid_body, shard: hottest, stream: s}}}, {at: 0s, do: {fault: {clock: -300ms}}}, "+
+			"{at: b, do: {merge: {shard: '3', with: shardId-000000000004}}}, {at: 1s, do: {update_shard_count: {to: 4}}}]")
+	s, err := scenarios.Decode("test.yaml", []byte(src), scenarios.OpenOptions{Target: "aws"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := s.Explain()
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "testdata/explain-actions.golden", string(text))
+	again, err := scenarios.Decode("explained", text, scenarios.OpenOptions{})
+	if err != nil {
+		t.Fatalf("what it explains is not valid: %v", err)
+	}
+	if d := cmp.Diff(s.Spec, again.Spec); d != "" {
+		t.Errorf("what it explains is another scenario (-want +got)\n%s", d)
+	}
+	validate := schemaCheck(t)
+	if err := errors.Join(validate([]byte(src)), validate(text)); err != nil {
+		t.Error(err)
 	}
 }
 

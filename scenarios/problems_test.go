@@ -111,6 +111,15 @@ func problemCases() []problemCase {
 		plain("ratios and times", "min_delivered_ratio: 1.01", "drain_timeout: 0s", "name: ''"),
 		plain("not a number", "min_delivered_ratio: .nan"),
 		plain("expectations", "expect:\n  - reader.lost == 0\n  - reader.e2e.reed.p99 < 1s\n  - reader.e2e.read.p99 < 500\n  - nobody.lost == 0\n  - 'reader.lost =='"),
+		plain("latencies", "target: {latency: {put: 3, get: 'normal(1ms,2ms)', propagation: 2h, operations: {PutRecord: 1ms, Putrecords: 1ms}}}"),
+		plain("unknown latency", "target: {latency: aws}"),
+		plain("latency of an unknown operation", "target: {latency: 'PutRecordz=1ms'}"),
+		plain("times of actions", "phases: [{name: a, for: 1s}]", "actions: [{at: 1s, do: {split: {}}}, {at: a+500ms, do: merge}, {at: b+1s, do: merge}, {at: 5, do: merge}, {do: merge}]"),
+		plain("unknown action", "actions: [{at: 0s, do: {splt: {}}}, {at: 0s, do: {split: {}, merge: {}}}]"),
+		plain("reshards", "actions: [{at: 0s, do: {split: {shard: warmest, at_hash_key: x}}}, {at: 0s, do: {merge: {with: '-1'}}}, {at: 0s, do: {update_shard_count: {to: 0}}}]"),
+		plain("faults", "actions: [{at: 0s, do: {fault: {}}}, {at: 0s, do: {fault: {on: [PutRecord, Put], error: ProvisionedThroughputExceeded}}}, "+
+			"{at: 0s, do: {fault: {on: [GetRecords], records: InternalFailure}}}, {at: 0s, do: {fault: {on: [PutRecords], shard: '1', cut: before_commit, delay: 1s}}}, "+
+			"{at: 0s, do: {fault: {on: [put], frame: 1, clock: 3h}}}, {at: 0s, do: {fault: {clock: -3s, share: 10%}}}, {at: 0s, do: {fault: {on: [put], cut: half}}}]"),
 		plain("unknown variable", "vars: {speed: 1}", events("rate: {profile: [{constant: '${sped}/s', for: 1s}]}")),
 		{name: "bad --set path", src: scenario(), options: scenarios.OpenOptions{Sets: []string{"stream.shard=4"}}},
 		{name: "bad --set value", src: scenario(), options: scenarios.OpenOptions{Sets: []string{"stream.shards=many"}}},
@@ -168,6 +177,10 @@ func TestValid(t *testing.T) {
 		{"throttled pollers", []string{"consumers: {one: {}, two: {read: {polling: {every: 10ms, allow_throttling: true}}}}"}},
 		{"two loads that fit", []string{"load: {a: {source: {generate: {opaque: {}}}, rate: {profile: [{constant: 3k/s, for: 1s}]}}, b: {source: {generate: {opaque: {}}}, rate: {profile: [{constant: 3k/s, for: 1s}]}}}"}},
 		{"key template", []string{events("rate: {profile: [{constant: 1/s, for: 1s}]}, ingress: {kinesis: {key: '{ticker}'}}")}},
+		{"latencies", []string{"target: {latency: {put: 3ms, operations: {PutRecord: 'uniform(1ms,2ms)'}}}"}},
+		{"actions", []string{"phases: [{name: a, for: 1s}]", "actions: [{at: 0s, do: split}, {at: a, do: {merge: {shard: 0, with: coldest}}}, {at: 999ms, do: {update_shard_count: {to: 4}}}]"}},
+		{"actions on AWS", []string{"target: {kind: aws}", "actions: [{at: 0s, do: {fault: {clock: 5s}}}]"}},
+		{"a time that may come", []string{"load: {trips: {source: {replay: {}}}}", "actions: [{at: 10h, do: split}]"}},
 		{"expectation on a hop", []string{"expect: ['events.put.p99 < 1s', 'e2e.read.count == 100']"}},
 	}
 	for _, tt := range tests {

@@ -19,58 +19,38 @@ import (
 	"github.com/kload/kload/internal/shard"
 )
 
-// Shards by what they took of late.
-const (
-	hottest = "hottest"
-	coldest = "coldest"
-)
-
-func needsHeat(shard string) bool { return shard == hottest || shard == coldest }
-
 // splitConfig is the action split.
 type splitConfig struct {
-	Shard string `yaml:"shard" default:"hottest" help:"which open shard: its id, the number in its id in quotes, hottest or coldest"`
-	At    string `yaml:"at_hash_key" help:"where the second child begins; the middle of the shard if absent"`
+	Shard shard.Ref `yaml:"shard" default:"hottest" help:"which open shard: its id, the number in it, hottest or coldest"`
+	At    string    `yaml:"at_hash_key" help:"where the second child begins; the middle of the shard if absent"`
 }
 
-// Validate checks the form of the shard and of the hash key.
+// Validate checks the hash key.
 func (c *splitConfig) Validate() []conf.Issue {
-	issues := checkShard("shard", c.Shard)
-	if c.At != "" {
-		if _, err := shard.ParseHash(c.At); err != nil {
-			issues = append(issues, conf.Issue{Field: "at_hash_key", Msg: err.Error()})
-		}
+	if _, err := shard.ParseHash(c.At); err != nil && c.At != "" {
+		return []conf.Issue{{Field: "at_hash_key", Msg: err.Error()}}
 	}
-	return issues
+	return nil
 }
 
-func (c *splitConfig) describe() string { return c.Shard }
+func (c *splitConfig) describe() string { return string(c.Shard) }
 func (c *splitConfig) localOnly() bool  { return false }
-func (c *splitConfig) needsHeat() bool  { return needsHeat(c.Shard) }
+func (c *splitConfig) needsHeat() bool  { return c.Shard.Relative() }
 
 // mergeConfig is the action merge.
 type mergeConfig struct {
-	Shard string `yaml:"shard" default:"coldest" help:"which open shard: its id, the number in its id in quotes, hottest or coldest"`
-	With  string `yaml:"with" help:"its neighbour; the next one by hash keys if absent, or the one before of the last"`
-}
-
-// Validate checks the form of the shards.
-func (c *mergeConfig) Validate() []conf.Issue {
-	issues := checkShard("shard", c.Shard)
-	if c.With != "" {
-		issues = append(issues, checkShard("with", c.With)...)
-	}
-	return issues
+	Shard shard.Ref `yaml:"shard" default:"coldest" help:"which open shard: its id, the number in it, hottest or coldest"`
+	With  shard.Ref `yaml:"with" help:"its neighbour; the next one by hash keys if absent, or the one before of the last"`
 }
 
 func (c *mergeConfig) describe() string {
 	if c.With == "" {
-		return c.Shard + " with its neighbour"
+		return string(c.Shard) + " with its neighbour"
 	}
-	return c.Shard + " with " + c.With
+	return string(c.Shard + " with " + c.With)
 }
 func (c *mergeConfig) localOnly() bool { return false }
-func (c *mergeConfig) needsHeat() bool { return needsHeat(c.Shard) || needsHeat(c.With) }
+func (c *mergeConfig) needsHeat() bool { return c.Shard.Relative() || c.With.Relative() }
 
 // countConfig is the action update_shard_count.
 type countConfig struct {
@@ -87,16 +67,6 @@ func (c *countConfig) Validate() []conf.Issue {
 
 func (c *countConfig) describe() string { return "to " + strconv.Itoa(c.To) }
 func (c *countConfig) localOnly() bool  { return false }
-
-func checkShard(field, text string) []conf.Issue {
-	if _, err := strconv.ParseUint(text, 10, 32); err == nil || needsHeat(text) || strings.HasPrefix(text, "shardId-") {
-		return nil
-	}
-	return []conf.Issue{{
-		Field: field, Msg: fmt.Sprintf("%q is no shard", text),
-		Hint: "write hottest, coldest, an id such as shardId-000000000001, or its number such as \"1\"",
-	}}
-}
 
 // reshard is an action that changes the stream's shards: change makes the call.
 type reshard struct {
@@ -219,12 +189,12 @@ func (e *actionEnv) openShards(ctx context.Context) ([]shard.Shard, error) {
 }
 
 // findShard returns the open shard that a scenario means.
-func (e *actionEnv) findShard(ctx context.Context, text string) (shard.Shard, error) {
+func (e *actionEnv) findShard(ctx context.Context, ref shard.Ref) (shard.Shard, error) {
 	shards, err := e.openShards(ctx)
 	if err != nil {
 		return shard.Shard{}, err
 	}
-	i, err := e.choose(shards, text)
+	i, err := e.choose(shards, ref)
 	if err != nil {
 		return shard.Shard{}, err
 	}
@@ -256,26 +226,22 @@ func (e *actionEnv) findPair(ctx context.Context, c *mergeConfig) (first, second
 }
 
 // choose returns the index of the shard that a scenario means.
-func (e *actionEnv) choose(shards []shard.Shard, text string) (int, error) {
-	if needsHeat(text) {
+func (e *actionEnv) choose(shards []shard.Shard, ref shard.Ref) (int, error) {
+	if ref.Relative() {
 		compare := func(a, b shard.Shard) int { return int(e.heat.of(a.ID)) - int(e.heat.of(b.ID)) }
 		extreme := slices.MaxFunc(shards, compare)
-		if text == coldest {
+		if ref == shard.Coldest {
 			extreme = slices.MinFunc(shards, compare)
 		}
 		return slices.IndexFunc(shards, func(s shard.Shard) bool { return s.ID == extreme.ID }), nil
 	}
-	id := text
-	if n, err := strconv.ParseUint(text, 10, 32); err == nil {
-		id = fmt.Sprintf("shardId-%012d", n)
-	}
-	i := slices.IndexFunc(shards, func(s shard.Shard) bool { return s.ID == id })
+	i := slices.IndexFunc(shards, func(s shard.Shard) bool { return s.ID == string(ref) })
 	if i < 0 {
 		ids := make([]string, len(shards))
 		for k, s := range shards {
 			ids[k] = s.ID
 		}
-		return 0, kload.WithHint(fmt.Errorf("%w: stream %s has no open shard %s", kload.ErrInvalid, e.endpoint.spec.Stream.Name, id),
+		return 0, kload.WithHint(fmt.Errorf("%w: stream %s has no open shard %s", kload.ErrInvalid, e.endpoint.spec.Stream.Name, ref),
 			"open are: "+strings.Join(ids[:min(len(ids), 10)], ", "))
 	}
 	return i, nil

@@ -43,6 +43,10 @@ func (l *localFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&l.latency, "latency", "off", "time that calls take: off, aws-like, or a `list` such as put=lognormal(p50=4ms,p99=25ms),get=3ms,propagation=10ms")
 	f.DurationVar(&l.stateDelay, "state-delay", 0, "`time` that a stream is creating, updating or deleting (default that of --latency)")
 	f.StringVar(&l.store, "store", "256MiB", "most `bytes` of records kept; the oldest are trimmed")
+	f.StringVar(&c.Data, "data", "", "`directory` to keep streams and records in, so that they survive the process")
+	f.StringVar(&c.Fsync, "fsync", "1s", "when --data is synced to survive the machine as well: always, never or an `interval`")
+	f.StringVar(&c.S3, "s3", "", "`directory` whose folders are served as S3 buckets")
+	f.StringVar(&c.S3Listen, "s3-listen", local.DefaultS3Address, "`address` to serve them on")
 	f.BoolVar(&c.TLS, "tls", false, "serve HTTPS with a certificate made at the start")
 	f.StringVar(&c.CAFile, "tls-ca", "", "`file` to write the certificate to that clients have to trust (implies --tls; default a temporary one)")
 	f.StringVar(&l.auth, "auth", "any", "`credentials` wanted: any, or sigv4 to check signatures")
@@ -96,6 +100,12 @@ func localVerb(u *ui, args []string) error {
 func (l *localFlags) resolve(u *ui, f *pflag.FlagSet) error {
 	c := &l.cfg
 	c.TLS = c.TLS || c.CAFile != ""
+	switch {
+	case f.Changed("fsync") && c.Data == "":
+		return u.usageError("--fsync is for --data")
+	case f.Changed("s3-listen") && c.S3 == "":
+		return u.usageError("--s3-listen is for --s3")
+	}
 	var err error
 	if c.Limits, err = scenarios.ParseLimits("--limits", l.limits); err != nil {
 		return err
@@ -177,7 +187,7 @@ func (l *localFlags) announce(u *ui, s *local.Server, note func(string)) error {
 		for _, v := range s.Environ() {
 			variables[v.Name] = v.Value
 		}
-		return u.printJSON(map[string]any{"endpoint": s.Endpoint(), "pid": os.Getpid(), "ca_file": s.CAFile(), "env": variables})
+		return u.printJSON(map[string]any{"endpoint": s.Endpoint(), "s3_endpoint": s.BucketsEndpoint(), "pid": os.Getpid(), "ca_file": s.CAFile(), "env": variables})
 	}
 	var text []byte
 	for _, v := range s.Environ() {
@@ -192,6 +202,9 @@ func (l *localFlags) announce(u *ui, s *local.Server, note func(string)) error {
 		}
 	}
 	note(fmt.Sprintf("serving Kinesis on %s as process %d; its status is shown there, too", s.Endpoint(), os.Getpid()))
+	if s3 := s.BucketsEndpoint(); s3 != "" {
+		note("serving S3 on " + s3)
+	}
 	note("the lines above point AWS tools and SDKs here: run them in another shell")
 	if s.CAFile() != "" {
 		note("clients have to trust " + s.CAFile())

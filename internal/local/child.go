@@ -59,6 +59,9 @@ func Child(stdin io.Reader, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if torn := svc.kinesis.Recovered().TornTail; torn > 0 {
+		fmt.Fprintf(os.Stderr, "kload: %s ended in an interrupted write of %d bytes, which nobody was told of: truncated\n", cfg.Data, torn)
+	}
 	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("listening for the embedded target: %w", err)

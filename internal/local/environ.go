@@ -18,6 +18,9 @@ func (s *Server) Environ() []Variable {
 		{"AWS_REGION", region},
 		{"AWS_DEFAULT_REGION", region}, // boto3 knows no other
 	}
+	if s3 := s.BucketsEndpoint(); s3 != "" {
+		out = append(out, Variable{"AWS_ENDPOINT_URL_S3", s3})
+	}
 	if len(s.cfg.Keys) > 0 {
 		out = append(out, Variable{"AWS_ACCESS_KEY_ID", s.cfg.Keys[0].ID})
 	} else {

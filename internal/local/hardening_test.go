@@ -29,7 +29,7 @@ func besieged(t *testing.T, cfg local.ServeConfig, f func(t *testing.T, dial fun
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ln := memnet.Listen()
-		s, err := local.ListenOn(cfg, ln)
+		s, err := local.ListenOn(t.Context(), cfg, ln)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,6 +19,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -43,6 +44,11 @@ type Config struct {
 	ResubscribeAfter time.Duration `json:"resubscribe_after,omitempty"`
 	// Latency is how long calls take. Default: no longer than they have to.
 	Latency latency.Model `json:"latency"`
+	// Data is a directory that keeps streams and records beyond the process, and
+	// Fsync says when it is synced: "always", "never" or an interval. Defaults: "",
+	// nothing is kept, and "1s".
+	Data  string `json:"data,omitempty"`
+	Fsync string `json:"fsync,omitempty"`
 	// Drop and Dup inject faults: so many user records are acknowledged but not
 	// stored, or stored twice. Default: 0.
 	Drop int    `json:"drop,omitempty"`
@@ -95,6 +101,7 @@ func newService(cfg Config, verifier *sigv4.Verifier) (*service, error) {
 	k, err := kinesis.New(kinesis.Config{
 		Account: cfg.Account, Region: cfg.Region, Limits: cfg.Limits, StoreBytes: cfg.StoreBytes,
 		IteratorTTL: cfg.IteratorTTL, SubscriptionLife: cfg.SubscriptionLife, ResubscribeAfter: cfg.ResubscribeAfter,
+		Data: cfg.Data, Fsync: cfg.Fsync,
 		Latency: cfg.Latency, Drop: cfg.Drop, Dup: cfg.Dup, Seed: cfg.Seed, Verifier: verifier,
 	})
 	if err != nil {
@@ -121,6 +128,8 @@ func (s *service) shutdown(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		s.http.Close()
+	}
+	if err = errors.Join(err, s.kinesis.Close()); err != nil {
 		return fmt.Errorf("shutting down the embedded target: %w", err)
 	}
 	return nil

@@ -29,6 +29,9 @@ type metrics struct {
 	recordsIn, bytesIn, recordsOut, bytesOut *prometheus.Desc
 	throttledWrites, throttledReads          *prometheus.Desc
 	stored, subscriptions                    *prometheus.Desc
+	logFailed, unlogged                      *prometheus.Desc
+	s3Requests, s3Errors, s3Created          *prometheus.Desc
+	s3BytesIn, s3BytesOut                    *prometheus.Desc
 }
 
 func newMetrics(s *Server) (http.Handler, error) {
@@ -54,6 +57,13 @@ func newMetrics(s *Server) (http.Handler, error) {
 		throttledReads:  shard("throttled_reads_total", "GetRecords calls refused over the shard's limit."),
 		stored:          shard("stored_bytes", "Bytes of data and keys held."),
 		subscriptions:   shard("subscriptions", "SubscribeToShard calls under way."),
+		logFailed:       plain("log_failed", "1 once the data directory could not be written: no put is acknowledged any more."),
+		unlogged:        plain("unlogged_records_total", "Records refused because of that."),
+		s3Requests:      plain("s3_requests_total", "Requests to S3."),
+		s3Errors:        plain("s3_request_errors_total", "Requests to S3 answered with an error, by whose fault it was.", "fault"),
+		s3Created:       plain("s3_objects_created_total", "Objects put, copied or completed."),
+		s3BytesIn:       plain("s3_bytes_in_total", "Bytes of objects received."),
+		s3BytesOut:      plain("s3_bytes_out_total", "Bytes of S3 answers."),
 	}
 	registry := prometheus.NewRegistry()
 	for _, c := range []prometheus.Collector{
@@ -91,6 +101,23 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	gauge(m.storeHigh, float64(stats.StoredBytesHigh))
 	counter(m.trimmed, stats.Trimmed)
 	counter(m.unread, stats.TrimmedUnread)
+	if stats.Log != nil {
+		failed := 0.0
+		if stats.Log.Failed {
+			failed = 1
+		}
+		gauge(m.logFailed, failed)
+		counter(m.unlogged, stats.Unlogged)
+	}
+	if b := m.server.buckets; b != nil {
+		s3 := b.Stats()
+		counter(m.s3Requests, s3.Requests)
+		counter(m.s3Errors, s3.ClientErrors, "client")
+		counter(m.s3Errors, s3.ServerErrors, "server")
+		counter(m.s3Created, s3.Created)
+		counter(m.s3BytesIn, s3.BytesIn)
+		counter(m.s3BytesOut, s3.BytesOut)
+	}
 	for _, s := range metered(streams) {
 		labels := []string{s.stream, s.ID}
 		counter(m.recordsIn, s.RecordsIn, labels...)

@@ -3,22 +3,21 @@ package local
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"log"
 	"net"
-	"net/http"
 	"os"
-	"strings"
-	"time"
 
+	"github.com/kload/kload/internal/local/s3"
 	"github.com/kload/kload/internal/sigv4"
 )
 
 // DefaultAddress is where a target in the foreground listens: the port is the
 // one that Kinesis emulators share.
 const DefaultAddress = "127.0.0.1:4567"
+
+// DefaultS3Address is where its buckets are, where there are any.
+const DefaultS3Address = "127.0.0.1:4568"
 
 // ServeConfig says what is served in the foreground, and how.
 type ServeConfig struct {
@@ -37,6 +36,10 @@ type ServeConfig struct {
 	Keys []sigv4.Key
 	// Streams are there from the beginning.
 	Streams []NewStream
+	// S3 is a folder whose folders are served as buckets on another port, S3Listen.
+	// Defaults: none, and DefaultS3Address.
+	S3       string
+	S3Listen string
 	// MaxConnections bounds the connections open at once: when there are more, the
 	// longest idle one is closed. Default: 8192, or three quarters of the files that
 	// the process may open.
@@ -44,17 +47,6 @@ type ServeConfig struct {
 	// Note is told what is wrong with connections, such as a certificate that a
 	// client does not trust. Default: nobody is. It must be safe for concurrent use.
 	Note func(string)
-}
-
-// notes is the writer of a log whose lines go to Note.
-type notes func(string)
-
-// Write is that of io.Writer.
-func (n notes) Write(line []byte) (int, error) {
-	if n != nil {
-		n(strings.TrimSpace(string(line)))
-	}
-	return len(line), nil
 }
 
 // NewStream is a provisioned stream to make.
@@ -65,13 +57,15 @@ type NewStream struct {
 
 // Server is a target in the foreground.
 type Server struct {
-	cfg     ServeConfig
-	service *service
-	ln      net.Listener
-	conns   *connections
-	status  *status
-	ca      string // file with the authority's certificate, "" without TLS
-	tempCA  bool
+	cfg      ServeConfig
+	verifier *sigv4.Verifier // nil without keys
+	service  *service
+	buckets  *s3.Server // nil without S3
+	ports    []*port    // that of Kinesis first
+	conns    *connections
+	status   *status
+	ca       string // file with the authority's certificate, "" without TLS
+	tempCA   bool
 }
 
 // Listen sets up a target and listens. The caller must call Serve.
@@ -80,80 +74,66 @@ func Listen(ctx context.Context, cfg ServeConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ListenOn(cfg, ln)
+	return ListenOn(ctx, cfg, ln)
 }
 
-// ListenOn is Listen on a listener of the caller's, which the server closes in
-// the end, or at once if it fails.
-func ListenOn(cfg ServeConfig, ln net.Listener) (*Server, error) {
-	s := &Server{cfg: cfg, ln: ln, conns: newConnections(cmp.Or(cfg.MaxConnections, defaultConnections()))}
-	if err := s.setUp(); err != nil {
-		ln.Close()
-		return nil, err
+// ListenOn is Listen with a listener of the caller's for Kinesis, which the
+// server closes in the end, or at once if it fails.
+func ListenOn(ctx context.Context, cfg ServeConfig, ln net.Listener) (*Server, error) {
+	s := &Server{cfg: cfg, conns: newConnections(cmp.Or(cfg.MaxConnections, defaultConnections()))}
+	if len(cfg.Keys) > 0 {
+		s.verifier = sigv4.New(cfg.Keys...)
+	}
+	if err := s.setUp(ctx, ln); err != nil {
+		return nil, errors.Join(err, ln.Close(), s.close(ctx))
 	}
 	return s, nil
 }
 
-func (s *Server) setUp() error {
-	cfg := &s.cfg
-	var verifier *sigv4.Verifier
-	if len(cfg.Keys) > 0 {
-		verifier = sigv4.New(cfg.Keys...)
-	}
+func (s *Server) setUp(ctx context.Context, ln net.Listener) error {
 	var err error
-	if s.service, err = newService(cfg.Config, verifier); err != nil {
+	if s.service, err = newService(s.cfg.Config, s.verifier); err != nil {
 		return err
 	}
-	for _, st := range cfg.Streams {
+	s.recovered()
+	for _, st := range s.cfg.Streams {
 		if err := s.service.kinesis.CreateStream(st.Name, st.Shards); err != nil {
 			return fmt.Errorf("creating the stream %q: %w", st.Name, err)
+		}
+	}
+	s.addPort(ln, s.service.http)
+	if s.cfg.S3 != "" {
+		if err := s.openBuckets(ctx); err != nil {
+			return err
+		}
+	}
+	if s.cfg.TLS {
+		if err := s.secure(); err != nil {
+			return err
 		}
 	}
 	if s.status, err = newStatus(s); err != nil {
 		return err
 	}
-	if s.service.http.Handler, err = s.front(); err != nil {
-		return err
-	}
-	s.service.http.ConnState = s.conns.track
-	s.service.http.ErrorLog = log.New(notes(cfg.Note), "", 0)
-	if cfg.TLS {
-		return s.secure()
-	}
-	return nil
+	s.service.http.Handler, err = s.front()
+	return err
 }
 
-// defaultConnections leaves files for other things than connections.
-func defaultConnections() int {
-	if files := fileLimit(); files > 0 {
-		return min(mostConnections, max(1, files/4*3))
+// recovered tells what a crash has left in the data directory.
+func (s *Server) recovered() {
+	if torn := s.service.kinesis.Recovered().TornTail; torn > 0 {
+		s.note(fmt.Sprintf("%s ended in an interrupted write of %d bytes, which nobody was told of: truncated", s.cfg.Data, torn))
 	}
-	return mostConnections
 }
 
-// secure makes the server speak TLS.
-func (s *Server) secure() error {
-	cert, text, err := selfSigned(hosts(s.ln), time.Now())
-	if err != nil {
-		return fmt.Errorf("setting up TLS: %w", err)
+func (s *Server) note(line string) {
+	if s.cfg.Note != nil {
+		s.cfg.Note(line)
 	}
-	if s.ca, s.tempCA, err = writeCA(s.cfg.CAFile, text); err != nil {
-		return err
-	}
-	h := s.service.http
-	h.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	h.Protocols.SetUnencryptedHTTP2(false)
-	h.Protocols.SetHTTP2(true)
-	return nil
 }
 
-// Endpoint returns the URL that clients are given.
-func (s *Server) Endpoint() string {
-	if s.cfg.TLS {
-		return "https://" + hostPort(s.ln)
-	}
-	return "http://" + hostPort(s.ln)
-}
+// Endpoint returns the URL that clients of Kinesis are given.
+func (s *Server) Endpoint() string { return s.ports[0].endpoint() }
 
 // CAFile returns where the certificate is that clients must trust, "" without
 // TLS.
@@ -163,30 +143,46 @@ func (s *Server) CAFile() string { return s.ca }
 // get a few seconds to finish. The report is incomplete where they did not. Serve
 // is called once.
 func (s *Server) Serve(ctx context.Context) (Report, error) {
-	if s.tempCA {
-		defer os.Remove(s.ca)
-	}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	go s.status.watch(watching)
-	failed := make(chan error, 1)
-	go func() {
-		if s.cfg.TLS {
-			failed <- s.service.http.ServeTLS(s.ln, "", "")
-		} else {
-			failed <- s.service.http.Serve(s.ln)
-		}
-	}()
+	ended := make(chan error, len(s.ports))
+	for _, p := range s.ports {
+		go func() { ended <- p.serve() }()
+	}
+	serving := len(s.ports)
+	var errs []error
 	select {
-	case err := <-failed:
-		return Report{Stats: s.service.kinesis.Stats()}, fmt.Errorf("serving: %w", err)
+	case err := <-ended:
+		errs, serving = append(errs, err), serving-1
 	case <-ctx.Done():
 	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	cut := s.service.shutdown(ending)
-	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
-		return Report{Stats: s.service.kinesis.Stats()}, fmt.Errorf("serving: %w", err)
+	cut := s.close(ending)
+	if !errors.Is(cut, context.DeadlineExceeded) {
+		errs = append(errs, cut)
 	}
-	return Report{Stats: s.service.kinesis.Stats(), MaxRSSBytes: peakMemory(), Complete: cut == nil}, nil
+	for range serving {
+		errs = append(errs, <-ended)
+	}
+	err := errors.Join(errs...)
+	return Report{
+		Stats: s.service.kinesis.Stats(), MaxRSSBytes: peakMemory(), Complete: cut == nil && err == nil,
+	}, err
+}
+
+// close ends what was set up: calls under way may finish until ctx ends.
+func (s *Server) close(ctx context.Context) error {
+	var errs []error
+	if s.buckets != nil {
+		errs = append(errs, s.closeBuckets(ctx))
+	}
+	if s.service != nil {
+		errs = append(errs, s.service.shutdown(ctx))
+	}
+	if s.tempCA {
+		errs = append(errs, os.Remove(s.ca))
+	}
+	return errors.Join(errs...)
 }

@@ -97,7 +97,7 @@ func putOne(t *testing.T, c *sdk.Client, stream, data string) error {
 func TestPages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := memnet.Listen()
-		s, err := local.ListenOn(local.ServeConfig{
+		s, err := local.ListenOn(t.Context(), local.ServeConfig{
 			Config:  local.Config{Region: "<b>", Limits: kinesis.Limits{WriteRecords: 40}},
 			Streams: []local.NewStream{{Name: "busy", Shards: 1}, {Name: "quiet", Shards: 100}},
 		}, ln)

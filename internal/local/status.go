@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kload/kload/internal/local/kinesis"
+	"github.com/kload/kload/internal/local/s3"
 	"github.com/kload/kload/internal/units"
 )
 
@@ -23,13 +24,23 @@ type Status struct {
 	UptimeS     float64        `json:"uptime_s"`
 	Account     string         `json:"account"`
 	Region      string         `json:"region"`
-	Limits      string         `json:"limits"` // in words
+	Limits      string         `json:"limits"`  // in words
+	Latency     string         `json:"latency"` // as the flag has it
 	StoreBytes  int64          `json:"store_bytes"`
+	Data        string         `json:"data,omitempty"` // directory of what outlives the process
+	S3          *S3Status      `json:"s3,omitempty"`
 	Signed      bool           `json:"signed"` // whether signatures are checked
 	Connections int            `json:"connections"`
 	Stats       kinesis.Stats  `json:"stats"`
 	Rates       Rates          `json:"rates"`
 	Streams     []StreamStatus `json:"streams"`
+}
+
+// S3Status is the folder of buckets.
+type S3Status struct {
+	Endpoint string   `json:"endpoint"`
+	Dir      string   `json:"dir"`
+	Stats    s3.Stats `json:"stats"`
 }
 
 // StreamStatus is a stream with what goes through it.
@@ -142,8 +153,12 @@ func (st *status) look() Status {
 	cfg := k.Config()
 	out := Status{
 		Endpoint: st.server.Endpoint(), Time: now.UTC(), UptimeS: now.Sub(st.started).Seconds(),
-		Account: cfg.Account, Region: cfg.Region, Limits: cfg.Limits.String(), StoreBytes: cfg.StoreBytes,
+		Account: cfg.Account, Region: cfg.Region, Limits: cfg.Limits.String(), Latency: cfg.Latency.String(),
+		StoreBytes: cfg.StoreBytes, Data: cfg.Data,
 		Signed: cfg.Verifier != nil, Connections: st.server.conns.count(), Stats: k.Stats(), Streams: []StreamStatus{},
+	}
+	if b := st.server.buckets; b != nil {
+		out.S3 = &S3Status{st.server.BucketsEndpoint(), st.server.cfg.S3, b.Stats()}
 	}
 	over := max(1, now.Sub(before.at).Seconds())
 	for _, stream := range k.Streams(now) {

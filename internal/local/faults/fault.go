@@ -15,6 +15,7 @@ import (
 
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/local/latency"
+	"github.com/kload/kload/internal/shard"
 	"github.com/kload/kload/internal/units"
 )
 
@@ -28,7 +29,7 @@ type Fault struct {
 	Delay   latency.Distribution `yaml:"delay" json:"delay" help:"the answer is held back, such as 2s or lognormal(p50=50ms,p99=1s), at most 1m"`
 	Clock   Offset               `yaml:"clock" json:"clock,omitempty" help:"the target's clock is off, such as +5s or -300ms"`
 	Stream  string               `yaml:"stream" json:"stream,omitempty" help:"only calls that concern this stream"`
-	Shard   string               `yaml:"shard" json:"shard,omitempty" help:"only reads of this shard, or records put into it: its id, its index, or hottest"`
+	Shard   shard.Ref            `yaml:"shard" json:"shard,omitempty" help:"only reads of this shard, or records put into it: its id, the number in it, hottest or coldest"`
 	Frame   Frame                `yaml:"frame" json:"frame,omitempty" help:"SubscribeToShard: not the call but an event of its stream goes wrong, the first for 1, any for each"`
 	Share   units.Percent        `yaml:"share" json:"share" default:"100%" help:"probability"`
 	Count   units.Count          `yaml:"count" json:"count,omitempty" help:"at most so many times; 0 for no limit"`
@@ -129,11 +130,6 @@ func Status(code string) int {
 	return 400
 }
 
-const (
-	throttled = "ProvisionedThroughputExceededException"
-	failed    = "InternalFailure"
-)
-
 // Check returns what is wrong with a fault, nothing if it can be judged.
 // Operations are those that the target has.
 func (f *Fault) Check(operations []string) []conf.Issue {
@@ -218,20 +214,20 @@ func (f *Fault) String() string {
 	default:
 		what = "delay " + f.Delay.String()
 	}
-	text := strings.Join(f.On, ", ") + ": " + what
+	parts := []string{strings.Join(f.On, ", ") + ": " + what}
 	for _, more := range []struct {
 		name, value string
 		set         bool
 	}{
 		{"stream", f.Stream, f.Stream != ""},
-		{"shard", f.Shard, f.Shard != ""},
+		{"shard", string(f.Shard), f.Shard != ""},
 		{"frame", f.Frame.String(), f.Frame != 0},
 		{"share", f.Share.String(), f.Share != 100},
 		{"count", f.Count.String(), f.Count > 0},
 	} {
 		if more.set {
-			text += ", " + more.name + " " + more.value
+			parts = append(parts, more.name+" "+more.value)
 		}
 	}
-	return text
+	return strings.Join(parts, ", ")
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/kload/kload/internal/invariants"
 	"github.com/kload/kload/internal/local/faults"
 	"github.com/kload/kload/internal/local/latency"
+	"github.com/kload/kload/internal/shard"
 )
 
 func operations() []string {
@@ -87,7 +88,7 @@ func TestFaultSurvivesJSON(t *testing.T) {
 	}
 	want := faults.Fault{
 		On: []string{"PutRecords"}, Error: "a", Records: "b", Cut: faults.AfterCommit, Delay: d, Clock: faults.Offset(-time.Second),
-		Stream: "s", Shard: "1", Frame: faults.Each, Share: 12.5, Count: 7,
+		Stream: "s", Shard: shard.Hottest, Frame: faults.Each, Share: 12.5, Count: 7,
 	}
 	text, err := json.Marshal(want)
 	if err != nil {
@@ -111,7 +112,7 @@ func errorsOf(table *faults.Table, c faults.Call, n int) (list []bool) {
 }
 
 func TestScope(t *testing.T) {
-	shard := faults.Call{Operation: "GetRecords", Stream: "s", Shard: "shardId-000000000012"}
+	call := faults.Call{Operation: "GetRecords", Stream: "s", Shard: "shardId-000000000012"}
 	event := faults.Call{Operation: "SubscribeToShard", Stream: "s", Shard: "shardId-000000000012", Frame: 3}
 	for _, test := range []struct {
 		name  string
@@ -119,19 +120,18 @@ func TestScope(t *testing.T) {
 		call  faults.Call
 		hit   bool
 	}{
-		{"operation", faults.Fault{On: []string{"GetRecords"}}, shard, true},
-		{"class", faults.Fault{On: []string{"get"}}, shard, true},
-		{"other class", faults.Fault{On: []string{"put", "control", "subscribe"}}, shard, false},
-		{"stream", faults.Fault{On: []string{"get"}, Stream: "s"}, shard, true},
-		{"other stream", faults.Fault{On: []string{"get"}, Stream: "t"}, shard, false},
-		{"shard by index", faults.Fault{On: []string{"get"}, Shard: "12"}, shard, true},
-		{"shard by id", faults.Fault{On: []string{"get"}, Shard: "shardId-000000000012"}, shard, true},
-		{"other shard", faults.Fault{On: []string{"get"}, Shard: "1"}, shard, false},
+		{"operation", faults.Fault{On: []string{"GetRecords"}}, call, true},
+		{"class", faults.Fault{On: []string{"get"}}, call, true},
+		{"other class", faults.Fault{On: []string{"put", "control", "subscribe"}}, call, false},
+		{"stream", faults.Fault{On: []string{"get"}, Stream: "s"}, call, true},
+		{"other stream", faults.Fault{On: []string{"get"}, Stream: "t"}, call, false},
+		{"shard", faults.Fault{On: []string{"get"}, Shard: "shardId-000000000012"}, call, true},
+		{"other shard", faults.Fault{On: []string{"get"}, Shard: "shardId-000000000001"}, call, false},
 		{"call, not event", faults.Fault{On: []string{"subscribe"}}, event, false},
 		{"event", faults.Fault{On: []string{"subscribe"}, Frame: 3}, event, true},
 		{"other event", faults.Fault{On: []string{"subscribe"}, Frame: 2}, event, false},
 		{"each event", faults.Fault{On: []string{"subscribe"}, Frame: faults.Each}, event, true},
-		{"event, not call", faults.Fault{On: []string{"get"}, Frame: faults.Each}, shard, false},
+		{"event, not call", faults.Fault{On: []string{"get"}, Frame: faults.Each}, call, false},
 	} {
 		test.fault.Error, test.fault.Share = internal, 100
 		table := faults.NewTable(1)
@@ -190,8 +190,12 @@ func TestFaultsJoin(t *testing.T) {
 	table := faults.NewTable(1)
 	on := []string{"put"}
 	for _, f := range []faults.Fault{
-		{On: on, Delay: latency.Constant(time.Second)}, {On: on, Error: "first"}, {On: on, Cut: faults.AfterCommit},
-		{On: on, Records: "a", Shard: "1"}, {On: on, Records: "b"}, {On: on, Delay: latency.Constant(time.Minute)},
+		{On: on, Delay: latency.Constant(time.Second)},
+		{On: on, Error: "first"},
+		{On: on, Cut: faults.AfterCommit},
+		{On: on, Records: "a", Shard: "shardId-000000000001"},
+		{On: on, Records: "b"},
+		{On: on, Delay: latency.Constant(time.Minute)},
 	} {
 		f.Share = 100
 		table.Add(f)

@@ -3,8 +3,6 @@ package faults
 import (
 	"math/rand/v2"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -94,7 +92,7 @@ func (t *Table) Add(f Fault) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.last++
-	r := &rule{fault: f, id: t.last, shard: shardName(f.Shard), rand: rand.New(rand.NewPCG(t.seed, uint64(t.last)))}
+	r := &rule{fault: f, id: t.last, rand: rand.New(rand.NewPCG(t.seed, uint64(t.last)))}
 	t.offset.Add(int64(f.Clock))
 	t.append(&entry{judge: r.judge, rule: r})
 	return r.id
@@ -194,20 +192,10 @@ func (t *Table) remove(e *entry) bool {
 type rule struct {
 	fault Fault
 	id    int
-	shard string
 
 	mu           sync.Mutex
 	rand         *rand.Rand
 	judged, hits uint64
-}
-
-// shardName returns the id of a shard that may be given as an index.
-func shardName(text string) string {
-	if n, err := strconv.ParseUint(text, 10, 32); err == nil {
-		digits := strconv.FormatUint(n, 10)
-		return "shardId-" + strings.Repeat("0", max(0, 12-len(digits))) + digits
-	}
-	return text
 }
 
 // judge is a [Func] that stays.
@@ -220,7 +208,7 @@ func (r *rule) judge(c Call) (Verdict, bool) {
 	if f.Records != "" {
 		return Verdict{Record: r.record}, true
 	}
-	if r.shard != "" && r.shard != c.Shard {
+	if f.Shard != "" && string(f.Shard) != c.Shard {
 		return Verdict{}, true
 	}
 	delay, hit := r.draw()
@@ -232,7 +220,7 @@ func (r *rule) judge(c Call) (Verdict, bool) {
 
 // record judges one record of a put.
 func (r *rule) record(shard string) string {
-	if r.shard != "" && r.shard != shard {
+	if r.fault.Shard != "" && string(r.fault.Shard) != shard {
 		return ""
 	}
 	if _, hit := r.draw(); hit {

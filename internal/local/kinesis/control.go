@@ -45,6 +45,7 @@ func required(m httpapi.Members, v *httpapi.Violations, name string, lo, hi int6
 // resource is what streams and consumers can be given alike. The server's lock
 // guards it.
 type resource struct {
+	owner  *stream // whose state it belongs to
 	tags   map[string]string
 	policy string // "" for none
 }
@@ -140,6 +141,7 @@ func (r *resource) tag(tags map[string]string, what string) error {
 			"Failed to add tags to %s because a given stream cannot have more than %d tags associated with it.", what, maxTags)
 	}
 	r.tags = all
+	r.owner.touch()
 	return nil
 }
 
@@ -147,6 +149,13 @@ func (r *resource) untag(keys []string) {
 	for _, key := range keys { // unknown ones are as good as removed
 		delete(r.tags, key)
 	}
+	r.owner.touch()
+}
+
+// attach sets the policy, "" for none.
+func (r *resource) attach(policy string) {
+	r.policy = policy
+	r.owner.touch()
 }
 
 // tagList returns tags by key, from behind after on and at most limit of them.

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/kload/kload/internal/local/faults"
+	"github.com/kload/kload/internal/local/journal"
 )
 
 // Stats is what a server counted since it started. Records are stream records.
@@ -17,16 +18,19 @@ type Stats struct {
 	Trimmed         uint64            `json:"trimmed"`          // records that made room for others
 	TrimmedUnread   uint64            `json:"trimmed_unread"`   // of these, never returned by a GetRecords or pushed
 	StoredBytesHigh int64             `json:"stored_bytes_high"`
-	Dropped         uint64            `json:"dropped"`    // user records acknowledged but not stored, on purpose
-	Duplicated      uint64            `json:"duplicated"` // user records stored twice, on purpose
-	Requests        map[string]uint64 `json:"requests"`   // by operation, refused ones included
-	Errors          map[string]uint64 `json:"errors"`     // by operation: of Requests, those answered with an error
+	Dropped         uint64            `json:"dropped"`            // user records acknowledged but not stored, on purpose
+	Duplicated      uint64            `json:"duplicated"`         // user records stored twice, on purpose
+	Unlogged        uint64            `json:"unlogged,omitempty"` // records refused because the data directory could not be written
+	Log             *journal.Stats    `json:"log,omitempty"`      // of the data directory
+	Requests        map[string]uint64 `json:"requests"`           // by operation, refused ones included
+	Errors          map[string]uint64 `json:"errors"`             // by operation: of Requests, those answered with an error
 	Faults          []faults.Effect   `json:"faults,omitempty"`
 }
 
 type counters struct {
 	recordsIn, bytesIn, recordsOut, bytesOut atomic.Uint64
 	throttledWrites, throttledReads          atomic.Uint64
+	unlogged                                 atomic.Uint64
 	trimmed, trimmedUnread                   atomic.Uint64
 }
 
@@ -43,6 +47,10 @@ func (s *Server) Stats() Stats {
 		StoredBytesHigh: s.arena.highWater(),
 		Dropped:         s.mutation.drop.done(), Duplicated: s.mutation.dup.done(),
 		Requests: map[string]uint64{}, Errors: map[string]uint64{}, Faults: s.faults.Effects(),
+	}
+	if s.log != nil {
+		log := s.log.Stats()
+		st.Log, st.Unlogged = &log, c.unlogged.Load()
 	}
 	for name, a := range s.actions {
 		if n := a.count.Load(); n > 0 {

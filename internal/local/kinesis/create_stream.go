@@ -19,23 +19,35 @@ const (
 )
 
 // CreateStream makes a provisioned stream that is ACTIVE at once, whatever
-// Config.StateDelay says: what a server has from the beginning.
+// Config.StateDelay says: what a server has from the beginning. A stream of that
+// name in the data directory stays as it is.
 func (s *Server) CreateStream(name string, shards int) error {
 	if !isName(name) || len(name) > maxName || shards < 1 {
 		return fmt.Errorf("%w: a stream needs a name of up to %d letters, digits, '_', '.' and '-', and at least 1 shard; it has %q and %d",
 			kload.ErrInvalid, maxName, name, shards)
 	}
+	rq := &request{server: s, now: time.Now()}
+	if err := s.makeStream(rq, name, shards); err != nil {
+		return err
+	}
+	return s.confirm(rq)
+}
+
+func (s *Server) makeStream(rq *request, name string, shards int) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.streams[name] != nil {
+	defer s.unlock(rq)
+	switch {
+	case s.streams[name] == nil:
+	case s.cfg.Data != "":
+		return nil
+	default:
 		return fmt.Errorf("%w: there is one of that name already", kload.ErrInvalid)
 	}
 	if err := s.shardQuota(shards); err != nil {
 		return fmt.Errorf("%w: %w", kload.ErrInvalid, err)
 	}
-	now := time.Now()
-	st := s.newStream(createRequest{name: name, shards: int64(shards), mode: provisioned, recordKiB: minRecordKiB}, now)
-	st.active = now
+	st := s.newStream(createRequest{name: name, shards: int64(shards), mode: provisioned, recordKiB: minRecordKiB}, rq.now)
+	st.active = rq.now
 	s.streams[name] = st
 	return nil
 }
@@ -66,7 +78,7 @@ func (s *Server) createStream(rq *request) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock(rq)
 	s.expunge(rq.now)
 	if s.streams[in.name] != nil {
 		return httpapi.Refuse("ResourceInUseException", "Stream %s under account %s already exists.", in.name, s.cfg.Account)

@@ -12,7 +12,7 @@ func (s *Server) deleteResourcePolicy(rq *request) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock(rq)
 	r, err := s.findResource(rq, arn)
 	if err != nil {
 		return err
@@ -20,6 +20,6 @@ func (s *Server) deleteResourcePolicy(rq *request) error {
 	if r.policy == "" {
 		return httpapi.Refuse("ResourceNotFoundException", "No resource policy found for resource ARN %s.", arn)
 	}
-	r.policy = ""
+	r.attach("")
 	return nil
 }

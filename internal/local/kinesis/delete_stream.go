@@ -16,7 +16,7 @@ func (s *Server) deleteStream(rq *request) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock(rq)
 	st, err := t.resolveLocked(s, rq.now)
 	if err != nil {
 		return err
@@ -36,6 +36,7 @@ func (s *Server) deleteStream(rq *request) error {
 		c.remove(rq.now)
 	}
 	st.deleted = rq.now.Add(s.cfg.StateDelay)
+	st.touch()
 	s.expunge(rq.now)
 	return nil
 }

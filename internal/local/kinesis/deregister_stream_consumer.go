@@ -13,7 +13,7 @@ func (s *Server) deregisterStreamConsumer(rq *request) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock(rq)
 	c, err := t.resolve(s, rq.now)
 	if err != nil {
 		return err
@@ -22,6 +22,7 @@ func (s *Server) deregisterStreamConsumer(rq *request) error {
 		return httpapi.Refuse("ResourceInUseException", "%s", c.notActive())
 	}
 	c.remove(rq.now)
+	c.stream.touch()
 	c.stream.forget(rq.now)
 	return nil
 }

@@ -28,6 +28,7 @@ type request struct {
 	out    []byte // the answer's body
 	put    putScratch
 	spans  []span
+	lsn    int64 // of what the call has changed, 0 for nothing
 
 	operation string
 	due       time.Time // of the answer
@@ -158,7 +159,14 @@ func (s *Server) perform(a *action, rq *request, r *http.Request) error {
 	if err := rq.judgeControl(); err != nil {
 		return err
 	}
-	return a.handle(s, rq)
+	rq.lsn = 0
+	if err := a.handle(s, rq); err != nil {
+		return err
+	}
+	if a.rate > 0 {
+		return s.confirm(rq)
+	}
+	return nil
 }
 
 // asError makes any error an answer. What is not a refusal is the server's own

@@ -25,7 +25,7 @@ func (s *Server) monitor(rq *request, change func(have, named []string) []string
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock(rq)
 	st, err := rq.activeStream(&t)
 	if err != nil {
 		return err

@@ -103,3 +103,37 @@ func Uncalled(s *Server) (names []string) {
 	slices.Sort(names)
 	return names
 }
+
+// LoggedRecord is a record of the log.
+type LoggedRecord struct {
+	Stream, Shard, Counter uint64
+	Arrived                int64
+	Flags                  uint16
+	Key, Data              string
+}
+
+// RecordFlags are the flags of records.
+const (
+	FlagHidden = flagHidden
+	FlagKMS    = flagKMS
+)
+
+// AppendLogged appends an entry of the log, behind its kind, for records of one
+// shard. The first one says where and when.
+func AppendLogged(recs []LoggedRecord) []byte {
+	first := recs[0]
+	b := appendRecordsHead(nil, first.Stream, uint32(first.Shard), first.Counter, first.Arrived)
+	for _, r := range recs {
+		b = appendRecord(b, []byte(r.Key), []byte(r.Data), r.Flags)
+	}
+	return b[1:]
+}
+
+// ReadLogged reads what AppendLogged wrote.
+func ReadLogged(b []byte) (recs []LoggedRecord, err error) {
+	err = readRecords(b, func(h recordsHead, key, data []byte, flags uint16) error {
+		recs = append(recs, LoggedRecord{h.stream, h.shard, h.counter, h.arrived, flags, string(key), string(data)})
+		return nil
+	})
+	return recs, err
+}

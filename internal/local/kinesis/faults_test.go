@@ -63,10 +63,10 @@ func TestInjectedErrors(t *testing.T) {
 			message string
 		}{
 			{faults.Fault{On: []string{"PutRecord"}, Error: "ProvisionedThroughputExceededException"}, put, awsclient.Throttled, "Rate exceeded for shard shardId-000000000000 in stream s under account 000000000000."},
-			{faults.Fault{On: []string{"put"}, Records: "ProvisionedThroughputExceededException", Shard: "0"}, put, awsclient.Throttled, "Rate exceeded for shard shardId-000000000000"},
+			{faults.Fault{On: []string{"put"}, Records: "ProvisionedThroughputExceededException", Shard: "shardId-000000000000"}, put, awsclient.Throttled, "Rate exceeded for shard shardId-000000000000"},
 			{faults.Fault{On: []string{"put"}, Records: "InternalFailure"}, put, awsclient.Ambiguous, "Internal Service Failure"},
 			{faults.Fault{On: []string{"put"}, Error: "ServiceUnavailable"}, put, awsclient.Ambiguous, "503"},
-			{faults.Fault{On: []string{"get"}, Error: "ProvisionedThroughputExceededException", Stream: "s", Shard: "0"}, get, awsclient.Throttled, "Rate exceeded for Shard - 000000000000/s/shardId-000000000000"},
+			{faults.Fault{On: []string{"get"}, Error: "ProvisionedThroughputExceededException", Stream: "s", Shard: "shardId-000000000000"}, get, awsclient.Throttled, "Rate exceeded for Shard - 000000000000/s/shardId-000000000000"},
 			{faults.Fault{On: []string{"GetRecords"}, Error: "ExpiredIteratorException"}, get, awsclient.Fatal, "tolerated delay of 300000 milliseconds"},
 			{faults.Fault{On: []string{"control"}, Error: "LimitExceededException", Stream: "s"}, list, awsclient.Throttled, "Rate exceeded for stream s under account 000000000000."},
 		} {

@@ -58,6 +58,7 @@ func (s *Server) getRecords(rq *request) error {
 		return httpapi.Refuse("ProvisionedThroughputExceededException", "Rate exceeded for Shard - %s/%s/%s",
 			st.account, st.name, sh.id)
 	}
+	s.confirmed(got.heirs)
 	s.counters.recordsOut.Add(uint64(got.records))
 	s.counters.bytesOut.Add(uint64(got.bytes))
 	rq.appendRecords(sh, got)

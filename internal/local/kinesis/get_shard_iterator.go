@@ -187,8 +187,8 @@ func (sh *shardLog) placeBySequence(in iteratorRequest) (uint64, error) {
 	case q.created != sh.epoch:
 		return 0, invalid(" because it did not come from this stream")
 	case q.counter == lastCounter && sh.ended.Load() != 0:
-		return sh.next, nil
-	case q.counter >= sh.next:
+		return sh.settled, nil
+	case q.counter >= sh.settled:
 		return 0, invalid("")
 	case in.kind == afterSequence || sh.passed(q):
 		return q.counter + 1, nil

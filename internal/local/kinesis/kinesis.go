@@ -23,24 +23,28 @@
 //
 // The server starts no goroutine: whatever is due later (an iterator's expiry, a
 // bucket's refill, a stream becoming active) is worked out from the clock when
-// somebody asks. It therefore needs no Close and runs in a testing/synctest
-// bubble; only an HTTP server that shuts down in good order must call
+// somebody asks. It therefore runs in a testing/synctest bubble and needs no
+// Close, unless it keeps its data; an HTTP server that shuts down in good order must call
 // [Server.EndSubscriptions]. Locks are per shard and are not held while reading from or writing to
-// a connection. Lock order: stream table, consumer, shard, subscription, arena.
+// a connection, nor while the data directory is written to. Lock order: stream
+// table, consumer, shard, subscription, log, arena.
 package kinesis
 
 import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/local/faults"
 	"github.com/kload/kload/internal/local/httpapi"
+	"github.com/kload/kload/internal/local/journal"
 	"github.com/kload/kload/internal/local/latency"
 	"github.com/kload/kload/internal/sigv4"
 )
@@ -104,6 +108,13 @@ type Config struct {
 	// Verifier checks the signatures of requests. Default: none is needed, and any
 	// credentials will do.
 	Verifier *sigv4.Verifier
+	// Data is a directory that keeps all streams and records beyond the process,
+	// kill -9 included. Default: "", nothing is kept.
+	Data string
+	// Fsync is when Data is synced, so that it survives a crash of the machine too:
+	// "always" before a call is answered, "never", or an interval. Default: "1s",
+	// the last second may be lost then.
+	Fsync string
 	// Drop and Dup are faults that a ledger must find: so many user records are
 	// acknowledged but not stored, or stored twice. Default: 0.
 	Drop, Dup int
@@ -175,15 +186,20 @@ type Server struct {
 	faults   *faults.Table
 	leaving  chan struct{} // closed when answers are no longer held back
 	ids      *httpapi.RequestIDs
+	key      []byte      // of seal, kept with the data
 	seal     cipher.AEAD // of iterators and page tokens; keyed per server
 	rates    rates
-	requests sync.Pool // of *request
-	frames   sync.Pool // of *[]byte, for events
+	requests sync.Pool    // of *request
+	frames   sync.Pool    // of *[]byte, for events
+	log      *journal.Log // nil without Config.Data
 
 	mu         sync.RWMutex
 	streams    map[string]*stream
 	draining   bool // no subscription may last
 	commitment commitment
+	numbers    uint64    // given to streams so far
+	touched    []*stream // changed, to be logged
+	rotating   atomic.Bool
 }
 
 // Config returns what the server models, with its defaults filled in.
@@ -210,14 +226,24 @@ func New(cfg Config) (*Server, error) {
 		a.takes = cfg.Latency.NewSampler(name, cfg.Seed)
 	}
 	s.requests.New = func() any { return &request{server: s} }
-	key := make([]byte, 32)
-	rand.Read(key)
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, fmt.Errorf("keying iterators: %w", err)
+	s.key = make([]byte, 32)
+	rand.Read(s.key)
+	if err := s.openLog(); err != nil {
+		return nil, fmt.Errorf("setting up the embedded Kinesis: %w", err)
 	}
-	if s.seal, err = cipher.NewGCMWithRandomNonce(block); err != nil {
-		return nil, fmt.Errorf("keying iterators: %w", err)
+	if err := s.keyIterators(); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+func (s *Server) keyIterators() error {
+	block, err := aes.NewCipher(s.key)
+	if err == nil {
+		s.seal, err = cipher.NewGCMWithRandomNonce(block)
+	}
+	if err != nil {
+		return fmt.Errorf("keying iterators: %w", err)
+	}
+	return nil
 }

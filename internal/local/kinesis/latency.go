@@ -41,7 +41,7 @@ func (sh *shardLog) stamp(now time.Time) time.Time {
 func (sh *shardLog) tip(now time.Time) uint64 {
 	delay := sh.server.cfg.Latency.Propagation
 	if delay == 0 {
-		return sh.next
+		return sh.settled
 	}
 	return sh.since(sh.stamp(now).Add(-delay).UnixMilli())
 }

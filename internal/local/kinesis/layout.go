@@ -117,9 +117,14 @@ func (r *reshard) commit() {
 	for _, sh := range r.closed {
 		sh.mu.Lock()
 	}
-	r.stream.layout.Store(&layout{shards: r.shards, open: r.open})
 	for _, sh := range r.closed {
 		sh.ended.Store(sh.enter(r.now).UnixNano())
+	}
+	if s := r.stream.server; s.log != nil { // before what is put into the children
+		s.logChange([]savedStream{r.stream.save(r.shards)})
+	}
+	r.stream.layout.Store(&layout{shards: r.shards, open: r.open})
+	for _, sh := range r.closed {
 		sh.wake()
 		sh.mu.Unlock()
 	}

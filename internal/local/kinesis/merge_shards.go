@@ -14,7 +14,7 @@ func (s *Server) mergeShards(rq *request) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock(rq)
 	st, err := rq.changeable(&in.target)
 	if err != nil {
 		return err

@@ -49,6 +49,9 @@ func (rq *request) admit() (*stream, error) {
 	if p.dryRun {
 		return nil, dryRun()
 	}
+	if err := rq.loggable(); err != nil {
+		return nil, err
+	}
 	return st, rq.judgePut(st)
 }
 
@@ -84,20 +87,26 @@ func (rq *request) store(st *stream) (failed int) {
 		p.group(l, pass > 0)
 		moved = false
 		for _, index := range p.touched {
-			stored, open := l.shards[index].put(p.entries, p.heads[index], rq.now)
+			stored, open := l.shards[index].put(p, p.heads[index], rq.now)
 			bytes += stored
 			moved = moved || !open
 			p.heads[index] = -1
 		}
 	}
 	c := &rq.server.counters
+	durable := rq.settle()
 	for i := range p.entries {
+		if p.entries[i].fate == fateStored && !durable {
+			p.entries[i].fate = fateFailed
+		}
 		if p.entries[i].fate != fateStored {
 			failed++
 		}
 	}
-	c.recordsIn.Add(uint64(len(p.entries) - failed))
-	c.bytesIn.Add(bytes)
+	if durable {
+		c.recordsIn.Add(uint64(len(p.entries) - failed))
+		c.bytesIn.Add(bytes)
+	}
 	return failed
 }
 
@@ -128,7 +137,8 @@ func (p *putScratch) group(l *layout, moved bool) {
 
 // put stores a chain of entries as far as the shard's budget goes, and returns
 // how many bytes it stored. It stores none if a reshard has closed the shard.
-func (sh *shardLog) put(entries []putEntry, head int32, now time.Time) (stored uint64, open bool) {
+func (sh *shardLog) put(p *putScratch, head int32, now time.Time) (stored uint64, open bool) {
+	entries := p.entries
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if sh.ended.Load() != 0 {
@@ -140,6 +150,8 @@ func (sh *shardLog) put(entries []putEntry, head int32, now time.Time) (stored u
 	now = sh.enter(now)
 	arrived := sh.stamp(now)
 	granted := sh.grantAll(entries, head, now)
+	first := sh.next
+	sh.begin(arrived)
 	for i := head; i >= 0; i = entries[i].next {
 		e := &entries[i]
 		if !granted && !sh.grant(1, e.size(), now) {
@@ -158,6 +170,11 @@ func (sh *shardLog) put(entries []putEntry, head int32, now time.Time) (stored u
 		sh.tally.RecordsIn++
 	}
 	sh.tally.BytesIn += stored
+	if lsn := sh.end(first); lsn > 0 {
+		p.lsn = lsn
+		p.unsettled = append(p.unsettled, unsettled{sh, sh.next})
+		return stored, true
+	}
 	sh.wake()
 	return stored, true
 }

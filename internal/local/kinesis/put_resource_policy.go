@@ -21,7 +21,7 @@ func (s *Server) putResourcePolicy(rq *request) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock(rq)
 	r, err := s.findResource(rq, arn)
 	if err != nil {
 		return err
@@ -29,6 +29,6 @@ func (s *Server) putResourcePolicy(rq *request) error {
 	if !json.Valid([]byte(policy)) {
 		return httpapi.Refuse("InvalidArgumentException", "The policy for %s is not valid JSON.", arn)
 	}
-	r.policy = policy
+	r.attach(policy)
 	return nil
 }

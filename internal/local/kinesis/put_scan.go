@@ -59,6 +59,9 @@ type putScratch struct {
 	touched  []int32
 	heads    []int32 // by shard, -1 when untouched
 	tails    []int32
+
+	lsn       int64 // to be committed before the answer, 0 without a log
+	unsettled []unsettled
 }
 
 func (p *putScratch) reset(body int) {
@@ -215,7 +218,7 @@ func (p *putScratch) blob(l *httpapi.Lexer) ([]byte, bool) {
 	want := base64.StdEncoding.DecodedLen(len(text))
 	// A repeated Data member could outgrow what reset foresaw only by being
 	// longer than the body.
-	n, err := strictBase64.Decode(p.blobs[start:start+want], text)
+	n, err := httpapi.DecodeBase64(strictBase64, p.blobs[start:start+want], text)
 	if short := want - n; err != nil || short > 2 || short != bytes.Count(text[max(0, len(text)-2):], []byte("=")) {
 		l.Fail(badBase64(text))
 		return nil, false

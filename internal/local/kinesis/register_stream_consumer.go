@@ -21,7 +21,7 @@ func (s *Server) registerStreamConsumer(rq *request) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock(rq)
 	at := target{arn: t.stream, hasARN: true}
 	st, err := at.resolveLocked(s, rq.now)
 	if err != nil {
@@ -41,6 +41,7 @@ func (s *Server) registerStreamConsumer(rq *request) error {
 	}
 	c := st.newConsumer(t.name, rq.now)
 	c.tags = tags
+	st.touch()
 	d := c.describe(rq.now)
 	d["ConsumerStatus"] = creating
 	return rq.reply(map[string]any{"Consumer": d})
@@ -93,6 +94,7 @@ func (st *stream) newConsumer(name string, now time.Time) *consumer {
 		stream: st, name: name, arn: fmt.Sprintf("%s/consumer/%s:%d", st.arn, name, epoch),
 		created: time.Unix(epoch, 0), active: now.Add(st.server.cfg.StateDelay), lanes: map[uint32]*lane{},
 	}
+	c.owner = st
 	st.consumers[name] = c
 	return c
 }

@@ -32,11 +32,14 @@ type shardLog struct {
 	slabs    []*slab // in order; the last one is being written and retained
 	started  int     // slabs begun
 	next     uint64  // counter of the next record
+	settled  uint64  // counter after the last record that may be read: next, but for what is not yet on disk
 	read     uint64  // counter after the last record that a GetRecords returned
 	clock    time.Time
 	tally    Tally
 	watchers map[*subscription]struct{}
-	closed   bool // together with its stream
+	closed   bool   // together with its stream
+	held     []held // where the log has what the shard holds
+	entry    []byte // of the log, being written by put
 }
 
 // budget is what a shard may take and give per second.
@@ -56,7 +59,7 @@ func newShardLog(st *stream, index int, r shard.Range, epoch int64, opened time.
 	return &shardLog{
 		server: st.server, stream: st, index: uint32(index), id: shardID(uint32(index)), hashes: r,
 		epoch: epoch, opened: opened,
-		budget: newBudget(st.server.cfg.Limits), next: 1, read: 1, clock: opened,
+		budget: newBudget(st.server.cfg.Limits), next: 1, settled: 1, read: 1, clock: opened,
 	}
 }
 
@@ -164,6 +167,9 @@ func (sh *shardLog) add(key, data []byte, arrived time.Time, flags uint16) (uint
 		return 0, false
 	}
 	s.add(key, data, ms, flags)
+	if sh.entry != nil {
+		sh.entry = appendRecord(sh.entry, key, data, flags)
+	}
 	sh.next++
 	return sh.next - 1, true
 }
@@ -175,7 +181,9 @@ func (sh *shardLog) oldest(now time.Time) uint64 {
 
 // since returns the position of the first record that arrived at or after a
 // time, or the tip. sh.mu is held.
-func (sh *shardLog) since(ms int64) uint64 {
+func (sh *shardLog) since(ms int64) uint64 { return min(sh.settled, sh.search(ms)) }
+
+func (sh *shardLog) search(ms int64) uint64 {
 	i := sort.Search(len(sh.slabs), func(i int) bool { return sh.slabs[i].last >= ms })
 	if i == len(sh.slabs) {
 		return sh.next

@@ -20,7 +20,7 @@ func (s *Server) splitShard(rq *request) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock(rq)
 	st, err := rq.changeable(&in.target)
 	if err != nil {
 		return err

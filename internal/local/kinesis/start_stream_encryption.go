@@ -27,7 +27,7 @@ func (s *Server) encrypt(rq *request, on bool) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock(rq)
 	st, err := rq.activeStream(&t)
 	if err != nil {
 		return err

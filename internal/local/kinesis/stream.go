@@ -22,6 +22,7 @@ const (
 type stream struct {
 	resource
 	server  *Server
+	number  uint64 // in the log
 	name    string
 	account string
 	arn     string
@@ -56,13 +57,9 @@ type settings struct {
 }
 
 func (s *Server) newStream(in createRequest, now time.Time) *stream {
-	st := &stream{
-		server: s, name: in.name, account: s.cfg.Account,
-		arn:     fmt.Sprintf("arn:aws:kinesis:%s:%s:stream/%s", s.cfg.Region, s.cfg.Account, in.name),
-		created: now, active: now.Add(s.cfg.StateDelay),
-		consumers: map[string]*consumer{}, epochs: map[string]int64{},
-	}
-	st.tags = in.tags
+	s.numbers++
+	st := s.emptyStream(in.name, s.numbers, now)
+	st.active, st.tags = now.Add(s.cfg.StateDelay), in.tags
 	st.settings.Store(&settings{
 		mode: in.mode, maxRecord: int(in.recordKiB) << 10, retention: defaultRetention,
 		auto: in.strategy == distributeAuto, warm: in.warm,
@@ -73,6 +70,18 @@ func (s *Server) newStream(in createRequest, now time.Time) *stream {
 	}
 	l.open = l.shards
 	st.layout.Store(l)
+	st.touch()
+	return st
+}
+
+// emptyStream returns a stream without shards and settings.
+func (s *Server) emptyStream(name string, number uint64, created time.Time) *stream {
+	st := &stream{
+		server: s, number: number, name: name, account: s.cfg.Account,
+		arn:     fmt.Sprintf("arn:aws:kinesis:%s:%s:stream/%s", s.cfg.Region, s.cfg.Account, name),
+		created: created, consumers: map[string]*consumer{}, epochs: map[string]int64{},
+	}
+	st.owner = st
 	return st
 }
 
@@ -81,6 +90,7 @@ func (st *stream) set(change func(*settings)) {
 	next := *st.settings.Load()
 	change(&next)
 	st.settings.Store(&next)
+	st.touch()
 }
 
 // update makes the stream UPDATING for a while. The server's lock is held.
@@ -165,6 +175,7 @@ func (rq *request) activeStream(t *target) (*stream, error) {
 		return nil, httpapi.Refuse("ResourceInUseException", "Stream %s under account %s not ACTIVE, instead in state %s",
 			st.name, st.account, status)
 	}
+	st.touch()
 	return st, nil
 }
 
@@ -177,12 +188,17 @@ func (s *Server) expunge(now time.Time) {
 	for name, st := range s.streams {
 		if st.gone(now) {
 			delete(s.streams, name)
-			for _, sh := range st.layout.Load().shards {
-				sh.close()
-			}
-			s.arena.drop(func(sl *slab) bool { return sl.owner.stream == st })
+			s.discard(st)
 		}
 	}
+}
+
+// discard gives back the memory of a stream that is gone.
+func (s *Server) discard(st *stream) {
+	for _, sh := range st.layout.Load().shards {
+		sh.close()
+	}
+	s.arena.drop(func(sl *slab) bool { return sl.owner.stream == st })
 }
 
 func noStream(name, account string) error {

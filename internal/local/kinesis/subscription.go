@@ -259,6 +259,7 @@ func (sub *subscription) send(out io.Writer, e event, torn bool) error {
 	b := slices.Grow((*buf)[:0], base64.StdEncoding.EncodedLen(e.got.bytes)+e.got.records*perRecord+1024)
 	b = append(beginEvent(b, "SubscribeToShardEvent"), `{"Records":`...)
 	b = sub.shard.appendSpans(b, sub.spans)
+	s.confirmed(e.got.heirs)
 	if !e.last {
 		b = append(b, `,"ContinuationSequenceNumber":"`...)
 		b = sub.continuation(e).append(b)

@@ -14,7 +14,7 @@ func (s *Server) tagResource(rq *request) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock(rq)
 	r, err := s.findResource(rq, arn)
 	if err != nil {
 		return err

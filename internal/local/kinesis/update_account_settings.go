@@ -26,7 +26,7 @@ func (s *Server) updateAccountSettings(rq *request) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock(rq)
 	c := &s.commitment
 	binding := c.binding(rq.now)
 	switch {
@@ -37,5 +37,6 @@ func (s *Server) updateAccountSettings(rq *request) error {
 	case binding && c.ended.IsZero():
 		c.ended = later(rq.now, c.started.Add(minCommitment))
 	}
+	rq.lsn = s.logChange(nil)
 	return rq.reply(c.describe(rq.now))
 }

@@ -14,7 +14,7 @@ func (s *Server) updateMaxRecordSize(rq *request) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock(rq)
 	st, err := rq.activeStream(&t)
 	if err != nil {
 		return err

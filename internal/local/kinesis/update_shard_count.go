@@ -32,7 +32,7 @@ func (s *Server) updateShardCount(rq *request) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock(rq)
 	st, err := rq.changeable(&t)
 	if err != nil {
 		return err

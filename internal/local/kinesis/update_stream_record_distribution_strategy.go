@@ -28,7 +28,7 @@ func (s *Server) updateStreamRecordDistributionStrategy(rq *request) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock(rq)
 	st, err := t.resolveLocked(s, rq.now)
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ func (s *Server) updateStreamWarmThroughput(rq *request) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock(rq)
 	st, err := rq.activeStream(&t)
 	if err != nil {
 		return err

@@ -2,10 +2,12 @@ package s3
 
 import (
 	"cmp"
+	"context"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
-	"os"
 	"strconv"
 
 	"github.com/johannesboyne/gofakes3"
@@ -86,7 +88,7 @@ func (c *call) content(bucket string, e entry) (*gofakes3.Content, error) {
 	var d description
 	if c.store.readJSON(describedAt(at, v), &d) != nil {
 		o, err := c.store.open(c.request.Context(), at)
-		if f := (*fault)(nil); errors.As(err, &f) {
+		if _, gone := errors.AsType[*fault](err); gone {
 			return nil, nil
 		}
 		if err != nil {
@@ -103,12 +105,12 @@ func (c *call) content(bucket string, e entry) (*gofakes3.Content, error) {
 func quote(etag string) string { return `"` + etag + `"` }
 
 // GetObject implements gofakes3.Backend.
-func (c *call) GetObject(_, _ string, asked *gofakes3.ObjectRangeRequest) (*gofakes3.Object, error) {
-	o, err := c.read(c.at, c.when)
+func (c *call) GetObject(string, string, *gofakes3.ObjectRangeRequest) (*gofakes3.Object, error) {
+	o, err := c.read(c.request.Context(), c.at, c.when)
 	if err != nil {
 		return nil, c.fail(err)
 	}
-	span, err := c.span(o, asked)
+	span, err := c.span(o)
 	if err != nil {
 		_ = o.file.Close() // it was only read
 		return nil, c.fail(err)
@@ -126,20 +128,25 @@ func (c *call) HeadObject(_, key string) (*gofakes3.Object, error) {
 	if c.copies() {
 		return &gofakes3.Object{Name: key, Contents: http.NoBody}, nil
 	}
-	o, err := c.read(c.at, c.when)
+	o, err := c.read(c.request.Context(), c.at, c.when)
 	if err != nil {
 		return nil, c.fail(err)
 	}
-	span, err := c.span(o, nil)
-	if err == nil && span != nil {
-		c.request.Header.Set("Range", "bytes="+strconv.FormatInt(span.Start, 10)+"-"+strconv.FormatInt(span.Start+span.Length-1, 10))
+	span, err := c.span(o)
+	if err != nil {
+		_ = o.file.Close() // it was only read
+		return nil, c.fail(err)
 	}
-	return c.answer(o, o.file, nil), c.fail(err)
+	head := c.answer(o, o.file, span)
+	if span != nil { // the protocol layer works it out again
+		c.request.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", span.Start, span.Start+span.Length-1))
+	}
+	return head, nil
 }
 
 // read opens an object if the conditions allow that.
-func (c *call) read(at location, when conditions) (*object, error) {
-	o, err := c.store.open(c.request.Context(), at)
+func (c *call) read(ctx context.Context, at location, when conditions) (*object, error) {
+	o, err := c.store.open(ctx, at)
 	if err != nil {
 		return nil, err
 	}
@@ -159,79 +166,16 @@ func (c *call) read(at location, when conditions) (*object, error) {
 // answer passes the object to the protocol layer, and our headers by it.
 func (c *call) answer(o *object, body io.ReadCloser, span *gofakes3.ObjectRange) *gofakes3.Object {
 	headers := map[string]string{"Content-Type": defaultType}
-	for name, value := range o.Headers {
-		headers[name] = value
-	}
+	maps.Copy(headers, o.Headers)
 	headers["Last-Modified"] = o.lastModified().Format(http.TimeFormat)
 	c.w.headers["ETag"] = quote(o.ETag)
 	if c.query.Has("partNumber") && o.Parts != nil {
 		headers["X-Amz-Mp-Parts-Count"] = strconv.Itoa(len(o.Parts))
 	}
-	if c.request.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" && c.request.Header.Get("Range") == "" && span == nil {
+	if c.request.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" && span == nil {
 		o.Checksum.headers(headers)
 	}
 	return &gofakes3.Object{Name: o.Key, Metadata: headers, Size: o.size, Contents: body, Range: span}
-}
-
-// span returns which bytes are asked for, by range or by number of the part; nil
-// stands for all.
-func (c *call) span(o *object, asked *gofakes3.ObjectRangeRequest) (*gofakes3.ObjectRange, error) {
-	text := c.query.Get("partNumber")
-	if text == "" {
-		span, err := asked.Range(o.size)
-		if err != nil || asked != nil && asked.FromEnd && asked.End == 0 {
-			return nil, refuse(http.StatusRequestedRangeNotSatisfiable, "InvalidRange", "The requested range is not satisfiable")
-		}
-		return span, nil
-	}
-	parts := o.Parts
-	if parts == nil {
-		parts = []int64{o.size}
-	}
-	n, err := strconv.Atoi(text)
-	switch {
-	case err != nil || n < 1 || n > maxPart || asked != nil:
-		return nil, badRequest("InvalidArgument", "partNumber must be a number from 1 to 10000, and excludes a range.")
-	case n > len(parts):
-		return nil, refuse(http.StatusRequestedRangeNotSatisfiable, "InvalidPartNumber", "The requested partnumber is not satisfiable")
-	case o.size == 0:
-		return nil, nil
-	}
-	span := &gofakes3.ObjectRange{Length: parts[n-1]}
-	for _, size := range parts[:n-1] {
-		span.Start += size
-	}
-	return span, nil
-}
-
-// contents is a span of a file, as the body of an answer.
-type contents struct {
-	file        *os.File
-	start, left int64
-}
-
-// Read is that of io.Reader.
-func (c *contents) Read(p []byte) (int, error) {
-	if c.left == 0 {
-		return 0, io.EOF
-	}
-	n, err := c.file.ReadAt(p[:min(int64(len(p)), c.left)], c.start)
-	c.start, c.left = c.start+int64(n), c.left-int64(n)
-	if c.left > 0 {
-		return n, err
-	}
-	return n, nil
-}
-
-// Close closes the file.
-func (c *contents) Close() error { return c.file.Close() }
-
-// limited returns the span in the form that net/http hands to the kernel.
-func (c *contents) limited() (io.Reader, error) {
-	if _, err := c.file.Seek(c.start, io.SeekStart); err != nil {
-		return nil, err
-	}
-	return &io.LimitedReader{R: c.file, N: c.left}, nil
 }
 
 // PutObject implements gofakes3.Backend.
@@ -251,7 +195,7 @@ func (c *call) put() error {
 		return err
 	}
 	d := description{ETag: c.payload.etag(), Headers: headers, Checksum: c.payload.checksum}
-	if _, err := c.store.commit(c.at, f, d, c.when, c.created(c.at, "Put", d)); err != nil {
+	if _, err := c.commit(f, d, "Put"); err != nil {
 		return err
 	}
 	c.w.headers["ETag"] = quote(d.ETag)
@@ -300,7 +244,7 @@ func (c *call) CopyObject(srcBucket, srcKey, _, _ string, _ map[string]string) (
 }
 
 func (c *call) copyObject(bucket, key string) (version, description, error) {
-	o, err := c.source(bucket, key)
+	o, err := c.source(c.request.Context(), bucket, key)
 	if err != nil {
 		return version{}, description{}, err
 	}
@@ -332,13 +276,13 @@ func (c *call) copyObject(bucket, key string) (version, description, error) {
 			return version{}, description{}, err
 		}
 	}
-	v, err := c.store.commit(c.at, f, d, c.when, c.created(c.at, "Copy", d))
+	v, err := c.commit(f, d, "Copy")
 	return v, d, err
 }
 
 // source opens the source of a copy under the conditions that the request makes
 // for it.
-func (c *call) source(bucket, key string) (*object, error) {
+func (c *call) source(ctx context.Context, bucket, key string) (*object, error) {
 	at, err := locate(bucket, key)
 	if err != nil {
 		return nil, err
@@ -346,8 +290,8 @@ func (c *call) source(bucket, key string) (*object, error) {
 	if !c.store.hasBucket(bucket) {
 		return nil, noSuchBucket()
 	}
-	o, err := c.read(at, takeConditions(c.request.Header, "X-Amz-Copy-Source-If-"))
-	if f := (*fault)(nil); errors.As(err, &f) && f.status == http.StatusNotModified {
+	o, err := c.read(ctx, at, takeConditions(c.request.Header, "X-Amz-Copy-Source-If-"))
+	if f, ok := errors.AsType[*fault](err); ok && f.status == http.StatusNotModified {
 		return nil, preconditionFailed()
 	}
 	return o, err

@@ -34,7 +34,8 @@ type call struct {
 	bucket, key string
 	query       url.Values
 	when        conditions
-	payload     *payload // of object data; the body otherwise stays in request
+	asked       *byteRange // nil for the whole object
+	payload     *payload   // of object data; the body otherwise stays in request
 }
 
 // fail makes err the answer.
@@ -65,7 +66,7 @@ func (c *call) admit() error {
 	if err := c.supported(); err != nil {
 		return err
 	}
-	c.when = takeConditions(r.Header, "If-")
+	c.when, c.asked = takeConditions(r.Header, "If-"), takeRange(r.Header)
 	return c.body()
 }
 
@@ -207,14 +208,21 @@ func storedHeaders(h http.Header) (map[string]string, error) {
 	return out, nil
 }
 
-// created tells the client, the subscribers and the counters about a new object.
-// It is called while changes of the tree are held up, so that events come in the
-// order of the changes.
-func (c *call) created(at location, event string, d description) func(version) {
-	return func(v version) {
+// commit makes a staged file the object and tells the subscribers and the counters.
+// They learn of it while changes of the tree are held up, so that events come in
+// the order of the changes.
+func (c *call) commit(f *staged, d description, event string) (version, error) {
+	if c.when.match != "" {
+		// Of a file that was put there by hand, the ETag to compare with is worked
+		// out before the tree is held up.
+		if o, err := c.store.open(c.request.Context(), c.at); err == nil {
+			_ = o.file.Close() // it was only read
+		}
+	}
+	return c.store.commit(c.at, f, d, c.when, func(v version) {
 		c.server.counters.created.Add(1)
 		c.server.counters.eventsDropped.Add(uint64(c.server.events.publish(Event{
-			Name: "ObjectCreated:" + event, Bucket: at.bucket, Key: at.key, Size: v.size, ETag: d.ETag, Time: v.modified,
+			Name: "ObjectCreated:" + event, Bucket: c.bucket, Key: c.key, Size: v.size, ETag: d.ETag, Time: v.modified,
 		})))
-	}
+	})
 }

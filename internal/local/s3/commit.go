@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"syscall"
 )
 
 // commit makes a staged file the object, if the conditions hold, and calls then
@@ -27,7 +26,11 @@ func (s *store) commit(at location, f *staged, d description, when conditions, t
 		_ = s.root.Remove(describedAt(at, v)) // of an object that never was
 		return version{}, err
 	}
-	return v, s.syncDir(at.dir)
+	for dir := at.dir; ; dir = dir[:strings.LastIndexByte(dir, '/')] { // any of them may be new
+		if err := s.syncDir(dir); err != nil || dir == at.bucket {
+			return v, err
+		}
+	}
 }
 
 // publish renames the file to its place and removes the description of the
@@ -38,9 +41,12 @@ func (s *store) publish(at location, f *staged, v version, when conditions, then
 	if !s.hasBucket(at.bucket) {
 		return noSuchBucket()
 	}
-	_, before, err := s.find(at)
-	exists := err == nil
-	if err := s.permit(at, exists, func() version { return versionOf(before) }, when); err != nil {
+	var before *version
+	if _, info, err := s.find(at); err == nil {
+		v := versionOf(info)
+		before = &v
+	}
+	if err := s.permit(at, before, when); err != nil {
 		return err
 	}
 	path, err := s.place(at)
@@ -50,31 +56,27 @@ func (s *store) publish(at location, f *staged, v version, when conditions, then
 	if err := f.rename(path); err != nil {
 		return fmt.Errorf("renaming an object: %w", err)
 	}
-	if exists && describedAt(at, versionOf(before)) != describedAt(at, v) {
-		_ = s.root.Remove(describedAt(at, versionOf(before))) // it describes nothing any more
+	if before != nil && describedAt(at, *before) != describedAt(at, v) {
+		_ = s.root.Remove(describedAt(at, *before)) // it describes nothing any more
 	}
 	then(v)
 	return nil
 }
 
-// permit checks the conditions of a write.
-func (s *store) permit(at location, exists bool, current func() version, when conditions) error {
-	if when.noneMatch != "" {
-		if when.noneMatch != "*" {
-			return notImplemented("If-None-Match with an ETag on writes")
-		}
-		if exists {
-			return preconditionFailed()
-		}
-	}
-	if when.match == "" {
+// permit checks the conditions of a write on the version before it, nil for none.
+func (s *store) permit(at location, before *version, when conditions) error {
+	switch {
+	case when.noneMatch != "" && when.noneMatch != "*":
+		return notImplemented("If-None-Match with an ETag on writes")
+	case when.noneMatch != "" && before != nil:
+		return preconditionFailed()
+	case when.match == "":
 		return nil
-	}
-	if !exists {
+	case before == nil:
 		return noSuchKey()
 	}
 	var d description
-	if err := s.readJSON(describedAt(at, current()), &d); err != nil {
+	if err := s.readJSON(describedAt(at, *before), &d); err != nil {
 		return refuse(http.StatusConflict, "ConditionalRequestConflict", "The object was changed by another process. Try again.")
 	}
 	if !holds(when.match, d.ETag) {
@@ -136,8 +138,7 @@ func (s *store) remove(at location) (existed bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	path, info, err := s.find(at)
-	var f *fault
-	if errors.As(err, &f) {
+	if _, none := errors.AsType[*fault](err); none {
 		return false, nil
 	}
 	if err != nil {
@@ -148,11 +149,8 @@ func (s *store) remove(at location) (existed bool, err error) {
 	}
 	_ = s.root.Remove(describedAt(at, versionOf(info))) // it describes nothing any more
 	for dir := at.dir; dir != at.bucket; dir = dir[:strings.LastIndexByte(dir, '/')] {
-		if err := s.root.Remove(dir); err != nil {
-			if errors.Is(err, syscall.ENOTEMPTY) {
-				break
-			}
-			return true, nil
+		if s.root.Remove(dir) != nil {
+			break // it is not empty
 		}
 	}
 	return true, s.syncDir(at.bucket)

@@ -54,7 +54,7 @@ func (s *store) list(ctx context.Context, q query) ([]entry, bool, error) {
 		}
 	}
 	err := l.walk(ctx, dir, top)
-	if absent(err) || !validText(q.prefix) {
+	if absent(err) || escapes(err) || !validText(q.prefix) {
 		err = nil // nothing begins like that
 	}
 	return l.entries, l.truncated, err

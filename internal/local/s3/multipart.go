@@ -145,7 +145,8 @@ func (s *store) dropUpload(id string) error {
 	return s.root.RemoveAll(uploadDir(id))
 }
 
-// addPart makes a staged file a part. One of the same number goes.
+// addPart makes a staged file a part. Of those with the same number, the latest
+// counts.
 func (s *store) addPart(u upload, f *staged, p part) error {
 	defer f.discard()
 	if err := f.seal(s.now()); err != nil {
@@ -158,7 +159,7 @@ func (s *store) addPart(u upload, f *staged, p part) error {
 		}
 		return fmt.Errorf("writing a part: %w", err)
 	}
-	return nil
+	return s.syncDir(uploadDir(u.ID))
 }
 
 // parts returns the parts of an upload in order; of one that was sent again, the
@@ -303,7 +304,7 @@ func (c *call) complete(id string, numbers []int, etags []string) (description, 
 		f.discard()
 		return description{}, err
 	}
-	if _, err := c.store.commit(c.at, f, d, c.when, c.created(c.at, "CompleteMultipartUpload", d)); err != nil {
+	if _, err := c.commit(f, d, "CompleteMultipartUpload"); err != nil {
 		return description{}, err
 	}
 	d.Checksum.headers(c.w.headers)

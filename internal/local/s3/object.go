@@ -44,7 +44,10 @@ func (s *store) describe(at location, v version, d description) error {
 		return err
 	}
 	d.Key = at.key
-	return s.writeJSON(describedAt(at, v), d)
+	if err := s.writeJSON(describedAt(at, v), d); err != nil {
+		return err
+	}
+	return s.syncDir(metaDir + "/" + at.bucket)
 }
 
 // find returns the path and state of the file that holds an object now.

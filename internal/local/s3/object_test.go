@@ -35,6 +35,10 @@ func TestReads(t *testing.T) {
 		{"k", []string{"Range", "bytes=3-"}, 206, "3456789", "bytes 3-9/10"},
 		{"k", []string{"Range", "bytes=-3"}, 206, "789", "bytes 7-9/10"},
 		{"k", []string{"Range", "bytes=8-100"}, 206, "89", "bytes 8-9/10"},
+		{"k", []string{"Range", "bytes=-30"}, 206, "0123456789", "bytes 0-9/10"},
+		{"k", []string{"Range", "bytes=5-2"}, 200, "0123456789", ""},
+		{"k", []string{"Range", "bytes=0-1,4-5"}, 200, "0123456789", ""},
+		{"k", []string{"Range", "lines=0-1"}, 200, "0123456789", ""},
 		{"k", []string{"Range", "bytes=10-"}, 416, "InvalidRange", ""},
 		{"k", []string{"Range", "bytes=-0"}, 416, "InvalidRange", ""},
 		{"empty", []string{"Range", "bytes=0-0"}, 416, "InvalidRange", ""},
@@ -229,8 +233,15 @@ func TestNotImplemented(t *testing.T) {
 	e := serve(t, s3.Config{}, httptest.NewServer)
 	e.put(t, "k", "hello")
 	for _, c := range [][]string{
-		{"PUT", "/data/k?tagging"}, {"PUT", "/data/k?acl"}, {"PUT", "/data?policy"}, {"DELETE", "/data?lifecycle"}, {"DELETE", "/data/k?tagging"},
-		{"POST", "/data/k?restore"}, {"POST", "/data"}, {"PUT", "/data/k", "X-Amz-Write-Offset-Bytes", "5"}, {"DELETE", "/data", "X-Minio-Force-Delete", "true"},
+		{"PUT", "/data/k?tagging"},
+		{"PUT", "/data/k?acl"},
+		{"PUT", "/data?policy"},
+		{"DELETE", "/data?lifecycle"},
+		{"DELETE", "/data/k?tagging"},
+		{"POST", "/data/k?restore"},
+		{"POST", "/data"},
+		{"PUT", "/data/k", "X-Amz-Write-Offset-Bytes", "5"},
+		{"DELETE", "/data", "X-Minio-Force-Delete", "true"},
 		{"DELETE", "/data/k?versionId=1"},
 	} {
 		if status, body, _ := e.request(t, c[0], c[1], "x", c[2:]...); status != 501 {

@@ -72,11 +72,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{
 		server: s, store: s.store, request: ours(r), w: response{ResponseWriter: w, id: id, headers: map[string]string{}},
 	}
-	if err := c.admit(); err != nil {
-		c.fail(err)
-	} else if c.copiesPart() {
-		c.uploadPartCopy()
-	} else {
+	switch err := c.fail(c.admit()); {
+	case err != nil:
+	case c.copiesPart():
+		c.uploadPartCopy(r.Context())
+	default:
 		c.protocol().ServeHTTP(&c.w, c.request)
 	}
 	c.finish()

@@ -4,14 +4,14 @@ import "sync/atomic"
 
 // Stats are counts since the start.
 type Stats struct {
-	Requests      uint64 // answered, well or not
-	ClientErrors  uint64 // answered 4xx
-	ServerErrors  uint64 // answered 5xx
-	BytesIn       uint64 // of object data stored or refused after they were read
-	BytesOut      uint64 // of answers' bodies
-	Created       uint64 // objects made visible: put, copied or completed
-	Deleted       uint64 // objects deleted
-	EventsDropped uint64 // events for which a subscriber had no room
+	Requests      uint64 `json:"requests"`       // answered, well or not
+	ClientErrors  uint64 `json:"client_errors"`  // answered 4xx
+	ServerErrors  uint64 `json:"server_errors"`  // answered 5xx
+	BytesIn       uint64 `json:"bytes_in"`       // of object data stored or refused after they were read
+	BytesOut      uint64 `json:"bytes_out"`      // of answers' bodies
+	Created       uint64 `json:"created"`        // objects made visible: put, copied or completed
+	Deleted       uint64 `json:"deleted"`        // objects deleted
+	EventsDropped uint64 `json:"events_dropped"` // events for which a subscriber had no room
 }
 
 // counters are Stats that are being counted.

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"context"
 	"crypto/md5"
 	"encoding/xml"
 	"io"
@@ -181,8 +182,8 @@ func (c *call) copiesPart() bool {
 	return c.request.Method == http.MethodPut && c.query.Has("uploadId") && c.copies()
 }
 
-func (c *call) uploadPartCopy() {
-	p, err := c.copyPart()
+func (c *call) uploadPartCopy(ctx context.Context) {
+	p, err := c.copyPart(ctx)
 	if c.fail(err) != nil {
 		return
 	}
@@ -198,7 +199,7 @@ func (c *call) uploadPartCopy() {
 
 // copyPart makes a part of an object, or of a range of it, by way of the same
 // checks as a part that is sent.
-func (c *call) copyPart() (part, error) {
+func (c *call) copyPart(ctx context.Context) (part, error) {
 	number, err := strconv.Atoi(c.query.Get("partNumber"))
 	if err != nil || number < 1 || number > maxPart {
 		return part{}, badRequest("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive")
@@ -209,7 +210,7 @@ func (c *call) copyPart() (part, error) {
 		return part{}, badRequest("InvalidArgument", "The copy source cannot be decoded.")
 	}
 	bucket, key, _ := strings.Cut(text, "/")
-	o, err := c.source(bucket, key)
+	o, err := c.source(ctx, bucket, key)
 	if err != nil {
 		return part{}, err
 	}

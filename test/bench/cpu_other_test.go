@@ -1,0 +1,10 @@
+//go:build !linux
+
+package bench_test
+
+import (
+	"errors"
+	"time"
+)
+
+func cpuOf(int) (time.Duration, error) { return 0, errors.ErrUnsupported }
