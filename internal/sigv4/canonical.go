@@ -120,10 +120,14 @@ func canonicalQuery(query []parameter) string {
 	return b.String()
 }
 
+// hostNames returns the names under which the host may be signed: clients that
+// speak HTTP/2, such as the SDK for JavaScript, call it by its pseudo-header.
+func hostNames() []string { return []string{"host", ":authority"} }
+
 // canonicalHeader returns a header's values, trimmed, with single spaces, and
 // with commas between them.
 func canonicalHeader(r *http.Request, name string) string {
-	if name == "host" {
+	if slices.Contains(hostNames(), name) {
 		return squeeze(r.Host)
 	}
 	values := r.Header.Values(name)

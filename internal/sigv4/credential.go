@@ -157,7 +157,7 @@ func (c *credential) current(now time.Time) error {
 // complete checks that the signature covers what must not be changed on the
 // way: the host and all x-amz- headers.
 func (c *credential) complete(r *http.Request) error {
-	if !slices.Contains(c.signed, "host") {
+	if !slices.ContainsFunc(hostNames(), func(name string) bool { return slices.Contains(c.signed, name) }) {
 		return refuse(UnsignedHeaders, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
 	}
 	for name := range r.Header {

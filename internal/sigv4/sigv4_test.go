@@ -337,3 +337,29 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// TestAcceptsAuthority has a call that the AWS SDK for JavaScript signed for
+// HTTP/2: it names the host by its pseudo-header.
+func TestAcceptsAuthority(t *testing.T) {
+	body := `{"Data":"eA==","StreamName":"s","PartitionKey":"k"}`
+	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:39729/", strings.NewReader(body))
+	for name, value := range map[string]string{
+		"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "Kinesis_20131202.PutRecord", "Content-Length": "51",
+		"X-Amz-User-Agent": "aws-sdk-js/3.1142.0", "Amz-Sdk-Invocation-Id": "93f9c618-1dc0-45bd-bb99-94ce94895392",
+		"Amz-Sdk-Request": "attempt=1; max=3", "X-Amz-Date": "20261123T104415Z",
+		"X-Amz-Content-Sha256": "c369021b7747cbd39f188c21a09c81b8da917c4244b8cccd90d2043f28d5da60",
+		"Authorization": "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261123/us-east-1/kinesis/aws4_request, " +
+			"SignedHeaders=:authority;amz-sdk-invocation-id;amz-sdk-request;content-length;content-type;x-amz-content-sha256;x-amz-date;x-amz-target;x-amz-user-agent, " +
+			"Signature=325e4fe81a9a5f7285ad55b94f93fb05de08b84588f00a83cce2f1b5a9c23a13",
+	} {
+		r.Header.Set(name, value)
+	}
+	at := time.Date(2026, 11, 23, 10, 44, 15, 0, time.UTC)
+	if _, err := verifier().VerifyBody(r, []byte(body), at); err != nil {
+		t.Error(err)
+	}
+	r.Host = "127.0.0.1:39730"
+	if _, err := verifier().VerifyBody(r, []byte(body), at); err == nil {
+		t.Error("accepted for another host")
+	}
+}
