@@ -48,9 +48,10 @@ func (s *Server) secure() error {
 	}
 	for _, p := range s.ports {
 		p.tls = true
-		p.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-		p.http.Protocols.SetUnencryptedHTTP2(false)
-		p.http.Protocols.SetHTTP2(true)
+		p.http.Protocols.SetUnencryptedHTTP2(true) // as it seems below the veil
+		p.ln = veil(tls.NewListener(p.ln, &tls.Config{
+			Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		}), p.http.ErrorLog)
 	}
 	return nil
 }
@@ -64,12 +65,7 @@ func (p *port) endpoint() string {
 
 // serve serves until the port is shut down, which is no error.
 func (p *port) serve() error {
-	var err error
-	if p.tls {
-		err = p.http.ServeTLS(p.ln, "", "")
-	} else {
-		err = p.http.Serve(p.ln)
-	}
+	err := p.http.Serve(p.ln)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
