@@ -9,6 +9,7 @@ package awsclient
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
@@ -65,6 +67,11 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		return nil, err
 	}
 	c.Region = cfg.Region
+	if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok { // AWS_CA_BUNDLE, or ca_bundle of the profile
+		c.transport.TLSClientConfig = &tls.Config{
+			RootCAs: b.GetTransport().TLSClientConfig.RootCAs, MinVersion: tls.VersionTLS12,
+		}
+	}
 	endpoint := func(ko *kinesis.Options) {
 		if o.Endpoint != "" {
 			ko.BaseEndpoint = aws.String(o.Endpoint)
