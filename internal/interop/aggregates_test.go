@@ -5,6 +5,7 @@ package interop_test
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"testing"
 
@@ -121,4 +122,39 @@ func randomBytes(rng *rand.Rand) []byte {
 		b[i] = byte(rng.Uint32())
 	}
 	return b
+}
+
+// TestProducerIsRead has the decoders unpack what our producer put into a stream.
+func TestProducerIsRead(t *testing.T) {
+	at := startTarget(t)
+	client := at.newClient(t)
+	createStream(t, client, "s", 2)
+	rng := rand.New(rand.NewPCG(7, 8))
+	recs := make([]kload.Record, 3000)
+	want := map[string]string{} // key by payload
+	for i := range recs {
+		recs[i].Key = []byte(randomKey(rng, 500))
+		recs[i].Data = append(fmt.Appendf(nil, "%d-", i), randomBytes(rng)...)
+		want[string(recs[i].Data)] = string(recs[i].Key)
+	}
+	produce(t, client, "s", recs)
+	stored := storedIn(t, client, "s")
+	decoders(t, func(t *testing.T, decoder *program) {
+		got := map[string]string{}
+		for _, data := range stored {
+			answer := ask(decoder, data)
+			if answer.Error != "" {
+				t.Fatalf("a stream record: %s", answer.Error)
+			}
+			for _, u := range answer.Users {
+				if _, twice := got[string(u.Data)]; twice {
+					t.Errorf("twice: %.40q", u.Data)
+				}
+				got[string(u.Data)] = u.Key
+			}
+		}
+		if !maps.Equal(want, got) {
+			t.Errorf("of %d user records %d were found, or with other keys", len(want), len(got))
+		}
+	})
 }

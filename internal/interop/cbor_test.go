@@ -15,13 +15,14 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/kload/kload/internal/awscbor/protocol"
+	"github.com/kload/kload/internal/awsclient"
 )
 
 // TestCBORAgainstKinesalite lets the SDK speak CBOR to a service whose CBOR no
 // one here wrote. Timestamps and reading are left out: kinesalite refuses tags,
 // writes streams' times as seconds and blobs as maps.
 func TestCBORAgainstKinesalite(t *testing.T) {
-	plain := newClient(t, startKinesalite(t))
+	plain := newClient(t, awsclient.Options{Local: true, Endpoint: startKinesalite(t)})
 	c := kinesis.New(plain.Data.Options(), protocol.New(protocol.Options{}).Use)
 	ctx := t.Context()
 	s := aws.String("s")

@@ -49,10 +49,11 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-// commandLine runs aws kinesis against an endpoint.
+// commandLine runs aws kinesis.
 type commandLine struct {
 	*testing.T
-	path, endpoint string
+	path   string
+	target target
 }
 
 // run wants a command to succeed and decodes what it prints.
@@ -67,5 +68,5 @@ func (c commandLine) run(v any, args ...string) {
 
 func (c commandLine) start(args ...string) *program {
 	c.Helper()
-	return newProgram(c.T, c.path, append([]string{"kinesis"}, args...)...).at(c.endpoint).start()
+	return newProgram(c.T, c.path, append([]string{"kinesis"}, args...)...).use(c.target).start()
 }

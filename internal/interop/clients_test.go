@@ -51,22 +51,31 @@ func TestClients(t *testing.T) {
 			"all else: application/x-amz-cbor-1.1, application/x-amz-cbor-1.1",
 		}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			client := c.start(t, c.file, "life").at(startTarget(t))
-			began := time.Now()
-			report := reportOf[lifeReport](client)
-			checkLineage(t, report)
-			checkErrors(t, report.Errors)
-			if diff := cmp.Diff(c.wire, report.Wire); diff != "" {
-				t.Errorf("content types (-want +got):\n%s", diff)
-			}
-			if !report.Timestamp {
-				t.Error("an iterator at a record's own time did not find it")
-			}
-			for by, got := range map[string][]sighting{"polling": report.Polled, "fan-out": report.Pushed} {
-				t.Run(by, func(t *testing.T) { checkSightings(t, got, began, time.Now()) })
-			}
-		})
+		for _, how := range []struct {
+			name  string
+			flags []string
+		}{{"plain", nil}, {"TLS", []string{"--tls"}}} {
+			t.Run(c.name+" "+how.name, func(t *testing.T) {
+				client := c.start(t, c.file, "life").use(startTarget(t, how.flags...))
+				began := time.Now()
+				report := reportOf[lifeReport](client)
+				report.check(t, began, time.Now())
+				if diff := cmp.Diff(c.wire, report.Wire); diff != "" {
+					t.Errorf("content types (-want +got):\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+func (r lifeReport) check(t *testing.T, began, ended time.Time) {
+	checkLineage(t, r)
+	checkErrors(t, r.Errors)
+	if !r.Timestamp {
+		t.Error("an iterator at a record's own time did not find it")
+	}
+	for by, got := range map[string][]sighting{"polling": r.Polled, "fan-out": r.Pushed} {
+		t.Run(by, func(t *testing.T) { checkSightings(t, got, began, ended) })
 	}
 }
 

@@ -35,11 +35,11 @@ type kclLine struct {
 func TestKCL(t *testing.T) {
 	var dynamo int
 	node(t, "dynamodb.js").start().read(&dynamo)
-	endpoint := startTarget(t)
-	client := newClient(t, endpoint)
+	at := startTarget(t)
+	client := at.newClient(t)
 	createStream(t, client, "s", 1)
 
-	kcl := java(t, "Kcl.java", "s").at(endpoint)
+	kcl := java(t, "Kcl.java", "s").use(at)
 	kcl.env("AWS_ENDPOINT_URL_DYNAMODB", fmt.Sprintf("http://127.0.0.1:%d", dynamo))
 	kcl.start()
 	follow := kclFollower{program: kcl, want: map[string]kclLine{}, seen: map[string]int{}}

@@ -23,11 +23,10 @@ import (
 // no one here wrote, in a process of its own.
 func TestKinesalite(t *testing.T) {
 	endpoint := startKinesalite(t)
-	kload := buildKload(t)
-	streams := newClient(t, endpoint)
+	streams := newClient(t, awsclient.Options{Local: true, Endpoint: endpoint})
 
 	t.Run("quickstart", func(t *testing.T) {
-		s, code, stderr := runKload(t, kload, endpoint, "stream.name=fresh")
+		s, code, stderr := runKload(t, endpoint, "stream.name=fresh")
 		if code != 0 {
 			t.Fatalf("exit %d: %v\n%s", code, s.Reasons, stderr)
 		}
@@ -40,13 +39,13 @@ func TestKinesalite(t *testing.T) {
 		}
 	})
 	t.Run("losses are noticed", func(t *testing.T) {
-		s, code, _ := runKload(t, kload, endpoint, "stream.name=lossy", "--inject", "drop=1@consumer:reader")
+		s, code, _ := runKload(t, endpoint, "stream.name=lossy", "--inject", "drop=1@consumer:reader")
 		if code != 3 || s.Consumers["reader"].Lost != 1 {
 			t.Errorf("exit %d, lost %d; want 3 and 1", code, s.Consumers["reader"].Lost)
 		}
 	})
 	t.Run("no such stream", func(t *testing.T) {
-		_, code, stderr := runKload(t, kload, endpoint, "stream.name=absent", "--set", "stream.create=false")
+		_, code, stderr := runKload(t, endpoint, "stream.name=absent", "--set", "stream.create=false")
 		wantRefusal(t, code, stderr, "Stream absent under account")
 	})
 	t.Run("someone else's stream is used, never deleted", func(t *testing.T) {
@@ -56,9 +55,9 @@ func TestKinesalite(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, code, stderr := runKload(t, kload, endpoint, "stream.name=theirs")
+		_, code, stderr := runKload(t, endpoint, "stream.name=theirs")
 		wantRefusal(t, code, stderr, "Stream theirs under account")
-		s, code, stderr := runKload(t, kload, endpoint, "stream.name=theirs", "--set", "stream.create=false")
+		s, code, stderr := runKload(t, endpoint, "stream.name=theirs", "--set", "stream.create=false")
 		if code != 0 {
 			t.Errorf("using the stream: exit %d: %v\n%s", code, s.Reasons, stderr)
 		}
@@ -83,24 +82,15 @@ func startKinesalite(t *testing.T) string {
 	return fmt.Sprintf("http://127.0.0.1:%d", port)
 }
 
-func buildKload(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "kload")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../../cmd/kload").CombinedOutput(); err != nil {
-		t.Fatalf("building kload: %v\n%s", err, out)
-	}
-	return path
-}
-
 // runKload runs a short quickstart against the endpoint.
-func runKload(t *testing.T, kload, endpoint, set string, more ...string) (*results.Summary, int, string) {
+func runKload(t *testing.T, endpoint, set string, more ...string) (*results.Summary, int, string) {
 	t.Helper()
 	args := append([]string{
 		"run", "quickstart", "--target", "aws", "--json", "--quiet", "--out", filepath.Join(t.TempDir(), "run"),
 		"--set", "target.endpoint=" + endpoint, "--set", "target.region=us-east-1",
 		"--set", "load.stocks.rate.profile.0.for=2s", "--set", set,
 	}, more...)
-	cmd := exec.CommandContext(t.Context(), kload, args...)
+	cmd := exec.CommandContext(t.Context(), binary, args...)
 	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=any", "AWS_SECRET_ACCESS_KEY=any", "AWS_EC2_METADATA_DISABLED=true")
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

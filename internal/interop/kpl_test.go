@@ -3,13 +3,9 @@
 package interop_test
 
 import (
-	"encoding/pem"
 	"fmt"
 	"math/rand/v2"
-	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/kload/kload"
@@ -35,11 +31,11 @@ type (
 // split and merged under it. The KPL predicts shards; what turns out to be in a
 // shard it did not know it sends again, so that after a reshard there are repeats.
 func TestKPL(t *testing.T) {
-	plain, secure := startSecure(t)
-	client := newClient(t, plain.URL)
+	at := startTarget(t, "--tls")
+	client := at.newClient(t)
 	createStream(t, client, "s", 1)
 	reader := consume(t, client, "s")
-	kpl := kplSender{program: startKPL(t, secure), reader: reader, want: map[string]kplRecord{}, seen: map[string]bool{}}
+	kpl := kplSender{program: startKPL(t, at), reader: reader, want: map[string]kplRecord{}, seen: map[string]bool{}}
 	kpl.phase(t)
 	if kpl.repeats > 0 || kpl.plain*10 > kplPhase {
 		t.Errorf("before a reshard %d repeats, %d not aggregated", kpl.repeats, kpl.plain)
@@ -56,18 +52,13 @@ func TestKPL(t *testing.T) {
 	t.Logf("%d user records in %d stream records; %d not aggregated, %d repeats", reader.users, reader.stream, kpl.plain, kpl.repeats)
 }
 
-func startKPL(t *testing.T, target *httptest.Server) *program {
+func startKPL(t *testing.T, at target) *program {
 	t.Helper()
-	at, err := url.Parse(target.URL)
+	u, err := url.Parse(at.Endpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate := filepath.Join(t.TempDir(), "certificate.pem")
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: target.Certificate().Raw})
-	if err := os.WriteFile(certificate, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return java(t, "Kpl.java", "s", at.Hostname(), at.Port(), certificate).start()
+	return java(t, "Kpl.java", "s", u.Hostname(), u.Port(), at.CAFile).use(at).start()
 }
 
 // kplSender sends with the KPL and holds what our consumer reads against it.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/consumers"
@@ -199,4 +200,32 @@ func rangeOf(t *testing.T, c *awsclient.Client, stream, id string) (r shard.Rang
 		}
 	}
 	return r
+}
+
+// storedIn returns the data of a stream's records.
+func storedIn(t *testing.T, c *awsclient.Client, stream string) (data [][]byte) {
+	t.Helper()
+	shards, err := awsclient.ListShards(t.Context(), c.Control, stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range shards {
+		it, err := c.Control.GetShardIterator(t.Context(), &kinesis.GetShardIteratorInput{
+			StreamName: aws.String(stream), ShardId: aws.String(s.ID), ShardIteratorType: types.ShardIteratorTypeTrimHorizon,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for next, behind := it.ShardIterator, int64(1); behind > 0; {
+			page, err := c.Control.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: next})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range page.Records {
+				data = append(data, r.Data)
+			}
+			next, behind = page.NextShardIterator, *page.MillisBehindLatest
+		}
+	}
+	return data
 }

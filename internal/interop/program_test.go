@@ -17,8 +17,10 @@ import (
 	"time"
 )
 
-// running bounds one foreign program.
-const running = 150 * time.Second
+const (
+	running = 150 * time.Second // bounds one foreign program
+	secret  = "a secret"        // that requests are signed with
+)
 
 // program is a foreign program in a process group of its own, which ends with the
 // test at the latest. It is used from the test's goroutine.
@@ -33,7 +35,7 @@ type program struct {
 }
 
 func newProgram(t *testing.T, name string, args ...string) *program {
-	ctx, cancel := context.WithTimeout(t.Context(), running)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), running) // cleanups end it in good order
 	t.Cleanup(cancel)
 	p := &program{T: t, cmd: exec.CommandContext(ctx, name, args...)}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -41,10 +43,8 @@ func newProgram(t *testing.T, name string, args ...string) *program {
 	p.cmd.WaitDelay = 5 * time.Second
 	p.cmd.Stderr = &p.stderr
 	p.cmd.Env = os.Environ()
-	p.env("AWS_REGION", "us-east-1")
-	p.env("AWS_DEFAULT_REGION", "us-east-1")
-	p.env("AWS_ACCESS_KEY_ID", "any")
-	p.env("AWS_SECRET_ACCESS_KEY", "any")
+	p.env("AWS_ACCESS_KEY_ID", "interop")
+	p.env("AWS_SECRET_ACCESS_KEY", secret)
 	p.env("AWS_EC2_METADATA_DISABLED", "true")
 	p.env("AWS_CONFIG_FILE", os.DevNull)
 	p.env("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
@@ -52,12 +52,6 @@ func newProgram(t *testing.T, name string, args ...string) *program {
 }
 
 func (p *program) env(name, value string) { p.cmd.Env = append(p.cmd.Env, name+"="+value) }
-
-// at points AWS tools at a Kinesis endpoint, in the way that all of them know.
-func (p *program) at(endpoint string) *program {
-	p.env("AWS_ENDPOINT_URL_KINESIS", endpoint)
-	return p
-}
 
 func (p *program) start() *program {
 	p.Helper()

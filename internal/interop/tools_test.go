@@ -120,7 +120,7 @@ func node(t *testing.T, script string, args ...string) *program {
 // python returns a program of the folder python.
 func python(t *testing.T, script string, args ...string) *program {
 	t.Helper()
-	return newProgram(t, filepath.Join(venv(t), "python"), append([]string{filepath.Join("python", script)}, args...)...)
+	return newProgram(t, filepath.Join(venv(t), "python"), append([]string{"-X", "utf8", filepath.Join("python", script)}, args...)...)
 }
 
 // venv returns the folder of the executables that Python packages bring.
@@ -150,9 +150,11 @@ func java(t *testing.T, source string, args ...string) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	flags := []string{
+	p := newProgram(t, "java", append([]string{
 		"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx512m", "-Djava.io.tmpdir=" + t.TempDir(),
-		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", string(classpath), filepath.Join("java", source),
-	}
-	return newProgram(t, "java", append(flags, args...)...)
+		"-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+		filepath.Join("java", source),
+	}, args...)...)
+	p.env("CLASSPATH", string(classpath))
+	return p
 }
