@@ -11,8 +11,8 @@
 // are leaves under the engines: they import the root and each other. The
 // engines (producer, replay, consumers, results) import the root and internal
 // packages, and never each other. scenarios wires them; cmd talks to scenarios
-// and results. Tests keep the same direction, except those of the root and of
-// internal/interop, which stand outside the house and may use all of it.
+// and results. Tests keep the same direction, except those of the root, of
+// test/ and of internal/interop, which stand outside the house and may use all of it.
 //
 // A plug-in is one folder, and scenarios/registry.go is the one place that
 // imports it. Packages whose name ends in "test" are conformance suites: they

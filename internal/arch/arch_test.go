@@ -146,7 +146,7 @@ func TestCheck(t *testing.T) {
 		},
 		{
 			"engine imports interop", "replay/seek.go", file("replay", "example.com/m/internal/interop"),
-			"replay/seek.go:2: imports internal/interop <- nothing imports internal/interop: move what is shared to another folder of internal/ instead",
+			"replay/seek.go:2: imports internal/interop <- nothing imports internal/interop/: move what is shared to another folder of internal/ instead",
 		},
 		{
 			"internal imports engine", "internal/ledger/ledger.go", file("ledger", "example.com/m/producer"),

@@ -13,11 +13,15 @@ const (
 	roomInternal  = "internal"
 	roomScenarios = "scenarios"
 	roomCmd       = "cmd"
+	roomTest      = "test"
 	roomInterop   = "internal/interop"
 )
 
 // registry is the one file that names every plug-in.
 const registry = "scenarios/registry.go"
+
+// outside tells the rooms that stand outside the house.
+func outside(name string) bool { return name == roomTest || name == roomInterop }
 
 // room returns the first element of a folder's path. The tests against foreign
 // implementations are a room of their own.
@@ -34,8 +38,8 @@ func isEngine(name string) bool {
 }
 
 func isRoom(name string) bool {
-	return isEngine(name) ||
-		slices.Contains([]string{roomRoot, roomInternal, roomScenarios, roomCmd, roomInterop}, name)
+	return isEngine(name) || outside(name) ||
+		slices.Contains([]string{roomRoot, roomInternal, roomScenarios, roomCmd}, name)
 }
 
 // isSuite tells conformance suites such as consumers/readers/readertest.
@@ -46,7 +50,7 @@ func isSuite(dir string) bool {
 
 func mayImport(from, to string) bool {
 	switch {
-	case from == to, from == roomInterop:
+	case from == to, outside(from):
 		return true
 	case from == roomRoot:
 		return false
@@ -65,8 +69,8 @@ func insteadOf(from, to string) string {
 	switch {
 	case from == roomRoot:
 		return "the root holds nouns and contracts only: move the code to internal/ or into an engine instead"
-	case to == roomInterop:
-		return "nothing imports internal/interop: move what is shared to another folder of internal/ instead"
+	case outside(to):
+		return "nothing imports " + to + "/: move what is shared to another folder of internal/ instead"
 	case to == roomCmd:
 		return "cmd has no logic: move what is shared to internal/ or the root instead"
 	case from == roomInternal:

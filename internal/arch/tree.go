@@ -24,7 +24,7 @@ type tree struct {
 // file is one Go file, whatever its build constraints say.
 type file struct {
 	path, dir string // slash-separated; the root's dir is "."
-	test      bool   // a _test.go file, a conformance suite, or one of internal/interop
+	test      bool   // a _test.go file, a conformance suite, or one of test/ and internal/interop
 	generated bool
 	lines     int
 	syntax    *ast.File
@@ -99,7 +99,7 @@ func (t *tree) parse(fsys fs.FS, name string) error {
 	t.files = append(t.files, &file{
 		path:      name,
 		dir:       dir,
-		test:      strings.HasSuffix(name, "_test.go") || isSuite(dir) || room(dir) == roomInterop,
+		test:      strings.HasSuffix(name, "_test.go") || isSuite(dir) || outside(room(dir)),
 		generated: ast.IsGenerated(syntax),
 		lines:     bytes.Count(src, []byte("\n")),
 		syntax:    syntax,

@@ -22,7 +22,7 @@ import (
 // one here wrote. Timestamps and reading are left out: kinesalite refuses tags,
 // writes streams' times as seconds and blobs as maps.
 func TestCBORAgainstKinesalite(t *testing.T) {
-	plain := newClient(t, awsclient.Options{Local: true, Endpoint: startKinesalite(t)})
+	plain := newClient(t, awsclient.Options{Local: true, Endpoint: startNode(t, "kinesalite")})
 	c := kinesis.New(plain.Data.Options(), protocol.New(protocol.Options{}).Use)
 	ctx := t.Context()
 	s := aws.String("s")

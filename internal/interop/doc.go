@@ -8,9 +8,9 @@
 //	go test -tags interop ./internal/interop/
 //
 // Without the tools they skip; with KLOAD_INTEROP=must, as in CI, they fail. Each
-// runtime has a folder with the programs it runs and its packages locked: node,
-// python, java. What is downloaded is kept in $XDG_CACHE_HOME/kload-ci/interop, in
-// a folder for each lock file.
+// folder locks its packages: node, python and java hold programs that are clients
+// and decoders, the others services, which serve.js starts. What is downloaded is
+// kept in $XDG_CACHE_HOME/kload-ci/interop, in a folder for each lock file.
 //
 // The programs are unmodified applications of their libraries: they are told the
 // endpoint by the environment variables that AWS tools read, print what they saw

@@ -33,14 +33,13 @@ type kclLine struct {
 // and a merge. KCL drops an aggregate of which one user record belongs to another
 // shard, as the test makes sure of; so it judges our shard prediction too.
 func TestKCL(t *testing.T) {
-	var dynamo int
-	node(t, "dynamodb.js").start().read(&dynamo)
+	dynamo := startNode(t, "dynalite")
 	at := startTarget(t)
 	client := at.newClient(t)
 	createStream(t, client, "s", 1)
 
 	kcl := java(t, "Kcl.java", "s").use(at)
-	kcl.env("AWS_ENDPOINT_URL_DYNAMODB", fmt.Sprintf("http://127.0.0.1:%d", dynamo))
+	kcl.env("AWS_ENDPOINT_URL_DYNAMODB", dynamo)
 	kcl.start()
 	follow := kclFollower{program: kcl, want: map[string]kclLine{}, seen: map[string]int{}}
 	follow.phase(func(recs []kload.Record) { produce(t, client, "s", recs) })

@@ -5,7 +5,6 @@ package interop_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,7 +21,7 @@ import (
 // TestKinesalite runs the aws target against a Kinesis-compatible service that
 // no one here wrote, in a process of its own.
 func TestKinesalite(t *testing.T) {
-	endpoint := startKinesalite(t)
+	endpoint := startNode(t, "kinesalite")
 	streams := newClient(t, awsclient.Options{Local: true, Endpoint: endpoint})
 
 	t.Run("quickstart", func(t *testing.T) {
@@ -72,14 +71,6 @@ func wantRefusal(t *testing.T, code int, stderr, text string) {
 	if code != 5 || !strings.Contains(stderr, "kload: error: ") || !strings.Contains(stderr, "kload: hint: ") || !strings.Contains(stderr, text) {
 		t.Errorf("exit %d, want 5 with an error about %q and a hint:\n%s", code, text, stderr)
 	}
-}
-
-// startKinesalite serves until the test ends and returns its endpoint.
-func startKinesalite(t *testing.T) string {
-	t.Helper()
-	var port int
-	node(t, "kinesalite.js").start().read(&port)
-	return fmt.Sprintf("http://127.0.0.1:%d", port)
 }
 
 // runKload runs a short quickstart against the endpoint.

@@ -43,7 +43,7 @@ func TestKPL(t *testing.T) {
 	splitAndMerge(t, client, "s", func() { kpl.phase(t) })
 	kpl.phase(t)
 	kpl.done()
-	for _, u := range reader.stop() {
+	for _, u := range reader.stop(t) {
 		kpl.sighted(t, u)
 	}
 	if reader.users != 3*kplPhase+kpl.repeats {

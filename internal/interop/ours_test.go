@@ -171,9 +171,12 @@ func (r *consumption) next(t *testing.T) sightedUser {
 }
 
 // stop ends the consumer and returns what nobody has asked for.
-func (r *consumption) stop() (rest []sightedUser) {
+func (r *consumption) stop(t *testing.T) (rest []sightedUser) {
+	t.Helper()
 	r.cancel()
-	<-r.ended
+	if err := <-r.ended; err != nil {
+		t.Errorf("the consumer ended: %v", err)
+	}
 	close(r.seen)
 	for u := range r.seen {
 		rest = append(rest, u)

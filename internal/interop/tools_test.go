@@ -105,14 +105,29 @@ func output(t *testing.T, c *exec.Cmd) []byte {
 // node returns a program of the folder node.
 func node(t *testing.T, script string, args ...string) *program {
 	t.Helper()
+	return nodeIn(t, "node", script, args...)
+}
+
+// startNode runs the serve.js of a folder until the test ends and returns its
+// endpoint.
+func startNode(t *testing.T, dir string) (endpoint string) {
+	t.Helper()
+	var port int
+	nodeIn(t, dir, "serve.js").start().read(&port)
+	return fmt.Sprintf("http://127.0.0.1:%d", port)
+}
+
+func nodeIn(t *testing.T, from, script string, args ...string) *program {
+	t.Helper()
 	need(t, "Node.js and npm", "node", "npm")
-	dir := packages(t, "node/package-lock.json", []string{"node", "--version"}, func(dir string) []*exec.Cmd {
+	lock := filepath.Join(from, "package-lock.json")
+	dir := packages(t, lock, []string{"node", "--version"}, func(dir string) []*exec.Cmd {
 		return []*exec.Cmd{
-			exec.Command("cp", "node/package.json", "node/package-lock.json", dir),
+			exec.Command("cp", filepath.Join(from, "package.json"), lock, dir),
 			exec.Command("npm", "ci", "--prefix", dir, "--ignore-scripts", "--no-audit", "--no-fund"),
 		}
 	})
-	p := newProgram(t, "node", append([]string{filepath.Join("node", script)}, args...)...)
+	p := newProgram(t, "node", append([]string{filepath.Join(from, script)}, args...)...)
 	p.env("NODE_PATH", filepath.Join(dir, "node_modules"))
 	return p
 }
