@@ -82,7 +82,7 @@ func (c *call) content(bucket string, e entry) (*gofakes3.Content, error) {
 		return nil, nil // a file name beyond what a key can be
 	}
 	info, err := c.store.root.Lstat(e.path)
-	if err != nil {
+	if err != nil || !info.Mode().IsRegular() {
 		return nil, nil
 	}
 	v := versionOf(info)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/kload/kload/internal/local/s3"
 )
@@ -97,5 +98,27 @@ func BenchmarkPutSmall(b *testing.B) {
 	transfer(b, 1000, e.http, func() (*http.Request, error) {
 		n++
 		return http.NewRequest("PUT", fmt.Sprintf("%s/data/%d/%d", e.url, n/1000, n), bytes.NewReader(make([]byte, 1000)))
+	})
+}
+
+// BenchmarkList reads one page of 1000 in the middle of a folder of 100,000 files.
+func BenchmarkList(b *testing.B) {
+	e := serve(b, s3.Config{}, httptest.NewServer)
+	for i := range 100_000 {
+		f, err := os.Create(filepath.Join(e.dir, bucket, fmt.Sprintf("object-%06d", i)))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	long := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Join(e.dir, bucket), long, long); err != nil {
+		b.Fatal(err)
+	}
+	e.request(b, "GET", "/data?list-type=2&start-after=object-050000", "") // works out ETags
+	transfer(b, 1000, e.http, func() (*http.Request, error) {
+		return http.NewRequest("GET", e.url+"/data?list-type=2&start-after=object-050000", nil)
 	})
 }
