@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/johannesboyne/gofakes3"
 )
@@ -81,7 +82,7 @@ func (c *call) content(bucket string, e entry) (*gofakes3.Content, error) {
 		return nil, nil // a file name beyond what a key can be
 	}
 	info, err := c.store.root.Lstat(e.path)
-	if err != nil {
+	if err != nil || !info.Mode().IsRegular() {
 		return nil, nil
 	}
 	v := versionOf(info)
@@ -163,19 +164,25 @@ func (c *call) read(ctx context.Context, at location, when conditions) (*object,
 	return nil, err
 }
 
-// answer passes the object to the protocol layer, and our headers by it.
+// answer passes the object to the protocol layer, and its headers by it.
 func (c *call) answer(o *object, body io.ReadCloser, span *gofakes3.ObjectRange) *gofakes3.Object {
-	headers := map[string]string{"Content-Type": defaultType}
+	headers := c.w.headers
+	headers["Content-Type"] = defaultType
 	maps.Copy(headers, o.Headers)
+	for parameter, values := range c.query {
+		if name, ok := strings.CutPrefix(parameter, "response-"); ok {
+			headers[http.CanonicalHeaderKey(name)] = values[0]
+		}
+	}
 	headers["Last-Modified"] = o.lastModified().Format(http.TimeFormat)
-	c.w.headers["ETag"] = quote(o.ETag)
+	headers["Etag"] = quote(o.ETag)
 	if c.query.Has("partNumber") && o.Parts != nil {
 		headers["X-Amz-Mp-Parts-Count"] = strconv.Itoa(len(o.Parts))
 	}
 	if c.request.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" && span == nil {
 		o.Checksum.headers(headers)
 	}
-	return &gofakes3.Object{Name: o.Key, Metadata: headers, Size: o.size, Contents: body, Range: span}
+	return &gofakes3.Object{Name: o.Key, Size: o.size, Contents: body, Range: span}
 }
 
 // PutObject implements gofakes3.Backend.
@@ -198,7 +205,7 @@ func (c *call) put() error {
 	if _, err := c.commit(f, d, "Put"); err != nil {
 		return err
 	}
-	c.w.headers["ETag"] = quote(d.ETag)
+	c.w.headers["Etag"] = quote(d.ETag)
 	d.Checksum.headers(c.w.headers)
 	return nil
 }

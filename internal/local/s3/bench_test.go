@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/kload/kload/internal/local/s3"
 )
@@ -25,7 +26,8 @@ func cpu(b *testing.B) float64 {
 	return float64(u.Utime.Sec+u.Stime.Sec) + float64(u.Utime.Usec+u.Stime.Usec)/1e6
 }
 
-// transfer repeats a request over size bytes and reports CPU seconds per GB.
+// transfer repeats a request and, where that is over size bytes, reports CPU
+// seconds per GB.
 func transfer(b *testing.B, size int64, client *http.Client, request func() (*http.Request, error)) {
 	b.SetBytes(size)
 	before := cpu(b)
@@ -46,7 +48,9 @@ func transfer(b *testing.B, size int64, client *http.Client, request func() (*ht
 			b.Fatal(resp.Status)
 		}
 	}
-	b.ReportMetric((cpu(b)-before)/(float64(b.N)*float64(size)/1e9), "cpu-s/GB")
+	if size > 0 {
+		b.ReportMetric((cpu(b)-before)/(float64(b.N)*float64(size)/1e9), "cpu-s/GB")
+	}
 }
 
 func BenchmarkGet(b *testing.B) {
@@ -94,8 +98,30 @@ func BenchmarkPut(b *testing.B) {
 func BenchmarkPutSmall(b *testing.B) {
 	e := serve(b, s3.Config{}, httptest.NewServer)
 	n := 0
-	transfer(b, 1000, e.http, func() (*http.Request, error) {
+	transfer(b, 0, e.http, func() (*http.Request, error) {
 		n++
 		return http.NewRequest("PUT", fmt.Sprintf("%s/data/%d/%d", e.url, n/1000, n), bytes.NewReader(make([]byte, 1000)))
+	})
+}
+
+// BenchmarkList reads one page of 1000 in the middle of a folder of 100,000 files.
+func BenchmarkList(b *testing.B) {
+	e := serve(b, s3.Config{}, httptest.NewServer)
+	for i := range 100_000 {
+		f, err := os.Create(filepath.Join(e.dir, bucket, fmt.Sprintf("object-%06d", i)))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	long := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Join(e.dir, bucket), long, long); err != nil {
+		b.Fatal(err)
+	}
+	e.request(b, "GET", "/data?list-type=2&start-after=object-050000", "") // works out ETags
+	transfer(b, 0, e.http, func() (*http.Request, error) {
+		return http.NewRequest("GET", e.url+"/data?list-type=2&start-after=object-050000", nil)
 	})
 }

@@ -95,9 +95,10 @@ func (c *call) supported() error {
 		switch name {
 		case "list-type", "prefix", "delimiter", "marker", "max-keys", "continuation-token", "start-after", "fetch-owner", "encoding-type",
 			"uploads", "uploadId", "partNumber", "part-number-marker", "max-parts", "max-uploads", "key-marker", "upload-id-marker",
-			"location", "versioning", "delete", "x-id", "versionId":
+			"location", "versioning", "delete", "x-id", "versionId",
+			"AWSAccessKeyId", "Signature", "Expires": // a signature of version 2, which is refused where there are keys
 		default:
-			if !strings.HasPrefix(name, "response-") && !strings.HasPrefix(name, "X-Amz-") {
+			if lower := strings.ToLower(name); !strings.HasPrefix(lower, "response-") && !strings.HasPrefix(lower, "x-amz-") {
 				return notImplemented("the parameter " + strconv.Quote(name))
 			}
 		}

@@ -33,7 +33,7 @@ type checksum struct {
 // headers adds the checksum to an answer.
 func (c *checksum) headers(to map[string]string) {
 	if c != nil && c.Value != "" {
-		to[checksumPrefix+c.Algorithm] = c.Value
+		to[http.CanonicalHeaderKey(checksumPrefix+c.Algorithm)] = c.Value
 		to[checksumPrefix+"Type"] = c.Type
 	}
 }

@@ -38,6 +38,7 @@ func (s *store) commit(at location, f *staged, d description, when conditions, t
 func (s *store) publish(at location, f *staged, v version, when conditions, then func(version)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.windows.changes.Add(1)
 	if !s.hasBucket(at.bucket) {
 		return noSuchBucket()
 	}
@@ -137,6 +138,7 @@ func (s *store) makeWay(at location) error {
 func (s *store) remove(at location) (existed bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.windows.changes.Add(1)
 	path, info, err := s.find(at)
 	if _, none := errors.AsType[*fault](err); none {
 		return false, nil

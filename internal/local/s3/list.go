@@ -2,18 +2,7 @@ package s3
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"slices"
 	"strings"
-)
-
-const (
-	// windowNames is how many names of one folder a listing holds at a time.
-	windowNames = 1024
-	// readNames is how many names are read from a folder at a time.
-	readNames = 512
 )
 
 // query says which part of a bucket to list, and how.
@@ -26,9 +15,8 @@ type query struct {
 // entry is an object or, where path is empty, a common prefix.
 type entry struct{ key, path string }
 
-// listing walks the folders of a bucket in the order of the keys. Folders are
-// read as often as their names have windows, so that its memory is bounded by the
-// window, the depth of the tree and the page.
+// listing walks the folders of a bucket in the order of the keys, a window of
+// names at a time.
 type listing struct {
 	query
 	store     *store
@@ -72,22 +60,15 @@ func (l *listing) commonPrefix(key string) string {
 	return ""
 }
 
-// name is one name in a folder. Its order is that of the keys: a folder sorts as
-// its name with a slash.
-type name struct {
-	order, file string
-	folder      bool
-}
-
 // walk lists a folder whose keys begin with top.
 func (l *listing) walk(ctx context.Context, dir, top string) error {
-	for from := ""; ; {
-		names, more, err := l.window(dir, top, from)
+	for from := l.start(top); ; {
+		names, more, err := l.store.window(dir, top, from)
 		if err != nil {
 			return err
 		}
 		for _, n := range names {
-			if err := ctx.Err(); err != nil {
+			if err := ctx.Err(); err != nil || l.beyond(n) {
 				return err
 			}
 			if !l.wanted(n) {
@@ -105,8 +86,26 @@ func (l *listing) walk(ctx context.Context, dir, top string) error {
 		if !more {
 			return nil
 		}
-		from = names[len(names)-1].order
+		from = names[len(names)-1].order + "\x00" // keys have no such character: it is what comes next
 	}
+}
+
+// start returns what the first name of interest in a folder cannot be before.
+func (l *listing) start(top string) string {
+	from := top
+	for _, bound := range []string{l.prefix, l.after} {
+		if rest, ok := strings.CutPrefix(bound, top); ok {
+			segment, _, _ := strings.Cut(rest, "/")
+			from = max(from, top+segment)
+		}
+	}
+	return from
+}
+
+// beyond reports whether neither a name nor what comes after it begins with the
+// prefix.
+func (l *listing) beyond(n name) bool {
+	return n.order > l.prefix && !strings.HasPrefix(n.order, l.prefix) && !strings.HasPrefix(l.prefix, n.order)
 }
 
 // wanted reports whether a name is, or may hold, something that is yet to be
@@ -134,40 +133,5 @@ func (l *listing) add(key, path string) {
 		l.truncated = true
 	default:
 		l.entries = append(l.entries, e)
-	}
-}
-
-// window returns the first names of a folder after from that are wanted, in
-// order, and whether there are more.
-func (l *listing) window(dir, top, from string) (names []name, more bool, err error) {
-	f, err := l.store.root.Open(dir)
-	if err != nil {
-		return nil, false, err
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	byOrder := func(a, b name) int { return strings.Compare(a.order, b.order) }
-	for {
-		entries, err := f.ReadDir(readNames)
-		for _, e := range entries {
-			n := name{file: e.Name(), folder: e.IsDir()}
-			segment, isAside, ok := segmentOf(n.file)
-			if n.order = top + segment; n.folder {
-				n.order += "/"
-			}
-			if ok && (n.folder && !isAside || e.Type().IsRegular()) && n.order > from && l.wanted(n) {
-				names = append(names, n)
-			}
-		}
-		if done := errors.Is(err, io.EOF); done || len(names) >= 2*windowNames {
-			slices.SortFunc(names, byOrder)
-			if len(names) > windowNames {
-				names, more = names[:windowNames], true
-			}
-			if done {
-				return names, more, nil
-			}
-		} else if err != nil {
-			return nil, false, fmt.Errorf("reading a folder: %w", err)
-		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -123,6 +124,51 @@ func TestLargeFolder(t *testing.T) {
 	got, _ := e.listed(t, awss3.ListObjectsV2Input{Delimiter: aws.String("/")})
 	if diff := cmp.Diff([]string{"logs/*"}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What is kept of a large folder between pages must not outlive a change, by the
+// endpoint or by hand.
+func TestLargeFolderChanges(t *testing.T) {
+	e := serve(t, s3.Config{}, httptest.NewServer)
+	folder := filepath.Join(e.dir, bucket, "logs")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 1200 {
+		if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("%04d", i)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := time.Now().Add(-time.Hour)
+	count := func() int {
+		t.Helper()
+		long = long.Add(time.Minute) // it changes with each change, and is old enough to be relied on
+		if err := os.Chtimes(folder, long, long); err != nil {
+			t.Fatal(err)
+		}
+		first, _ := e.listed(t, awss3.ListObjectsV2Input{Prefix: aws.String("logs/")})
+		again, _ := e.listed(t, awss3.ListObjectsV2Input{Prefix: aws.String("logs/")})
+		if len(first) != len(again) {
+			t.Errorf("listed %d, then %d", len(first), len(again))
+		}
+		return len(first)
+	}
+	if n := count(); n != 1200 {
+		t.Fatalf("there are %d", n)
+	}
+	e.put(t, "logs/0000+", "")
+	if err := os.Chtimes(folder, long, long); err != nil { // as if it had not changed
+		t.Fatal(err)
+	}
+	if got, _ := e.listed(t, awss3.ListObjectsV2Input{Prefix: aws.String("logs/")}); len(got) != 1201 || got[1] != "logs/0000+" {
+		t.Errorf("an object that was put is not listed among %d", len(got))
+	}
+	if err := os.Remove(filepath.Join(folder, "0007")); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(); n != 1200 {
+		t.Errorf("after a removal by hand there are %d", n)
 	}
 }
 

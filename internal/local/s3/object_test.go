@@ -1,7 +1,10 @@
 package s3_test
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -70,6 +73,29 @@ func TestReads(t *testing.T) {
 		}
 		if h.Get("X-Amz-Request-Id") == "" || h.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("GET %s: headers %v", c.path, h)
+		}
+	}
+}
+
+// Clients make the names of metadata of those of headers: they must be in lower
+// case on the wire, as S3 sends them.
+func TestMetadataInLowerCase(t *testing.T) {
+	e := serve(t, s3.Config{}, httptest.NewServer)
+	e.request(t, "PUT", "/data/k", "x", "X-Amz-Meta-Account", "a1", "Content-Type", "text/plain")
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(e.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprint(conn, "GET /data/k?response-content-type=text/csv HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err := errors.Join(err, conn.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"x-amz-meta-account: a1", "x-amz-request-id: ", "Content-Type: text/csv", "Etag: \"9dd4e461268c8034f5c8564e155c67a6\""} {
+		if strings.Count(string(answer), "\r\n"+want) != 1 {
+			t.Errorf("no or several %q in:\n%s", want, answer)
 		}
 	}
 }

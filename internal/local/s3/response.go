@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 )
 
 // response is the answer as the protocol layer writes it, put right on its way
@@ -34,16 +35,23 @@ func (w *response) WriteHeader(status int) {
 }
 
 // replace puts headers in place of those of the protocol layer, some of which
-// promise what is not offered: access from other origins, and versions.
+// promise what is not offered: access from other origins, and versions. Names
+// that begin with x-amz- are sent in lower case, as by S3: clients make the names
+// of metadata of them.
 func (w *response) replace(headers map[string]string) {
 	h := w.Header()
 	h.Del("Access-Control-Allow-Origin")
 	h.Del("X-Amz-Delete-Marker")
-	h.Set("X-Amz-Request-Id", w.id)
-	h.Set("X-Amz-Id-2", w.id)
 	h.Set("Server", "kload")
+	for _, name := range []string{"X-Amz-Request-Id", "X-Amz-Id-2"} {
+		h.Del(name)
+		h[strings.ToLower(name)] = []string{w.id}
+	}
 	for name, value := range headers {
-		h.Set(name, value)
+		if h.Del(name); strings.HasPrefix(name, "X-Amz-") {
+			name = strings.ToLower(name)
+		}
+		h[name] = []string{value}
 	}
 }
 

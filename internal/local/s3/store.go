@@ -45,6 +45,7 @@ type store struct {
 	mu      sync.Mutex
 	stamp   atomic.Int64 // the last modification time given, Unix nanoseconds
 	buffers sync.Pool    // of *[]byte
+	windows windows
 }
 
 func openStore(dir string, durable bool) (*store, error) {

@@ -85,7 +85,7 @@ func (c *call) uploadPart(id string, number int) (part, error) {
 	p := part{number: number, etag: c.payload.etag()}
 	if c.payload.checksum != nil {
 		p.checksum = c.payload.checksum.Value
-		c.w.headers[checksumPrefix+c.payload.checksum.Algorithm] = p.checksum
+		c.payload.checksum.headers(c.w.headers)
 	}
 	return p, c.store.addPart(u, f, p)
 }
