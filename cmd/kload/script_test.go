@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits, "holds": holds, "intact": intact, "damaged": damaged,
 			"start": start, "await": await, "signal": signalJob, "ended": ended, "gone": gone,
-			"deaf": deaf, "asked": asked,
+			"deaf": deaf, "asked": asked, "serves": serves, "streams": streams,
 		},
 	})
 }
