@@ -4,7 +4,7 @@ BENCH ?= .
 PKG ?= ./...
 BENCHTIME ?= 1s
 
-.PHONY: test lint bench e2e interop fuzz
+.PHONY: test lint bench e2e interop conformance fuzz
 
 test: ; go test ./...
 
@@ -15,5 +15,10 @@ bench: ; go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) $(PKG)
 e2e: ; go run ./cmd/kload run quickstart
 
 interop: ; KLOAD_INTEROP=must go test -tags interop ./test/interop/...
+
+# Checks the other services anew, which takes six minutes, and writes the table.
+conformance:
+	KLOAD_INTEROP=must go test -count=1 -timeout 30m -tags interop -run 'TestConformance$$' ./test/interop -update
+	go test -count=1 -run 'TestConformance$$' ./internal/local/kinesis -update
 
 fuzz: ; bash .ci/run fuzz

@@ -21,7 +21,7 @@ import (
 // one here wrote. Timestamps and reading are left out: kinesalite refuses tags,
 // writes streams' times as seconds and blobs as maps.
 func TestCBORAgainstKinesalite(t *testing.T) {
-	plain := newClient(t, startKinesalite(t))
+	plain := newClient(t, startNode(t, "kinesalite"))
 	c := kinesis.New(plain.Data.Options(), protocol.New(protocol.Options{}).Use)
 	ctx := t.Context()
 	s := aws.String("s")

@@ -3,7 +3,6 @@
 package interop_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"os"
@@ -22,7 +21,7 @@ import (
 // TestKinesalite runs the aws target against a Kinesis-compatible service that
 // no one here wrote, in a process of its own.
 func TestKinesalite(t *testing.T) {
-	endpoint := startKinesalite(t)
+	endpoint := startNode(t, "kinesalite")
 	kload := buildKload(t)
 	streams := newClient(t, endpoint)
 
@@ -73,35 +72,6 @@ func wantRefusal(t *testing.T, code int, stderr, text string) {
 	if code != 5 || !strings.Contains(stderr, "kload: error: ") || !strings.Contains(stderr, "kload: hint: ") || !strings.Contains(stderr, text) {
 		t.Errorf("exit %d, want 5 with an error about %q and a hint:\n%s", code, text, stderr)
 	}
-}
-
-// startKinesalite serves until the test ends and returns its endpoint.
-func startKinesalite(t *testing.T) string {
-	t.Helper()
-	needNode(t, "kinesalite")
-	node := exec.CommandContext(t.Context(), "node", "serve.js")
-	node.Dir = "kinesalite"
-	stdin, err := node.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := node.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	node.Stderr = os.Stderr
-	if err := node.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		stdin.Close()
-		_ = node.Wait() // it ends with its input
-	})
-	port, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatalf("reading kinesalite's port: %v", err)
-	}
-	return "http://127.0.0.1:" + strings.TrimSpace(port)
 }
 
 func buildKload(t *testing.T) string {

@@ -3,9 +3,11 @@
 package interop_test
 
 import (
+	"bufio"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -34,4 +36,34 @@ func missing(t *testing.T, err error) {
 		t.Fatalf("KLOAD_INTEROP=must: %v", err)
 	}
 	t.Skipf("install Node.js and npm to run this test: %v", err)
+}
+
+// startNode runs the serve.js of dir until the test ends and returns its
+// endpoint.
+func startNode(t *testing.T, dir string) string {
+	t.Helper()
+	needNode(t, dir)
+	node := exec.CommandContext(t.Context(), "node", "serve.js")
+	node.Dir = dir
+	stdin, err := node.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := node.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	node.Stderr = os.Stderr
+	if err := node.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stdin.Close()
+		_ = node.Wait() // it ends with its input
+	})
+	port, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatalf("reading the port of %s: %v", dir, err)
+	}
+	return "http://127.0.0.1:" + strings.TrimSpace(port)
 }
