@@ -4,7 +4,7 @@ BENCH ?= .
 PKG ?= ./...
 BENCHTIME ?= 1s
 
-.PHONY: test lint bench bench-local e2e interop fuzz
+.PHONY: test lint bench bench-local e2e interop conformance fuzz
 
 test: ; go test ./...
 
@@ -17,5 +17,10 @@ bench-local: ; KLOAD_BENCH=full go test -count=1 -v -run TestLocal ./test/bench
 e2e: ; go run ./cmd/kload run quickstart
 
 interop: ; KLOAD_INTEROP=must go test -count=1 -tags interop ./internal/interop/...
+
+# Checks the other services anew, which takes six minutes, and writes the table.
+conformance:
+	KLOAD_INTEROP=must go test -count=1 -timeout 30m -tags interop -run 'TestConformance$$' ./internal/interop -update
+	go test -count=1 -run 'TestConformance$$' ./internal/local/kinesis -update
 
 fuzz: ; bash .ci/run fuzz

@@ -48,6 +48,11 @@ func verbs() []verb {
 			"kload local --latency aws-like --limits '{write_bytes: 2MiB/s}'",
 		}},
 		{"schema", "", "print the JSON Schema of scenario files", schemaVerb, nil},
+		{"conformance", "", "check an endpoint against the behaviour of Kinesis Data Streams", conformanceVerb, []string{
+			"kload conformance --endpoint http://127.0.0.1:4567",
+			"kload conformance --endpoint http://127.0.0.1:4567 --only 1,5,29-46 --json",
+			"kload conformance --endpoint https://kinesis.eu-west-1.amazonaws.com --region eu-west-1",
+		}},
 		{"version", "", "print the version", versionVerb, nil},
 	}
 }

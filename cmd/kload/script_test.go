@@ -46,6 +46,7 @@ func TestScripts(t *testing.T) {
 			"exits": exits, "holds": holds, "intact": intact, "damaged": damaged,
 			"start": start, "await": await, "signal": signalJob, "ended": ended, "gone": gone,
 			"deaf": deaf, "asked": asked, "endpoint": endpoint, "fetch": fetch, "appears": appears,
+			"serves": serves, "streams": streams,
 		},
 	})
 }

@@ -32,6 +32,7 @@ const (
 	exitOK            = 0
 	exitError         = 1
 	exitUsage         = 2
+	exitFailed        = 3
 	exitUnreachable   = 5
 	exitNotComparable = 6
 	exitInterrupted   = 130

@@ -8,6 +8,7 @@
 package awsclient
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -33,8 +34,8 @@ type Options struct {
 	Region, Profile string
 	// Endpoint replaces the service's URL. Default: the real service.
 	Endpoint string
-	// Local uses fixed dummy credentials and region us-east-1 and reads no
-	// configuration of the host, for the embedded target.
+	// Local uses fixed dummy credentials and, unless one is given, region us-east-1,
+	// and reads no configuration of the host: for the embedded target.
 	Local bool
 	// Connections bounds the open connections. Default: 64.
 	Connections int
@@ -146,7 +147,7 @@ func newTransport(o Options) *http.Transport {
 func loadConfig(ctx context.Context, o Options) (cfg aws.Config, account string, err error) {
 	if o.Local {
 		return aws.Config{
-			Region:      "us-east-1",
+			Region:      cmp.Or(o.Region, "us-east-1"),
 			Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
 		}, "", nil
 	}

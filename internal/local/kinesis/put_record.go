@@ -2,6 +2,7 @@ package kinesis
 
 import (
 	"errors"
+	"time"
 
 	"github.com/kload/kload/internal/local/httpapi"
 )
@@ -37,7 +38,7 @@ func (s *Server) putRecord(rq *request) error {
 		return httpapi.Refuse("InvalidArgumentException", "SequenceNumberForOrdering can not be used with stream %s under account %s: "+
 			"its record distribution strategy is AUTO.", st.name, st.account)
 	}
-	if p.ordered && !st.issued(p.ordering) {
+	if p.ordered && !st.issued(p.ordering, rq.now) {
 		return httpapi.Refuse("InvalidArgumentException",
 			"ExclusiveMinimumSequenceNumber %s used in PutRecord on stream %s under account %s is invalid.",
 			p.ordering, st.name, st.account)
@@ -58,11 +59,11 @@ func (s *Server) putRecord(rq *request) error {
 // the whole store.
 var errStoreTooSmall = errors.New("no room for the record")
 
-// issued reports whether text is a sequence number of this stream.
-func (st *stream) issued(text string) bool {
+// issued reports whether text is a sequence number of this stream, as of now.
+func (st *stream) issued(text string, now time.Time) bool {
 	q, ok := parseSequence(text)
 	shards := st.layout.Load().shards
-	if !ok || uint64(q.shard) >= uint64(len(shards)) || q.created != shards[q.shard].epoch {
+	if !ok || uint64(q.shard) >= uint64(len(shards)) || q.created != shards[q.shard].epoch || q.arrived > now.Unix() {
 		return false
 	}
 	sh := shards[q.shard]
