@@ -84,7 +84,7 @@ func (sh *shardLog) end(first uint64) (lsn int64) {
 	log := sh.server.log
 	switch {
 	case log == nil:
-		sh.tip = sh.next
+		sh.settled = sh.next
 	case sh.next == first:
 		log.Cancel()
 	default:
@@ -137,7 +137,7 @@ func (rq *request) settle() bool {
 func (sh *shardLog) publish(end uint64) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	sh.tip = max(sh.tip, end)
+	sh.settled = max(sh.settled, end)
 	sh.wake()
 }
 

@@ -171,9 +171,9 @@ func (sh *shardLog) collect(spans []span, got *answer, limit, size int, now time
 	}
 	sh.read = max(sh.read, got.next)
 	switch {
-	case got.next < sh.tip:
+	case got.next < sh.settled:
 		got.behind = max(1, now.UnixMilli()-got.last)
-	case sh.tip == sh.next && sh.ended.Load() != 0:
+	case sh.settled == sh.next && sh.ended.Load() != 0:
 		got.heirs = sh.heirs
 	}
 	return spans, full || got.bytes >= size
@@ -274,8 +274,8 @@ func appendSeconds(out []byte, ms int64) []byte {
 
 // visible returns how many records of a slab may be read. sh.mu is held.
 func (sh *shardLog) visible(s *slab) uint32 {
-	if s.first >= sh.tip {
+	if s.first >= sh.settled {
 		return 0
 	}
-	return uint32(min(uint64(s.n), sh.tip-s.first))
+	return uint32(min(uint64(s.n), sh.settled-s.first))
 }

@@ -144,7 +144,7 @@ func (sh *shardLog) place(in iteratorRequest, now time.Time) (uint64, error) {
 	now = sh.enter(now)
 	switch in.kind {
 	case latest:
-		return sh.tip, nil
+		return sh.settled, nil
 	case trimHorizon:
 		return sh.oldest(now), nil
 	case atTimestamp:
@@ -185,8 +185,8 @@ func (sh *shardLog) placeBySequence(in iteratorRequest) (uint64, error) {
 	case q.created != sh.epoch:
 		return 0, invalid(" because it did not come from this stream")
 	case q.counter == lastCounter && sh.ended.Load() != 0:
-		return sh.tip, nil
-	case q.counter >= sh.tip:
+		return sh.settled, nil
+	case q.counter >= sh.settled:
 		return 0, invalid("")
 	case in.kind == afterSequence || sh.passed(q):
 		return q.counter + 1, nil

@@ -140,7 +140,7 @@ func (r *replayer) record(segment uint64, h recordsHead, key, data []byte, flags
 		return kload.WithHint(fmt.Errorf("a record of %d bytes in stream %s: %w", len(key)+len(data), st.name, errStoreTooSmall),
 			"give the embedded target as much memory for records as it had")
 	}
-	sh.tip = sh.next
+	sh.settled = sh.next
 	sh.hold(segment)
 	return nil
 }

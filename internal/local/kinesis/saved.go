@@ -159,7 +159,7 @@ func (st *stream) load(saved savedStream) {
 func (st *stream) loadShard(l *layout, saved savedShard) *shardLog {
 	sh := newShardLog(st, len(l.shards), saved.Hashes, saved.Epoch, saved.Opened)
 	if saved.First > 0 {
-		sh.next, sh.tip, sh.read = saved.First, saved.First, saved.First
+		sh.next, sh.settled, sh.read = saved.First, saved.First, saved.First
 	}
 	for _, index := range saved.Parents {
 		parent := l.shards[index]

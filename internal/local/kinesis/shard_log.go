@@ -32,7 +32,7 @@ type shardLog struct {
 	slabs    []*slab // in order; the last one is being written and retained
 	started  int     // slabs begun
 	next     uint64  // counter of the next record
-	tip      uint64  // counter after the last record that may be read: next, but for what is not yet on disk
+	settled  uint64  // counter after the last record that may be read: next, but for what is not yet on disk
 	read     uint64  // counter after the last record that a GetRecords returned
 	clock    time.Time
 	watchers map[*subscription]struct{}
@@ -58,7 +58,7 @@ func newShardLog(st *stream, index int, r shard.Range, epoch int64, opened time.
 	return &shardLog{
 		server: st.server, stream: st, index: uint32(index), id: shardID(uint32(index)), hashes: r,
 		epoch: epoch, opened: opened,
-		budget: newBudget(st.server.cfg.Limits), next: 1, tip: 1, read: 1, clock: opened,
+		budget: newBudget(st.server.cfg.Limits), next: 1, settled: 1, read: 1, clock: opened,
 	}
 }
 
@@ -179,7 +179,7 @@ func (sh *shardLog) oldest(now time.Time) uint64 {
 
 // since returns the position of the first record that arrived at or after a
 // time, or the tip. sh.mu is held.
-func (sh *shardLog) since(ms int64) uint64 { return min(sh.tip, sh.search(ms)) }
+func (sh *shardLog) since(ms int64) uint64 { return min(sh.settled, sh.search(ms)) }
 
 func (sh *shardLog) search(ms int64) uint64 {
 	i := sort.Search(len(sh.slabs), func(i int) bool { return sh.slabs[i].last >= ms })
