@@ -22,6 +22,7 @@ import (
 	"github.com/kload/kload/internal/conformance"
 	"github.com/kload/kload/internal/local/kinesis"
 	"github.com/kload/kload/internal/memnet"
+	"github.com/kload/kload/internal/sigv4"
 )
 
 // call is one exchange on its way through the proxy.
@@ -457,8 +458,12 @@ func settingMutations() []mutation {
 
 // lab starts corrupted servers.
 func (m mutation) lab(set conformance.Setting) (awsclient.Options, func(), error) {
-	s, err := kinesis.New(kinesis.Config{
-		Account: set.Account, RequireSignature: set.Signed, Limits: kinesis.Limits{Off: set.NoLimits},
+	var verifier *sigv4.Verifier
+	if set.Signed {
+		verifier = sigv4.New(sigv4.Key{ID: "local", Secret: "local"})
+	}
+	s, err := kinesis.New(kinesis.Config{Verifier: verifier,
+		Account: set.Account, Limits: kinesis.Limits{Off: set.NoLimits},
 		StoreBytes: set.StoreBytes, StateDelay: 500 * time.Millisecond,
 	})
 	if err != nil {

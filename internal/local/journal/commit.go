@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,43 +36,57 @@ func (l *Log) lead() {
 	if spare, ok := l.spare.Get().(*[]byte); ok {
 		l.buf = (*spare)[:0]
 	}
-	l.exclusively(func() error { return l.write(buf, cuts) })
+	l.writing = true
+	l.mu.Unlock()
+	err := l.write(buf, cuts)
+	l.mu.Lock()
+	l.writing = false
+	l.idle.Broadcast()
+	if err != nil {
+		l.fail(err)
+	}
 	if l.err != nil {
 		l.buf = nil
 		return
 	}
 	l.spare.Put(&buf)
 	l.written = upTo
-	if l.opts.Sync > 0 && l.timer == nil {
-		l.timer = time.AfterFunc(time.Duration(l.opts.Sync), l.sync)
-	}
+	l.syncLater()
 }
 
-// exclusively runs f with the files to itself and without the lock, which is
-// held before and after.
-func (l *Log) exclusively(f func() error) {
-	l.writing = true
-	l.mu.Unlock()
-	err := f()
-	l.mu.Lock()
-	l.writing = false
-	if err != nil && l.err == nil {
+// fail makes the first error the log's. l.mu is held.
+func (l *Log) fail(err error) {
+	if l.err == nil {
 		l.err = kload.WithHint(fmt.Errorf("writing the log in %s: %w", l.dir, err),
 			"nothing more is stored until kload is started again: look at the disk's free space and health before")
 	}
-	l.idle.Broadcast()
 }
 
-// sync is due an interval after the first write that was not synced.
+// sync is due an interval after the first write that was not synced. Writes go
+// on meanwhile, to the same file or the next: each is synced when it ends.
 func (l *Log) sync() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.writing {
-		l.idle.Wait()
+	file, upTo := l.file, l.written
+	if file == nil || l.err != nil {
+		return
 	}
-	l.timer = nil
-	if l.file != nil && l.err == nil {
-		l.exclusively(func() error { return l.syncFile(l.file) })
+	l.mu.Unlock()
+	err := l.syncFile(file)
+	l.mu.Lock()
+	if err != nil && !errors.Is(err, os.ErrClosed) {
+		l.fail(err)
+	}
+	if l.timer = nil; l.written > upTo {
+		l.syncLater()
+	}
+}
+
+// syncLater sees to it that what was written is synced as the policy says. l.mu
+// is held.
+func (l *Log) syncLater() {
+	if l.opts.Sync > 0 && l.timer == nil && l.err == nil {
+		l.timer = time.AfterFunc(time.Duration(l.opts.Sync), l.sync)
 	}
 }
 
@@ -152,7 +167,9 @@ func (l *Log) turnTo(c cut) error {
 	if err != nil {
 		return err
 	}
+	l.mu.Lock()
 	l.file = f
+	l.mu.Unlock()
 	return l.put(appendHeader(nil, c.segment, c.salt))
 }
 

@@ -64,12 +64,12 @@ type Log struct {
 	segments []uint64  // that are wanted; the last one is being appended to
 	size     int64     // of the last one
 	salt     uint32    // of the last one
-	writing  bool      // somebody writes or syncs
+	writing  bool      // somebody does
 	timer    *time.Timer
 	err      error
 	stats    Stats
 
-	file *os.File // of whoever is writing
+	file *os.File // written to by whoever is writing; set under the lock
 
 	last      []byte // the newest segment found, until Replay
 	recovered Recovered

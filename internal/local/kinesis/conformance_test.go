@@ -18,14 +18,19 @@ import (
 	"github.com/kload/kload/internal/conformance"
 	"github.com/kload/kload/internal/local/kinesis"
 	"github.com/kload/kload/internal/memnet"
+	"github.com/kload/kload/internal/sigv4"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/reference/conformance.md")
 
 // lab starts servers that take a moment for changes, as the service does.
 func lab(set conformance.Setting) (awsclient.Options, func(), error) {
-	s, err := kinesis.New(kinesis.Config{
-		Account: set.Account, RequireSignature: set.Signed, Limits: kinesis.Limits{Off: set.NoLimits},
+	var verifier *sigv4.Verifier
+	if set.Signed {
+		verifier = sigv4.New(sigv4.Key{ID: "local", Secret: "local"})
+	}
+	s, err := kinesis.New(kinesis.Config{Verifier: verifier,
+		Account: set.Account, Limits: kinesis.Limits{Off: set.NoLimits},
 		StoreBytes: set.StoreBytes, StateDelay: 500 * time.Millisecond, ShardQuota: conformance.MaxShards,
 	})
 	if err != nil {
@@ -101,7 +106,7 @@ func conformancePage(t *testing.T, ours conformance.Report) string {
 	columns := []column{{"kload", ours}}
 	for _, peer := range []string{"kinesalite", "kinesis-local"} {
 		var c column
-		text, err := os.ReadFile(filepath.Join("..", "..", "..", "test", "interop", "testdata", "conformance", peer+".json"))
+		text, err := os.ReadFile(filepath.Join("..", "..", "..", "internal", "interop", "testdata", "conformance", peer+".json"))
 		if err != nil {
 			t.Fatal(err)
 		}
