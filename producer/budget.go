@@ -61,7 +61,11 @@ func (b *budget) reserve(n int) bool {
 }
 
 func (b *budget) raise(used int64) {
-	for peak := b.peak.Load(); used > peak && !b.peak.CompareAndSwap(peak, used); peak = b.peak.Load() {
+	for {
+		peak := b.peak.Load()
+		if used <= peak || b.peak.CompareAndSwap(peak, used) {
+			return
+		}
 	}
 }
 

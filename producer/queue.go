@@ -257,7 +257,8 @@ func (q *queue) tryTake(dst []*streamRecord) (recs []*streamRecord, next int64, 
 	// Under a new shard map a key may be in another shard: its records wait until
 	// all that were mapped before have landed.
 	if !q.ordered || q.stale == 0 {
-		for q.ready.len() > 0 && q.takeOne(&req, now) {
+		for room := true; room && q.ready.len() > 0; {
+			room = q.takeOne(&req, now)
 		}
 	}
 	if len(q.timers) > 0 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -39,9 +38,9 @@ func shardMap(ctx context.Context, api API, stream string, epoch uint64) (*shard
 // refresher is how senders ask for a newer shard map and wait for it.
 type refresher struct {
 	wanted chan struct{} // holds a token when a map was proved wrong
-	wrong  atomic.Uint64 // the epoch of that map
 
 	mu    sync.Mutex
+	wrong uint64        // the epoch of that map
 	tried chan struct{} // closed and replaced after each attempt to read a map
 }
 
@@ -51,12 +50,20 @@ func newRefresher() *refresher {
 
 // want asks for a newer map than the one of the given epoch.
 func (r *refresher) want(epoch uint64) {
-	for wrong := r.wrong.Load(); wrong < epoch && !r.wrong.CompareAndSwap(wrong, epoch); wrong = r.wrong.Load() {
-	}
+	r.mu.Lock()
+	r.wrong = max(r.wrong, epoch)
+	r.mu.Unlock()
 	select {
 	case r.wanted <- struct{}{}:
 	default:
 	}
+}
+
+// about returns the epoch of the newest map that was proved wrong.
+func (r *refresher) about() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.wrong
 }
 
 // next returns a channel that is closed when a map was read, or could not be.
@@ -82,7 +89,7 @@ func (p *Producer) refreshMaps(ctx context.Context) {
 	wake, next := p.refresh.wanted, p.afterwards()
 	for pacer.Wait(ctx, next, wake) == nil {
 		now := p.o.Clock.Now()
-		if asked := next == 0 || now < next; asked && p.refresh.wrong.Load() != p.shardMap().Epoch() {
+		if asked := next == 0 || now < next; asked && p.refresh.about() != p.shardMap().Epoch() {
 			continue // the map it was about has been replaced meanwhile
 		}
 		err := p.refreshMap(ctx)

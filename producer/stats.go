@@ -3,6 +3,7 @@ package producer
 import (
 	"maps"
 	"math/bits"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -80,11 +81,11 @@ type counters struct {
 
 // settled counts what is known of records once they are decided.
 type settled struct {
-	decided, put, dataPut         uint64 // user records, payload bytes
-	streamPut, streamDataPut      uint64
-	retries                       uint64 // of user records
-	bufferedNs, requestNs, called uint64
-	attempted                     [8]uint64
+	decided, put, dataPut          uint64 // user records; payload bytes
+	streamPut, streamDataPut       uint64
+	attemptedRecords, userAttempts uint64 // user records sent at all; how often all in all
+	bufferedNs, requestNs, called  uint64
+	attempted                      [8]uint64
 }
 
 func newCounters(maxBytes int) *counters {
@@ -125,7 +126,8 @@ func (c *counters) settle(out []kload.Outcome, recs []*streamRecord) {
 		n := uint64(len(r.receipts))
 		s.decided += n
 		if r.attempts > 0 {
-			s.retries += n * uint64(r.attempts-1)
+			s.attemptedRecords += n
+			s.userAttempts += n * uint64(r.attempts)
 			s.bufferedNs += n*uint64(r.first-r.opened) - uint64(r.waited)
 		}
 		if out[i].Status != kload.Acked {
@@ -163,20 +165,7 @@ func (c *counters) snapshot(peak int64) Stats {
 }
 
 // counterNames lists what counterMap counts.
-func counterNames() []string {
-	names := []string{
-		"retries", "failed", "mispredicted", "expired", "refused", "blocked_ns", "peak_bytes", "map_refreshed", "map_refresh_failed",
-		"resplit", "duplicates_possible", "aggregation_off", "fill_permille",
-		"flush_size", "flush_count", "flush_linger", "flush_manual", "flush_memory", "flush_reshard", "flush_close",
-	}
-	for i := range len(Stats{}.Attempted) {
-		names = append(names, attemptsName(i))
-	}
-	return names
-}
-
-// attemptsName names a bucket of the attempts by its least number of attempts.
-func attemptsName(bucket int) string { return "attempts_" + strconv.Itoa(1<<bucket) }
+func counterNames() []string { return slices.Sorted(maps.Keys((&Stats{}).counterMap())) }
 
 // counterMap returns the counters that have no place of their own in a summary.
 func (s *Stats) counterMap() map[string]uint64 {
@@ -184,15 +173,29 @@ func (s *Stats) counterMap() map[string]uint64 {
 		"retries": s.Retries, "failed": s.Failed, "mispredicted": s.Mispredicted, "expired": s.Expired, "refused": s.Refused,
 		"blocked_ns": s.BlockedNs, "peak_bytes": s.PeakBytes, "map_refreshed": s.MapRefreshed, "map_refresh_failed": s.MapRefreshFailed,
 		"resplit": s.Resplit, "duplicates_possible": s.DuplicatesPossible, "aggregation_off": 0,
-		"fill_permille": uint64(1000*s.FillRatio + 0.5),
-		"flush_size":    s.Flushed.Size, "flush_count": s.Flushed.Count, "flush_linger": s.Flushed.Linger, "flush_manual": s.Flushed.Manual,
-		"flush_memory": s.Flushed.Memory, "flush_reshard": s.Flushed.Reshard, "flush_close": s.Flushed.Close,
 	}
 	if s.AggregationOff {
 		m["aggregation_off"] = 1
 	}
+	return m
+}
+
+// FlushedBy returns the reasons of flushes under their names in results.
+func (s *Stats) FlushedBy() map[string]uint64 {
+	f := &s.Flushed
+	return map[string]uint64{
+		"size": f.Size, "count": f.Count, "linger": f.Linger, "manual": f.Manual, "memory": f.Memory, "reshard": f.Reshard, "close": f.Close,
+	}
+}
+
+// AttemptedBy returns the histogram of attempts: acknowledged user records by the
+// least number of attempts of their bucket.
+func (s *Stats) AttemptedBy() map[string]uint64 {
+	m := map[string]uint64{}
 	for i, n := range s.Attempted {
-		m[attemptsName(i)] = n
+		if n > 0 {
+			m[strconv.Itoa(1<<i)] = n
+		}
 	}
 	return m
 }
