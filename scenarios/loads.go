@@ -65,7 +65,9 @@ func (r *run) open(ctx context.Context, l *loadRun) error {
 	}
 	l.ingress, err = build(reg.ingresses, l.plan.spec.Ingress, ingressEnv{
 		ctx: ctx, client: r.endpoint.client, stream: r.plan.spec.Stream.Name, clock: r.clock, seed: seed, outcomes: l.outcomes,
-		event: func(kind string, details map[string]any) { r.note("load %s: %s: %v", l.plan.name, kind, details["reason"]) },
+		event: func(kind string, details map[string]any) {
+			r.note("load %s: %s: %v", l.plan.name, kind, details["reason"])
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("opening the ingress of load %s: %w", l.plan.name, err)
