@@ -95,10 +95,7 @@ func TestPutSync(t *testing.T) {
 		says   string // the error
 	}{
 		{"stored", drivertest.Answer{}, kload.Record{Data: []byte("x"), Key: []byte("k")}, kload.Acked, ""},
-		{
-			"rejected", drivertest.Answer{Code: func(int) string { return drivertest.CodeThrottled }},
-			kload.Record{Data: []byte("x"), Key: []byte("k"), Seq: 7}, kload.Rejected, "it was not stored",
-		},
+		{"rejected", drivertest.Answer{Err: drivertest.Refused()}, kload.Record{Data: []byte("x"), Key: []byte("k"), Seq: 7}, kload.Rejected, "it was not stored"},
 		{"unknown", drivertest.Answer{Err: drivertest.Cut()}, kload.Record{Data: []byte("x"), Key: []byte("k")}, kload.Unknown, "may have stored it"},
 		{"too large", drivertest.Answer{}, kload.Record{Data: make([]byte, 1<<20), Key: []byte("k")}, kload.Rejected, "RecordTooLarge"},
 		{"without a key", drivertest.Answer{}, kload.Record{Data: []byte("x")}, kload.Rejected, "InvalidPartitionKey"},

@@ -22,7 +22,8 @@ const (
 	Abort Saturation = "abort"
 )
 
-// ErrSaturated: the ingress had no room and the load was told to abort then.
+// ErrSaturated says that the ingress had no room and the load was told to abort
+// then.
 var ErrSaturated = errors.New("the ingress is saturated")
 
 // Trier is an ingress that can say no instead of blocking.
