@@ -56,13 +56,12 @@ func (r *Results) Take(out *kinesis.PutRecordsOutput) {
 	}
 }
 
-func (r *Results) begin() {
-	r.Entries, r.text, r.ends = r.Entries[:0], r.text[:0], r.ends[:0]
-	r.answered = true
-}
+// begin prepares for an answer.
+func (r *Results) begin() { r.Entries, r.answered = r.Entries[:0], true }
 
 // read reads the list of entries.
 func (r *Results) read(d *deserializer) {
+	r.Entries, r.text, r.ends = r.Entries[:0], r.text[:0], r.ends[:0]
 	for n := d.List(); d.Next(&n); {
 		r.Entries = append(r.Entries, Result{})
 		if !d.Null() {
@@ -78,6 +77,7 @@ func (r *Results) read(d *deserializer) {
 }
 
 func (r *Results) entry(d *deserializer, e *Result) {
+	from := len(r.text)
 	for n := d.Map(); d.Next(&n); {
 		name := d.Name()
 		if d.Null() {
@@ -85,7 +85,7 @@ func (r *Results) entry(d *deserializer, e *Result) {
 		}
 		switch string(name) {
 		case "SequenceNumber":
-			r.text = append(r.text, d.Text()...)
+			r.text = append(r.text[:from], d.Text()...)
 		case "ShardId":
 			e.Shard = *r.shards.of(d.Text())
 		case "ErrorCode":
