@@ -1,0 +1,61 @@
+//go:build unix
+
+package bench_test
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+)
+
+// The test binary is also the server and the process of each row; these
+// variables say which.
+const (
+	roleVar     = "KLOAD_BENCH_ROLE" // "server", or the name of a row
+	megabyteVar = "KLOAD_BENCH_MB"   // payload that the row moves
+	endpointVar = "KLOAD_BENCH_ENDPOINT"
+	sinkVar     = "KLOAD_BENCH_SINK" // TCP address that drops what it is sent
+	caVar       = "KLOAD_BENCH_CA"   // PEM file
+)
+
+var (
+	rounds    = flag.Int("rounds", 0, "repetitions of each row; 0 only tries every row out")
+	megabytes = flag.Int("mb", 200, "payload of one measurement, MB")
+)
+
+func TestMain(m *testing.M) {
+	role := os.Getenv(roleVar)
+	if role == "" {
+		flag.Parse()
+		os.Exit(m.Run())
+	}
+	if err := act(role); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// act is what a child process does.
+func act(role string) error {
+	if role == "server" {
+		return serve()
+	}
+	for _, r := range rows() {
+		if r.name != role {
+			continue
+		}
+		e, err := newEnv()
+		if err != nil {
+			return err
+		}
+		f, err := r.run(context.Background(), e)
+		if err != nil {
+			return fmt.Errorf("measuring %s: %w", r.name, err)
+		}
+		return json.NewEncoder(os.Stdout).Encode(f)
+	}
+	return fmt.Errorf("there is no row %q", role)
+}

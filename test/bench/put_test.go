@@ -1,0 +1,108 @@
+//go:build unix
+
+package bench_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/producer"
+)
+
+// The stream of records that every producer is given.
+const (
+	keyCount  = 65536
+	keySize   = 16
+	batchSize = 500 // records per PutBatch
+	warmUp    = 4   // the share of the records that goes before, one in so many
+)
+
+// feed yields records of one size under random keys.
+type feed struct {
+	rand *rand.Rand
+	keys [][]byte
+	data []byte
+	size int
+}
+
+func newFeed(size int) *feed {
+	f := &feed{rand: rand.New(rand.NewPCG(1, uint64(size))), size: size, data: make([]byte, 1<<20)}
+	for i := range f.data {
+		f.data[i] = byte(f.rand.Uint32())
+	}
+	for i := range keyCount {
+		f.keys = append(f.keys, fmt.Appendf(nil, "%0*d", keySize, i))
+	}
+	return f
+}
+
+// next returns the payload and key of a record.
+func (f *feed) next() (data, key []byte) {
+	from := f.rand.IntN(len(f.data) - f.size)
+	return f.data[from : from+f.size], f.keys[f.rand.IntN(keyCount)]
+}
+
+// putKload is the whole path: PutBatch, prediction, aggregation, request, TLS,
+// answer, outcome, with the defaults of a scenario.
+func putKload(ctx context.Context, e *env, size int) (*figures, error) {
+	client, err := e.ours(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	var acked atomic.Int64
+	p, err := producer.New(ctx, producer.Options{
+		API: client.Over(awsclient.CBOR), Stream: "s", Config: defaults(), Clock: pace.NewClock(),
+		Outcomes: func(out []kload.Outcome) {
+			for i := range out {
+				if out[i].Status == kload.Acked {
+					acked.Add(int64(len(out[i].Records)))
+				}
+			}
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	f, recs := newFeed(size), make([]kload.Record, batchSize)
+	put := func(n int) error {
+		for done := 0; done < n; done += batchSize {
+			for i := range recs {
+				recs[i].Data, recs[i].Key = f.next()
+			}
+			if _, err := p.PutBatch(ctx, recs); err != nil {
+				return err
+			}
+		}
+		return p.Flush(ctx)
+	}
+	n := e.bytes / size / batchSize * batchSize
+	if err := put(n / warmUp); err != nil {
+		return nil, err
+	}
+	before := acked.Load()
+	m := now()
+	if err := put(n); err != nil {
+		return nil, err
+	}
+	got := m.since(n, size)
+	if ours := acked.Load() - before; ours != int64(n) {
+		return nil, fmt.Errorf("%d of %d records were acknowledged", ours, n)
+	}
+	return got, p.Close(ctx)
+}
+
+// defaults is the configuration of a scenario that sets nothing.
+func defaults() producer.Config {
+	return producer.Config{
+		Aggregation: producer.Aggregation{Enabled: true, MaxBytes: 50 << 10, MaxCount: 10_000, Linger: 100 * time.Millisecond},
+		Collection:  producer.Collection{MaxRecords: 500, MaxBytes: 2 << 20},
+		Connections: 8, TTL: 30 * time.Second, RequestTimeout: 10 * time.Second, Memory: 64 << 20,
+	}
+}
