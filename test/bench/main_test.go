@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime/pprof"
 	"testing"
 )
 
@@ -19,11 +20,16 @@ const (
 	endpointVar = "KLOAD_BENCH_ENDPOINT"
 	sinkVar     = "KLOAD_BENCH_SINK" // TCP address that drops what it is sent
 	caVar       = "KLOAD_BENCH_CA"   // PEM file
+
+	// profileVar, if set, is the file for the CPU profile of a row that is run
+	// alone: with -rows.
+	profileVar = "KLOAD_BENCH_PROFILE"
 )
 
 var (
 	rounds    = flag.Int("rounds", 0, "repetitions of each row; 0 only tries every row out")
 	megabytes = flag.Int("mb", 200, "payload of one measurement, MB")
+	only      = flag.String("rows", "", "measure only rows whose names contain this")
 )
 
 func TestMain(m *testing.M) {
@@ -51,11 +57,35 @@ func act(role string) error {
 		if err != nil {
 			return err
 		}
+		stop, err := profile()
+		if err != nil {
+			return err
+		}
 		f, err := r.run(context.Background(), e)
+		stop()
 		if err != nil {
 			return fmt.Errorf("measuring %s: %w", r.name, err)
 		}
 		return json.NewEncoder(os.Stdout).Encode(f)
 	}
 	return fmt.Errorf("there is no row %q", role)
+}
+
+// profile starts the CPU profile that was asked for, if any.
+func profile() (stop func(), err error) {
+	name := os.Getenv(profileVar)
+	if name == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return nil, fmt.Errorf("creating the profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, fmt.Errorf("profiling: %w", err)
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close()
+	}, nil
 }
