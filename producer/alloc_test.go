@@ -35,7 +35,7 @@ func (n *nullAPI) PutRecords(_ context.Context, in *kinesis.PutRecordsInput, _ .
 func nullProducer(tb testing.TB) *producer.Producer {
 	tb.Helper()
 	k := drivertest.NewKinesis(1, nil)
-	cfg := defaults()
+	cfg := producer.DefaultConfig()
 	cfg.Connections = 1
 	p, err := producer.New(tb.Context(), producer.Options{
 		API:    &nullAPI{Kinesis: k, out: types.PutRecordsResultEntry{ShardId: &k.ShardIDs()[0], SequenceNumber: aws.String("1")}},

@@ -168,12 +168,13 @@ func TestConfigValidate(t *testing.T) {
 		{"collection.max_bytes", func(c *producer.Config) { c.Collection.MaxBytes = 0 }},
 		{"connections", func(c *producer.Config) { c.Connections = 0 }},
 		{"connections", func(c *producer.Config) { c.Connections = 1025 }},
-		{"ttl", func(c *producer.Config) { c.TTL = 0 }},
+		{"ttl", func(c *producer.Config) { c.TTL = -1 }},
+		{"map_refresh", func(c *producer.Config) { c.MapRefresh = -1 }},
 		{"request_timeout", func(c *producer.Config) { c.RequestTimeout = -1 }},
 		{"memory", func(c *producer.Config) { c.Memory = 1<<20 - 1 }},
 	}
 	for _, tt := range tests {
-		cfg := defaults()
+		cfg := producer.DefaultConfig()
 		tt.spoil(&cfg)
 		var got string
 		for _, issue := range cfg.Validate() {

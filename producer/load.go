@@ -34,6 +34,10 @@ type LoadOptions struct {
 	Ingress  kload.Ingress
 	Ledger   *ledger.Load
 	Clock    *pace.Clock
+	// OnSaturation says what becomes of records that the ingress has no room for.
+	// The zero value blocks;
+	// the others need a [Trier].
+	OnSaturation Saturation
 	// Grace is how long after the schedule's end an acknowledgement is still in
 	// time, in ns.
 	Grace int64
@@ -63,6 +67,7 @@ type Load struct {
 	taken  uint64 // records taken from the source
 	due    uint64 // records announced as due
 	sent   uint64 // records the ingress accepted
+	shed   uint64 // records left out
 	ended  bool   // the source has no more
 	lastT0 int64
 }
@@ -186,7 +191,7 @@ func (l *Load) ready(ctx context.Context, recs []kload.Record) (int, error) {
 		for bytes := len(recs[0].Data); n < len(recs) && bytes+len(recs[n].Data) <= sendBytes; n++ {
 			bytes += len(recs[n].Data)
 		}
-		l.announce(l.sent + uint64(n))
+		l.announce(l.sent + l.shed + uint64(n))
 		return n, ctx.Err()
 	}
 	now, err := l.pacer.Until(ctx, recs[0].Intended)
@@ -201,7 +206,7 @@ func (l *Load) ready(ctx context.Context, recs []kload.Record) (int, error) {
 	if l.o.Schedule != nil {
 		l.announce(l.o.Schedule.Due(now - l.start))
 	} else {
-		l.announce(l.sent + uint64(n))
+		l.announce(l.sent + l.shed + uint64(n))
 	}
 	return n, nil
 }
@@ -223,6 +228,9 @@ func (l *Load) send(ctx context.Context, recs []kload.Record) error {
 		return fmt.Errorf("stamping a record: %w", err)
 	}
 	l.lastT0 = recs[len(recs)-1].Intended
+	if s := l.o.OnSaturation; s == Shed || s == Abort {
+		return l.try(recs)
+	}
 	n, err := l.o.Ingress.PutBatch(ctx, recs)
 	l.sent += uint64(n)
 	l.o.Ledger.Sent(uint64(n))
@@ -268,15 +276,15 @@ func (l *Load) result(err error) LoadResult {
 		return LoadResult{Scheduled: s.Total(), End: l.start + s.Span()}
 	case s != nil:
 		end := min(now, l.start+s.Span())
-		return LoadResult{Scheduled: max(l.sent, s.Due(end-l.start)), End: end}
+		return LoadResult{Scheduled: max(l.sent+l.shed, s.Due(end-l.start)), End: end}
 	}
-	return LoadResult{Scheduled: l.sent + l.dueUnsent(now), End: now}
+	return LoadResult{Scheduled: l.sent + l.shed + l.dueUnsent(now), End: now}
 }
 
 // dueUnsent counts records that were taken and due but not sent.
 func (l *Load) dueUnsent(now int64) uint64 {
 	var n uint64
-	unsent := min(int(l.taken-l.sent), l.filled)
+	unsent := min(int(l.taken-l.sent-l.shed), l.filled)
 	for _, r := range l.batch[l.filled-unsent : l.filled] {
 		if r.Intended <= now {
 			n++

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/units"
+	"github.com/kload/kload/producer"
 	"github.com/kload/kload/producer/drivertest"
 )
 
@@ -18,7 +19,7 @@ func TestModel(t *testing.T) {
 	for seed := range uint64(12) {
 		synctest.Test(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 0x6d6f64656c))
-			cfg := defaults()
+			cfg := producer.DefaultConfig()
 			cfg.Connections = 1 + r.IntN(8)
 			cfg.Ordered = r.IntN(3) == 0
 			cfg.RequestTimeout = time.Duration(20+r.IntN(500)) * time.Millisecond // some shorter than answers take

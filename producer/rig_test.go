@@ -11,15 +11,6 @@ import (
 	"github.com/kload/kload/producer/drivertest"
 )
 
-// defaults returns the configuration of a scenario that sets nothing.
-func defaults() producer.Config {
-	return producer.Config{
-		Aggregation: producer.Aggregation{Enabled: true, MaxBytes: 50 << 10, MaxCount: 10_000, Linger: 100 * time.Millisecond},
-		Collection:  producer.Collection{MaxRecords: 500, MaxBytes: 2 << 20},
-		Connections: 8, TTL: 30 * time.Second, RequestTimeout: 10 * time.Second, Memory: 64 << 20,
-	}
-}
-
 // rig is a producer on a scripted stream. Make it inside a bubble.
 type rig struct {
 	*producer.Producer
@@ -83,4 +74,5 @@ func (r *rig) finish(t *testing.T) {
 	}
 	r.book.Closed()
 	r.book.Check(t, r.kinesis, r.put)
+	r.book.CheckPlaced(t, r.kinesis)
 }

@@ -3,19 +3,11 @@ package producer
 import (
 	"context"
 	"math/rand/v2"
-	"time"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awscbor/protocol"
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/pace"
-)
-
-// Backoff between attempts: full jitter, a random time up to base·2^attempts,
-// never above its cap.
-const (
-	backoffBase = 25 * time.Millisecond
-	backoffCap  = 2 * time.Second
 )
 
 // sender carries requests, one at a time. Its slices are reused.
@@ -29,7 +21,7 @@ type sender struct {
 	decided  []*streamRecord
 	outcomes []kload.Outcome
 
-	mispredicted uint64 // epoch of the shard map that was proved wrong, 0 for none
+	strays []stray // acknowledged where not all of them may belong
 }
 
 func newSender(p *Producer, r *rand.Rand) *sender {
@@ -54,7 +46,7 @@ func (s *sender) send(ctx context.Context) {
 	s.began(start)
 	now := s.p.o.Clock.Now()
 
-	s.again, s.decided, s.outcomes = s.again[:0], s.decided[:0], s.outcomes[:0]
+	s.p.stats.answered(now - start)
 	switch {
 	case err != nil:
 		class, code := awsclient.Classify(err)
@@ -67,15 +59,10 @@ func (s *sender) send(ctx context.Context) {
 	default:
 		s.walk(results, now)
 	}
-	if len(s.outcomes) > 0 {
-		s.p.o.Outcomes(s.outcomes)
-		s.p.queue.done(s.decided)
-		s.p.settle(s.decided)
-	}
-	s.p.queue.retry(s.again)
-	if s.mispredicted > 0 {
-		s.p.refreshMap(ctx, s.mispredicted)
-		s.mispredicted = 0
+	s.conclude()
+	if len(s.strays) > 0 {
+		s.judgeStrays(ctx)
+		s.conclude()
 	}
 }
 
@@ -112,7 +99,8 @@ func (s *sender) walk(results []protocol.Result, now int64) {
 			continue
 		}
 		r.code = res.Code
-		if awsclient.ClassifyCode(r.code, 0) == awsclient.Throttled {
+		s.p.stats.failure(r.code, 1)
+		if r.throttled() {
 			s.p.stats.throttled.Add(1)
 		} else {
 			s.p.stats.failed.Add(1)
@@ -122,20 +110,10 @@ func (s *sender) walk(results []protocol.Result, now int64) {
 	}
 }
 
-func (s *sender) acknowledged(r *streamRecord, shard, sequence string, now int64) {
-	o := r.outcome(kload.Acked)
-	o.Acked, o.Shard, o.Sequence, o.Code = now, shard, sequence, ""
-	s.outcomes = append(s.outcomes, o)
-	s.decided = append(s.decided, r)
-	if shard != r.shardID {
-		s.p.stats.mispredicted.Add(1)
-		s.mispredicted = max(s.mispredicted, r.mapEpoch)
-	}
-}
-
 // callFailed handles a request that failed as a whole.
 func (s *sender) callFailed(class awsclient.Class, code string, now int64) {
 	n := uint64(len(s.batch))
+	s.p.stats.failure(code, len(s.batch))
 	if class == awsclient.Throttled {
 		s.p.stats.throttled.Add(n)
 	} else {
@@ -151,39 +129,5 @@ func (s *sender) callFailed(class awsclient.Class, code string, now int64) {
 			continue
 		}
 		s.retryOrGiveUp(r, now)
-	}
-}
-
-// retryOrGiveUp schedules the next attempt, unless the record's time to live
-// would end before it.
-func (s *sender) retryOrGiveUp(r *streamRecord, now int64) {
-	limit := min(backoffCap, backoffBase<<min(r.attempts-1, 10))
-	r.notBefore = now + s.rand.Int64N(int64(limit))
-	if r.notBefore > r.opened+int64(s.p.o.Config.TTL) {
-		s.decide(r)
-		return
-	}
-	s.again = append(s.again, r)
-}
-
-// decide ends a record that was not acknowledged.
-func (s *sender) decide(r *streamRecord) {
-	s.outcomes = append(s.outcomes, r.outcome(r.lost()))
-	s.decided = append(s.decided, r)
-}
-
-// lost is the status of a record that nothing acknowledged.
-func (r *streamRecord) lost() kload.Status {
-	if r.ambiguous > 0 {
-		return kload.Unknown
-	}
-	return kload.Rejected
-}
-
-func (r *streamRecord) outcome(status kload.Status) kload.Outcome {
-	return kload.Outcome{
-		Status: status, Attempts: r.attempts, Ambiguous: r.ambiguous,
-		FirstAttempt: r.first, LastAttempt: r.last, Code: r.code,
-		Shard: r.shardID, Records: r.receipts,
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/ledger"
 	"github.com/kload/kload/internal/local"
+	"github.com/kload/kload/producer"
 	"github.com/kload/kload/replay"
 	"github.com/kload/kload/results"
 )
@@ -201,6 +202,8 @@ func exitCode(err error) int {
 		return 5
 	case errors.Is(err, kload.ErrInvalid):
 		return 2
+	case errors.Is(err, producer.ErrSaturated):
+		return 4
 	}
 	return 1
 }
@@ -231,7 +234,7 @@ func (r *run) fillBooks(s *results.Summary, books ledger.Report) {
 			Scheduled: l.Scheduled, Sent: l.Sent, Acked: l.Acked, Rejected: l.Rejected, Unknown: l.Unknown,
 			Shed: l.Shed, Unsent: l.Unsent, DeliveredRatio: l.DeliveredRatio, Bytes: l.Bytes, StreamRecords: l.StreamRecords,
 			Requests: st.Requests, Attempts: st.Attempts, Throttled: st.Throttled,
-			Sources: r.loads[i].counters(), Codes: l.Codes,
+			Sources: r.loads[i].counters(), Codes: l.Codes, Producer: r.loads[i].producerDetail(),
 		}
 	}
 	for i, c := range books.Consumers {

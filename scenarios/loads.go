@@ -11,6 +11,7 @@ import (
 	"github.com/kload/kload/internal/ledger"
 	"github.com/kload/kload/internal/trace"
 	"github.com/kload/kload/producer"
+	"github.com/kload/kload/results"
 )
 
 // arrivalSlots is how many stream records may wait for the join of their two
@@ -64,6 +65,9 @@ func (r *run) open(ctx context.Context, l *loadRun) error {
 	}
 	l.ingress, err = build(reg.ingresses, l.plan.spec.Ingress, ingressEnv{
 		ctx: ctx, client: r.endpoint.client, stream: r.plan.spec.Stream.Name, clock: r.clock, seed: seed, outcomes: l.outcomes,
+		event: func(kind string, details map[string]any) {
+			r.note("load %s: %s: %v", l.plan.name, kind, details["reason"])
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("opening the ingress of load %s: %w", l.plan.name, err)
@@ -83,7 +87,7 @@ func (r *run) send(ctx context.Context, l *loadRun, start int64) error {
 	load := producer.NewLoad(producer.LoadOptions{
 		Source: l.source, Schedule: l.plan.schedule, Unpaced: l.plan.unpaced, Keys: l.keys,
 		Carrier: l.plan.carrier, Run: r.number, Ingress: l.ingress, Ledger: l.ledger, Clock: r.clock,
-		Grace: int64(grace), Overtime: int64(r.plan.spec.DrainTimeout),
+		OnSaturation: producer.Saturation(l.plan.spec.OnSaturation), Grace: int64(grace), Overtime: int64(r.plan.spec.DrainTimeout),
 	})
 	if _, err := load.Run(ctx, start); err != nil {
 		return fmt.Errorf("load %s: %w", l.plan.name, err)
@@ -153,6 +157,20 @@ func (r *run) joined(load int, t4MinusT2 int64, users int) {
 	l.arrive.Lock()
 	l.arrive.RecordN(kload.HopArrive, t4MinusT2, int64(users))
 	l.arrive.Unlock()
+}
+
+// producerDetail is what the summary says of a load's producer beyond counters;
+// nil for another ingress.
+func (l *loadRun) producerDetail() *results.ProducerDetail {
+	p, ok := l.ingress.(*producer.Producer)
+	if !ok {
+		return nil
+	}
+	st := p.Stats()
+	return &results.ProducerDetail{
+		Flushed: st.FlushedBy(), FillRatio: st.FillRatio, Attempts: st.AttemptedBy(),
+		Errors: st.Errors, ThrottledShards: st.ThrottledBy, KPL: p.KPLMetrics(),
+	}
 }
 
 // counters gathers what source and keyer have to account for.

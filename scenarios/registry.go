@@ -47,7 +47,7 @@ func newRegistry() registry {
 		ingresses: map[string]plugin[ingressEnv, kload.Ingress]{
 			"kinesis": plug(func(c *producer.Config, e ingressEnv) (kload.Ingress, error) {
 				return producer.New(e.ctx, producer.Options{
-					API: e.client.Over(awsclient.Wire(c.Wire)), Stream: e.stream, Config: *c, Clock: e.clock, Seed: e.seed, Outcomes: e.outcomes,
+					API: e.client.Over(awsclient.Wire(c.Wire)), Stream: e.stream, Config: *c, Clock: e.clock, Seed: e.seed, Outcomes: e.outcomes, Event: e.event,
 				})
 			}),
 		},
@@ -111,6 +111,7 @@ type (
 		clock    *pace.Clock
 		seed     uint64
 		outcomes kload.OutcomeFunc
+		event    func(kind string, details map[string]any)
 	}
 	readerEnv struct {
 		client *awsclient.Client

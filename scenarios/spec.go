@@ -137,6 +137,7 @@ type Load struct {
 	Keys            conf.Choice `yaml:"keys" choice:"keys" help:"partition keys; the source's own if absent, else uniform over 10k"`
 	Ingress         conf.Choice `yaml:"ingress" choice:"ingress" default:"kinesis" help:"the way into the stream"`
 	Trace           string      `yaml:"trace" default:"tag" enum:"tag|json|prefix|none" help:"how a record carries its identity: beside the payload in the aggregate, as a JSON attribute, as a 32-byte header, or not at all"`
+	OnSaturation    string      `yaml:"on_saturation" default:"block" enum:"block|shed|abort" help:"what becomes of due records when the ingress's memory is used up: they wait, which counts as their latency; they are left out and counted as shed; or the run ends"`
 	AllowThrottling bool        `yaml:"allow_throttling" help:"accept a rate above what the shards take"`
 }
 

@@ -57,6 +57,9 @@ type Stored struct {
 	Tag    string
 	// Aggregated says that it lay in an aggregate.
 	Aggregated bool
+	// Misrouted says that its hash key does not belong to the shard: KCL would
+	// drop it.
+	Misrouted bool
 }
 
 // Put is one stream record in a stream.
@@ -74,11 +77,13 @@ type Kinesis struct {
 	script   Script
 	shards   []shard.Shard
 	shardSeq int
+	ranges   map[string]shard.Range // of all shards there ever were
 	lists    int
 	calls    []time.Time // when each came in
 	puts     []Put
 	stored   []Stored
 	doubt    map[uint64]int // attempts that left open whether it was stored
+	strays   map[uint64]int // attempts acknowledged in an aggregate with records that may belong elsewhere
 	attempts map[uint64][]time.Time
 	flying   map[string]int
 	crowd    int // most stream records of one shard in flight at once
@@ -87,7 +92,7 @@ type Kinesis struct {
 
 // NewKinesis returns a stream of n shards.
 func NewKinesis(n int, script Script) *Kinesis {
-	k := &Kinesis{script: script, doubt: map[uint64]int{}, attempts: map[uint64][]time.Time{}, flying: map[string]int{}}
+	k := &Kinesis{script: script, doubt: map[uint64]int{}, strays: map[uint64]int{}, attempts: map[uint64][]time.Time{}, flying: map[string]int{}, ranges: map[string]shard.Range{}}
 	k.Reshard(n)
 	return k
 }
@@ -98,7 +103,9 @@ func (k *Kinesis) Reshard(n int) {
 	defer k.mu.Unlock()
 	k.shards = nil
 	for _, r := range shard.Split(n) {
-		k.shards = append(k.shards, shard.Shard{ID: fmt.Sprintf("shardId-%012d", k.shardSeq), Range: r, Open: true})
+		id := fmt.Sprintf("shardId-%012d", k.shardSeq)
+		k.shards = append(k.shards, shard.Shard{ID: id, Range: r, Open: true})
+		k.ranges[id] = r
 		k.shardSeq++
 	}
 }
@@ -237,7 +244,7 @@ func (k *Kinesis) carryOut(a Answer, entries []types.PutRecordsRequestEntry, at 
 			}
 		}
 		if a.Commit || !whole && code == "" {
-			k.store(e, at[i])
+			k.store(e, at[i], !whole && code == "")
 		}
 		if code != "" {
 			*out.FailedRecordCount++
@@ -262,11 +269,21 @@ func inDoubt(a Answer) bool {
 	return true
 }
 
-func (k *Kinesis) store(e *types.PutRecordsRequestEntry, at string) {
+func (k *Kinesis) store(e *types.PutRecordsRequestEntry, at string, acknowledged bool) {
 	users := k.users(e)
-	for _, u := range users {
+	// Of a shard that came and went a driver may never have heard.
+	stray := len(users) > 1 && k.shardSeq > len(k.shards)
+	for i := range users {
+		u := &users[i]
 		u.Shard, u.Stream = at, len(k.puts)
-		k.stored = append(k.stored, u)
+		u.Misrouted = !k.ranges[at].Contains(u.Hash)
+		stray = stray || u.Misrouted
+	}
+	k.stored = append(k.stored, users...)
+	for _, u := range users {
+		if stray && acknowledged {
+			k.strays[u.Seq]++
+		}
 	}
 	k.puts = append(k.puts, Put{
 		Key: *e.PartitionKey, HashKey: aws.ToString(e.ExplicitHashKey), Shard: at,
@@ -387,6 +404,14 @@ func (k *Kinesis) doubts() map[uint64]int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return maps.Clone(k.doubt)
+}
+
+// strayed returns how often a record was acknowledged in an aggregate that may
+// not all belong where it was stored, as far as a driver can know.
+func (k *Kinesis) strayed() map[uint64]int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return maps.Clone(k.strays)
 }
 
 // broken returns what a driver did that no driver may.

@@ -101,8 +101,8 @@ func putKload(ctx context.Context, e *env, size int) (*figures, error) {
 // defaults is the configuration of a scenario that sets nothing.
 func defaults() producer.Config {
 	return producer.Config{
-		Aggregation: producer.Aggregation{Enabled: true, MaxBytes: 50 << 10, MaxCount: 10_000, Linger: 100 * time.Millisecond},
+		Aggregation: producer.Aggregation{Enabled: true, MaxBytes: 50 << 10, MaxCount: 10_000, Linger: 100 * time.Millisecond, PartitionKey: "first"},
 		Collection:  producer.Collection{MaxRecords: 500, MaxBytes: 2 << 20},
-		Connections: 8, TTL: 30 * time.Second, RequestTimeout: 10 * time.Second, Memory: 64 << 20,
+		Connections: 8, TTL: 30 * time.Second, RequestTimeout: 10 * time.Second, Memory: 64 << 20, Gate: "aimd", WrongShard: "kpl", MapRefresh: time.Minute,
 	}
 }
