@@ -223,26 +223,36 @@ const none = -1
 // Callers take one from a pool: its memory and its cache of key hashes are
 // theirs for the call.
 type scatter struct {
-	keys    *shard.KeyCache
-	hashes  [scatterMost]kload.HashKey
-	next    [scatterMost]int16 // the next record of the same shard, none after the last
-	first   []int16            // by shard
-	shards  []int              // that have records
-	refused []int              // records that can never be stored
+	cache   *shard.KeyCache // for records that come one by one
+	hasher  *shard.BatchHasher
+	keys    [][]byte                   // to be hashed
+	hashed  [scatterMost]kload.HashKey // keys' points
+	hashes  [scatterMost]kload.HashKey // by record
+	next    [scatterMost]int16         // the next record of the same shard, none after the last
+	first   []int16                    // by shard
+	shards  []int                      // that have records
+	refused []int                      // records that can never be stored
 }
 
-func newScatter() any { return &scatter{keys: shard.NewKeyCache(0)} }
+func newScatter() any {
+	return &scatter{cache: shard.NewKeyCache(singleKeys), hasher: shard.NewBatchHasher()}
+}
+
+// singleKeys is for how many keys the points of records put one by one are
+// remembered; 88 KiB per goroutine that does it at once.
+const singleKeys = 1024
 
 func (s *scatter) hashOf(r *kload.Record) kload.HashKey {
 	if r.HasHash {
 		return r.Hash
 	}
-	return s.keys.HashOf(r.Key)
+	return s.cache.HashOf(r.Key)
 }
 
 // sort chains the records of each shard in order and returns their payload
 // bytes.
 func (s *scatter) sort(m *shard.Map, recs []kload.Record) (bytes int) {
+	bytes = s.hash(recs)
 	for _, i := range s.shards {
 		s.first[i] = none
 	}
@@ -251,18 +261,37 @@ func (s *scatter) sort(m *shard.Map, recs []kload.Record) (bytes int) {
 		s.first = append(s.first, none)
 	}
 	for at := len(recs) - 1; at >= 0; at-- {
-		r := &recs[at]
-		bytes += len(r.Data)
-		if refusal(r) != "" {
+		if refusal(&recs[at]) != "" {
 			s.refused = append(s.refused, at)
 			continue
 		}
-		s.hashes[at] = s.hashOf(r)
 		i := m.Locate(s.hashes[at])
 		if s.first[i] == none {
 			s.shards = append(s.shards, i)
 		}
 		s.next[at], s.first[i] = s.first[i], int16(at)
 	}
+	return bytes
+}
+
+// hash fills in where each record belongs and returns the payload bytes.
+func (s *scatter) hash(recs []kload.Record) (bytes int) {
+	s.keys = s.keys[:0]
+	for i := range recs {
+		if bytes += len(recs[i].Data); !recs[i].HasHash {
+			s.keys = append(s.keys, recs[i].Key)
+		}
+	}
+	s.hasher.HashAll(s.hashed[:], s.keys)
+	n := 0
+	for i := range recs {
+		if recs[i].HasHash {
+			s.hashes[i] = recs[i].Hash
+			continue
+		}
+		s.hashes[i] = s.hashed[n]
+		n++
+	}
+	clear(s.keys)
 	return bytes
 }

@@ -21,12 +21,16 @@ const (
 	// worthwhile is from how many messages on lanes beat one after the other. With
 	// fewer, most lanes would idle.
 	worthwhile = 3
+	// atOnce bounds the blocks of one call of compress, which cannot be preempted:
+	// about 20 µs.
+	atOnce = 128
 )
 
 // Hasher computes digests. Its memory is reused: it belongs to one goroutine.
 type Hasher struct {
 	wide  bool
 	k     [64]uint32
+	start [4][lanes]uint32 // the state before the first block
 	state [4][lanes]uint32
 	data  [lanes]*byte
 	lane  [lanes]lane
@@ -48,6 +52,11 @@ func New() *Hasher {
 	h := &Hasher{wide: wide()}
 	for i := range h.k {
 		h.k[i] = uint32(math.Floor(math.Abs(math.Sin(float64(i+1))) * (1 << 32)))
+	}
+	for w, v := range [4]uint32{0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476} {
+		for i := range h.start[w] {
+			h.start[w][i] = v
+		}
 	}
 	return h
 }
@@ -81,6 +90,52 @@ func (h *Hasher) Sum(sums [][md5.Size]byte, messages [][]byte) {
 	h.queue, h.data = nil, [lanes]*byte{}
 }
 
+// Wide says whether this machine computes several digests at once.
+func (h *Hasher) Wide() bool { return h.wide }
+
+// maxShort is the longest message that fits one block with its padding.
+const maxShort = blockSize - 1 - 8
+
+// SumShort is Sum for messages of mostly at most 55 bytes, such as partition
+// keys.
+func (h *Hasher) SumShort(sums [][md5.Size]byte, messages [][]byte) {
+	for len(messages) > 0 {
+		n := min(lanes, len(messages))
+		if !h.wide || n < worthwhile || !h.sumBlocks(sums, messages[:n]) {
+			for i, m := range messages[:n] {
+				sums[i] = md5.Sum(m)
+			}
+		}
+		sums, messages = sums[n:], messages[n:]
+	}
+}
+
+// sumBlocks digests up to eight messages of one block each. It returns false
+// when one is longer.
+func (h *Hasher) sumBlocks(sums [][md5.Size]byte, messages [][]byte) bool {
+	for i := range h.lane {
+		end := (*[blockSize]byte)(h.lane[i].end[:])
+		h.data[i] = &end[0]
+		if i >= len(messages) {
+			continue // whatever is there
+		}
+		m := messages[i]
+		if len(m) > maxShort {
+			return false
+		}
+		*end = [blockSize]byte{}
+		copy(end[:], m)
+		end[len(m)] = 0x80
+		binary.LittleEndian.PutUint64(end[blockSize-8:], uint64(len(m))*8)
+	}
+	h.state = h.start
+	compress(&h.state, &h.data, 1, &h.k)
+	for i := range messages {
+		h.finish(i, &sums[i])
+	}
+	return true
+}
+
 // begin gives lane i the next message, or none.
 func (h *Hasher) begin(i int) {
 	l := &h.lane[i]
@@ -92,7 +147,9 @@ func (h *Hasher) begin(i int) {
 	l.msg, l.body = h.taken, m[:len(m)&^(blockSize-1)]
 	l.pad(m[len(l.body):], len(m))
 	h.taken++
-	h.state[0][i], h.state[1][i], h.state[2][i], h.state[3][i] = 0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476
+	for w := range h.state {
+		h.state[w][i] = h.start[w][i]
+	}
 }
 
 // pad appends a one bit, zeros and the length in bits to the rest of a message.
@@ -131,7 +188,7 @@ func (h *Hasher) aim() (blocks int) {
 			h.data[i] = busy
 		}
 	}
-	return blocks
+	return min(blocks, atOnce)
 }
 
 // advance moves on by blocks and reports whether the message is done.

@@ -13,11 +13,13 @@ import (
 // check holds the digests of messages against crypto/md5.
 func check(t *testing.T, h *md5lanes.Hasher, messages [][]byte) {
 	t.Helper()
-	sums := make([][md5.Size]byte, len(messages))
-	h.Sum(sums, messages)
-	for i, m := range messages {
-		if sums[i] != md5.Sum(m) {
-			t.Fatalf("message %d of %d, %d bytes: %x, want %x", i, len(messages), len(m), sums[i], md5.Sum(m))
+	for name, sum := range map[string]func([][md5.Size]byte, [][]byte){"Sum": h.Sum, "SumShort": h.SumShort} {
+		sums := make([][md5.Size]byte, len(messages))
+		sum(sums, messages)
+		for i, m := range messages {
+			if sums[i] != md5.Sum(m) {
+				t.Fatalf("%s: message %d of %d, %d bytes: %x, want %x", name, i, len(messages), len(m), sums[i], md5.Sum(m))
+			}
 		}
 	}
 }
@@ -70,7 +72,7 @@ func TestAllocations(t *testing.T) {
 	for i := range messages {
 		messages[i] = make([]byte, 100+i)
 	}
-	if n := testing.AllocsPerRun(100, func() { h.Sum(sums, messages) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { h.Sum(sums, messages); h.SumShort(sums, messages) }); n != 0 {
 		t.Errorf("%v allocations, want none", n)
 	}
 }
@@ -88,5 +90,19 @@ func BenchmarkSum(b *testing.B) {
 				h.Sum(sums, messages)
 			}
 		})
+	}
+}
+
+// BenchmarkSumShort is partition keys, per key.
+func BenchmarkSumShort(b *testing.B) {
+	h, sums, messages := md5lanes.New(), make([][md5.Size]byte, 512), make([][]byte, 512)
+	for i := range messages {
+		messages[i] = fmt.Appendf(nil, "key-%012d", i)
+	}
+	n := 0
+	for b.Loop() {
+		if n++; n%len(messages) == 0 {
+			h.SumShort(sums, messages)
+		}
 	}
 }
