@@ -22,7 +22,7 @@ const (
 	caVar       = "KLOAD_BENCH_CA"   // PEM file
 
 	// profileVar, if set, is the file for the CPU profile of a row that is run
-	// alone: with -rows.
+	// alone, with -rows. What it allocated goes to the same name with .allocs.
 	profileVar = "KLOAD_BENCH_PROFILE"
 )
 
@@ -87,5 +87,9 @@ func profile() (stop func(), err error) {
 	return func() {
 		pprof.StopCPUProfile()
 		_ = f.Close()
+		if f, err := os.Create(name + ".allocs"); err == nil {
+			_ = pprof.Lookup("allocs").WriteTo(f, 0)
+			_ = f.Close()
+		}
 	}, nil
 }

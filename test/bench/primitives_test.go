@@ -78,8 +78,9 @@ func primitives(_ context.Context, e *env) (*figures, error) {
 	}
 	feed := newFeed(100)
 	f.Values[unitPredict] = perByte(span, 1000, func() {
-		for i := range 1000 {
-			n.shards.Locate(shard.HashOf(feed.keys[(i*7919)%keyCount]))
+		for range 1000 {
+			_, key := feed.next()
+			n.shards.Locate(shard.HashOf(key))
 		}
 	})
 	return f, nil
