@@ -95,16 +95,7 @@ func TestOrdered(t *testing.T) {
 			if reshard && r.Stats().Mispredicted == 0 {
 				t.Error("the reshards went unnoticed: this proves nothing")
 			}
-			last, seen := map[string]uint64{}, map[uint64]bool{}
-			for _, s := range r.kinesis.Stored() {
-				if seen[s.Seq] {
-					continue
-				}
-				if l, ok := last[s.Key]; ok && s.Seq < l {
-					t.Fatalf("reshard %v: key %s: record %d is stored after %d", reshard, s.Key, s.Seq, l)
-				}
-				last[s.Key], seen[s.Seq] = s.Seq, true
-			}
+			r.checkOrder(t)
 		})
 	}
 }

@@ -76,3 +76,18 @@ func (r *rig) finish(t *testing.T) {
 	r.book.Check(t, r.kinesis, r.put)
 	r.book.CheckPlaced(t, r.kinesis)
 }
+
+// checkOrder holds that what consumers see first of each key is in order.
+func (r *rig) checkOrder(t *testing.T) {
+	t.Helper()
+	last, seen := map[string]uint64{}, map[uint64]bool{}
+	for _, s := range r.kinesis.Stored() {
+		if seen[s.Seq] || s.Misrouted {
+			continue
+		}
+		if l, ok := last[s.Key]; ok && s.Seq < l {
+			t.Fatalf("key %s: record %d is stored after %d", s.Key, s.Seq, l)
+		}
+		last[s.Key], seen[s.Seq] = s.Seq, true
+	}
+}

@@ -241,3 +241,20 @@ func (b *Book) CheckPlaced(t *testing.T, k *Kinesis) {
 		t.Errorf("%d acknowledged records lie only in shards they do not belong to", n)
 	}
 }
+
+// Strayed returns how often records were stored by attempts that the driver took
+// for failures although they were acknowledged, all records together, and how many
+// of these records were given up after the last such attempt.
+func (b *Book) Strayed(k *Kinesis) (attempts, last int) {
+	doubt := k.doubts()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for seq, o := range b.outcomes {
+		n := o.Ambiguous - doubt[seq]
+		attempts += n
+		if n > 0 && o.Status != kload.Acked {
+			last++
+		}
+	}
+	return attempts, last
+}

@@ -77,6 +77,9 @@ type Kinesis struct {
 	script   Script
 	shards   []shard.Shard
 	shardSeq int
+	auto     bool                   // records are distributed at will
+	turn     int                    // of that
+	listFail int                    // ListShards calls to fail
 	ranges   map[string]shard.Range // of all shards there ever were
 	lists    int
 	calls    []time.Time // when each came in
@@ -103,11 +106,65 @@ func (k *Kinesis) Reshard(n int) {
 	defer k.mu.Unlock()
 	k.shards = nil
 	for _, r := range shard.Split(n) {
-		id := fmt.Sprintf("shardId-%012d", k.shardSeq)
-		k.shards = append(k.shards, shard.Shard{ID: id, Range: r, Open: true})
-		k.ranges[id] = r
-		k.shardSeq++
+		k.shards = append(k.shards, k.newShard(r))
 	}
+}
+
+// newShard opens a shard. k.mu is held.
+func (k *Kinesis) newShard(r shard.Range) shard.Shard {
+	s := shard.Shard{ID: fmt.Sprintf("shardId-%012d", k.shardSeq), Range: r, Open: true}
+	k.shardSeq++
+	k.ranges[s.ID] = r
+	return s
+}
+
+// Split replaces the shard with the given index, by hash key, by two of half its
+// size.
+func (k *Kinesis) Split(i int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	r := k.shards[i].Range
+	middle := kload.HashKey{Hi: r.Start.Hi + (r.End.Hi-r.Start.Hi)/2, Lo: r.Start.Lo}
+	upper := kload.HashKey{Hi: middle.Hi, Lo: middle.Lo + 1}
+	if upper.Lo == 0 {
+		upper.Hi++
+	}
+	k.shards = slices.Replace(k.shards, i, i+1,
+		k.newShard(shard.Range{Start: r.Start, End: middle}), k.newShard(shard.Range{Start: upper, End: r.End}))
+}
+
+// Merge replaces the shard with the given index and the one above by one.
+func (k *Kinesis) Merge(i int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	both := shard.Range{Start: k.shards[i].Range.Start, End: k.shards[i+1].Range.End}
+	k.shards = slices.Replace(k.shards, i, i+2, k.newShard(both))
+}
+
+// Distribute sets whether the stream distributes records as it likes (record
+// distribution AUTO). Its records then go to shards in turn.
+func (k *Kinesis) Distribute(auto bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.auto = auto
+}
+
+// FailLists makes the next n calls of ListShards fail.
+func (k *Kinesis) FailLists(n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.listFail = n
+}
+
+// DescribeStreamSummary tells how records are distributed, and nothing else.
+func (k *Kinesis) DescribeStreamSummary(context.Context, *kinesis.DescribeStreamSummaryInput, ...func(*kinesis.Options)) (*kinesis.DescribeStreamSummaryOutput, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	d := new(types.StreamDescriptionSummary)
+	if k.auto {
+		d.RecordDistributionStrategy = types.RecordDistributionStrategyAuto
+	}
+	return &kinesis.DescribeStreamSummaryOutput{StreamDescriptionSummary: d}, nil
 }
 
 // ListShards lists the shards, two to a page.
@@ -115,6 +172,10 @@ func (k *Kinesis) ListShards(_ context.Context, in *kinesis.ListShardsInput, _ .
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.lists++
+	if k.listFail > 0 {
+		k.listFail--
+		return nil, APIError("LimitExceededException")
+	}
 	from := 0
 	if in.NextToken != nil {
 		if _, err := fmt.Sscan(*in.NextToken, &from); err != nil || in.StreamName != nil {
@@ -333,6 +394,10 @@ func hashOf(e *types.PutRecordsRequestEntry) kload.HashKey {
 }
 
 func (k *Kinesis) route(e *types.PutRecordsRequestEntry) string {
+	if k.auto {
+		k.turn++
+		return k.shards[k.turn%len(k.shards)].ID
+	}
 	h := hashOf(e)
 	i := slices.IndexFunc(k.shards, func(s shard.Shard) bool { return s.Range.Contains(h) })
 	return k.shards[i].ID
