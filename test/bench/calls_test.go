@@ -34,7 +34,7 @@ func bigRequest() *kinesis.PutRecordsInput {
 // repeat measures a call that moves some records of the given size.
 func repeat(e *env, records, size int, call func() error) (*figures, error) {
 	n := max(1, e.bytes/(records*size))
-	for range max(1, n/warmUp) {
+	for range max(1, n/4) {
 		if err := call(); err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/pprof"
 	"testing"
 )
@@ -22,7 +23,8 @@ const (
 	caVar       = "KLOAD_BENCH_CA"   // PEM file
 
 	// profileVar, if set, is the file for the CPU profile of a row that is run
-	// alone, with -rows. What it allocated goes to the same name with .allocs.
+	// alone, with -rows. What it allocated, and who kept it waiting, goes to the
+	// same name with .allocs, .mutex and .block.
 	profileVar = "KLOAD_BENCH_PROFILE"
 )
 
@@ -81,15 +83,19 @@ func profile() (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("creating the profile: %w", err)
 	}
+	runtime.SetMutexProfileFraction(1)
+	runtime.SetBlockProfileRate(1)
 	if err := pprof.StartCPUProfile(f); err != nil {
 		return nil, fmt.Errorf("profiling: %w", err)
 	}
 	return func() {
 		pprof.StopCPUProfile()
 		_ = f.Close()
-		if f, err := os.Create(name + ".allocs"); err == nil {
-			_ = pprof.Lookup("allocs").WriteTo(f, 0)
-			_ = f.Close()
+		for _, kind := range []string{"allocs", "mutex", "block"} {
+			if f, err := os.Create(name + "." + kind); err == nil {
+				_ = pprof.Lookup(kind).WriteTo(f, 0)
+				_ = f.Close()
+			}
 		}
 	}, nil
 }

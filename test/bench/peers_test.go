@@ -34,7 +34,7 @@ func putAggregator(ctx context.Context, e *env, size int) (*figures, error) {
 		return g.Wait()
 	}
 	n := e.bytes / size / 4 * 4
-	if err := put(n / warmUp); err != nil {
+	if err := put(n); err != nil {
 		return nil, err
 	}
 	m := now()
@@ -134,7 +134,7 @@ func putA8M(ctx context.Context, e *env, size int) (*figures, error) {
 		return nil
 	}
 	n := e.bytes / size
-	if err := put(n / warmUp); err != nil {
+	if err := put(n); err != nil {
 		return nil, err
 	}
 	m := now()

@@ -20,7 +20,7 @@ const (
 	keyCount  = 65536
 	keySize   = 16
 	batchSize = 500 // records per PutBatch
-	warmUp    = 4   // the share of the records that goes before, one in so many
+
 )
 
 // feed yields records of one size. Keys come in an order that no cache of keys
@@ -87,7 +87,7 @@ func putKload(ctx context.Context, e *env, size int) (*figures, error) {
 		return p.Flush(ctx)
 	}
 	n := e.bytes / size / batchSize * batchSize
-	if err := put(n / warmUp); err != nil {
+	if err := put(n); err != nil {
 		return nil, err
 	}
 	before := acked.Load()

@@ -72,7 +72,7 @@ func (r *rig) bars(p map[string]float64) []bar {
 		bar{"GetRecords decoding, 50 KiB records: kload / SDK", perGB("GetRecords/decode/kload") / perGB("GetRecords/decode/sdk"), false, 0.1},
 		bar{"CPU per record, 2 processors / 1", perRecord("Put2/size=250/kload") / perRecord("Put/size=250/kload"), false, 1.15},
 		bar{"CPU per record, 2 processors / 1, of a8m's producer", perRecord("Put2/size=250/a8m-producer") / perRecord("Put/size=250/a8m-producer"), false, math.Inf(1)},
-		bar{"waits for mutexes on 2 processors, % of the CPU time", r.median("Put2/size=250/kload", "%cpu-mutex-waits"), false, 2},
+		bar{"waits for mutexes on 2 processors, % of the goroutines' time", r.median("Put2/size=250/kload", "%mutex-waits"), false, 2},
 	)
 }
 
