@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -56,7 +57,10 @@ func serve() error {
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	server := &http.Server{Handler: h, Protocols: protocols, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}}}
+	server := &http.Server{
+		Handler: h, Protocols: protocols, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}},
+		ErrorLog: log.New(io.Discard, "", 0), // of clients that ended in the middle of something
+	}
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		_ = server.Close()
