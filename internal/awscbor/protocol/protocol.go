@@ -53,7 +53,7 @@ func New(o Options) *Protocol {
 // works too but allocates every request anew.
 func (p *Protocol) Use(o *kinesis.Options) {
 	o.Protocol = p
-	o.APIOptions = append(o.APIOptions, p.lend)
+	o.APIOptions = append(o.APIOptions, p.lend, digestBody)
 }
 
 // lend gives each call a body until it has returned; see [Body] for who may hold
