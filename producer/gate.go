@@ -26,6 +26,7 @@ const (
 	aimdFloor = shardBytes / 20        // an aggregate of the usual size per second
 	aimdBurst = 0.1                    // seconds of the rate that may be saved up
 	aimdSight = 0.5                    // seconds over which the rate before the first throttle is estimated
+	aimdFirst = 2 * shardBytes         // most that estimate may be: the first burst says little
 )
 
 // Of mode kpl: token buckets at half as much again as a shard takes, which start
@@ -107,7 +108,7 @@ func (g *gate) throttled(mode string, now int64) {
 	}
 	g.refill(mode, now)
 	if g.rate == 0 {
-		g.rate = g.recent(now)
+		g.rate = min(g.recent(now), aimdFirst)
 		g.credit = 0
 	}
 	g.rate = max(aimdFloor, aimdCut*g.rate)

@@ -67,6 +67,12 @@ func (r *rig) sleep(t *testing.T, d time.Duration) {
 // finish closes the producer and checks every outcome against the stream.
 func (r *rig) finish(t *testing.T) {
 	t.Helper()
+	r.finishPlaced(t, true)
+}
+
+// finishPlaced is finish for a producer that may leave records in a wrong shard.
+func (r *rig) finishPlaced(t *testing.T, placed bool) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
 	if err := r.Close(ctx); err != nil {
@@ -74,7 +80,9 @@ func (r *rig) finish(t *testing.T) {
 	}
 	r.book.Closed()
 	r.book.Check(t, r.kinesis, r.put)
-	r.book.CheckPlaced(t, r.kinesis)
+	if placed {
+		r.book.CheckPlaced(t, r.kinesis)
+	}
 }
 
 // checkOrder holds that what consumers see first of each key is in order.
