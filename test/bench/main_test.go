@@ -30,7 +30,7 @@ const (
 
 var (
 	rounds    = flag.Int("rounds", 0, "repetitions of each row; 0 measures nothing")
-	megabytes = flag.Int("mb", 200, "payload of one measurement, MB")
+	megabytes = flag.Int("mb", 150, "payload of one measurement, MB")
 	only      = flag.String("rows", "", "measure only rows whose names contain this")
 )
 

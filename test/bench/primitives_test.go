@@ -39,7 +39,7 @@ func floor(p map[string]float64, size int) float64 {
 
 // primitives measures the stages by themselves.
 func primitives(_ context.Context, e *env) (*figures, error) {
-	span := time.Duration(e.bytes) / 2 // 0.1 s of CPU each at the default of 200 MB
+	span := time.Duration(e.bytes) / 2 // 75 ms of CPU each at the default of 150 MB
 	f := &figures{N: 1, Values: map[string]float64{}}
 	chunk, big := make([]byte, 16<<10), make([]byte, 1<<20)
 	from, to := make([]byte, 32<<20), make([]byte, 32<<20) // more than the caches hold, as requests under way are

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/pace"
@@ -61,8 +63,9 @@ func putKload(ctx context.Context, e *env, size int) (*figures, error) {
 	}
 	defer client.Close()
 	var acked atomic.Int64
+	api := &gated{Client: client.Over(awsclient.CBOR), open: make(chan struct{})}
 	p, err := producer.New(ctx, producer.Options{
-		API: client.Over(awsclient.CBOR), Stream: "s", Config: defaults(), Clock: pace.NewClock(),
+		API: api, Stream: "s", Config: defaults(), Clock: pace.NewClock(),
 		Outcomes: func(out []kload.Outcome) {
 			for i := range out {
 				if out[i].Status == kload.Acked {
@@ -87,6 +90,9 @@ func putKload(ctx context.Context, e *env, size int) (*figures, error) {
 		return p.Flush(ctx)
 	}
 	n := e.bytes / size / batchSize * batchSize
+	api.openWhen(func() bool {
+		return 10*p.Stats().PeakBytes > 9*uint64(defaults().Memory) || n*size < 2*int(defaults().Memory)
+	})
 	if err := put(n); err != nil {
 		return nil, err
 	}
@@ -100,6 +106,31 @@ func putKload(ctx context.Context, e *env, size int) (*figures, error) {
 		return nil, fmt.Errorf("%d of %d records were acknowledged", ours, n)
 	}
 	return got, p.Close(ctx)
+}
+
+// gated lets no request through until it is opened, so that a producer fills all
+// the memory it may use before it is measured: what it allocates once is not what
+// a record costs.
+type gated struct {
+	*kinesis.Client
+	open chan struct{}
+}
+
+// openWhen opens the gate when ready says so.
+func (g *gated) openWhen(ready func() bool) {
+	go func() {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for !ready() {
+			<-tick.C
+		}
+		close(g.open)
+	}()
+}
+
+func (g *gated) PutRecords(ctx context.Context, in *kinesis.PutRecordsInput, opts ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error) {
+	<-g.open
+	return g.Client.PutRecords(ctx, in, opts...)
 }
 
 // defaults is the configuration of a scenario that sets nothing.
