@@ -4,11 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/awscbor/protocol"
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/pace"
 )
@@ -18,8 +15,8 @@ type sender struct {
 	p        *Producer
 	rand     *rand.Rand
 	pacer    *pace.Pacer
+	wire     *exchange
 	batch    []*streamRecord
-	entries  []types.PutRecordsRequestEntry
 	again    []*streamRecord
 	decided  []*streamRecord
 	outcomes []kload.Outcome
@@ -28,36 +25,25 @@ type sender struct {
 }
 
 func newSender(p *Producer, r *rand.Rand) *sender {
-	return &sender{p: p, rand: r, pacer: pace.NewPacer(p.o.Clock)}
+	return &sender{p: p, rand: r, pacer: pace.NewPacer(p.o.Clock), wire: newExchange(&p.o)}
 }
 
 func (s *sender) run(ctx context.Context) {
+	call := s.wire.context(ctx)
 	for {
 		s.batch = s.p.queue.take(ctx, s.pacer, s.batch)
 		if len(s.batch) == 0 {
 			return
 		}
-		s.send(ctx)
+		s.send(call)
 	}
 }
 
 // send makes one attempt for the batch and decides what becomes of each record.
 func (s *sender) send(ctx context.Context) {
-	s.entries = s.entries[:0]
-	for _, r := range s.batch {
-		e := types.PutRecordsRequestEntry{Data: r.data, PartitionKey: &r.key}
-		if r.hashKey != "" {
-			e.ExplicitHashKey = &r.hashKey
-		}
-		s.entries = append(s.entries, e)
-	}
-	start := s.p.o.Clock.Now()
-	s.begin(start)
-	call, cancel := context.WithTimeout(ctx, s.p.o.Config.RequestTimeout)
-	out, err := s.p.o.API.PutRecords(call, &kinesis.PutRecordsInput{
-		StreamName: aws.String(s.p.o.Stream), Records: s.entries,
-	})
-	cancel()
+	s.count()
+	results, start, err := s.wire.put(ctx, s.batch)
+	s.began(start)
 	now := s.p.o.Clock.Now()
 
 	s.p.stats.answered(now - start)
@@ -68,10 +54,10 @@ func (s *sender) send(ctx context.Context) {
 			s.p.fail(awsclient.Explain(err, "putting records"))
 		}
 		s.callFailed(class, code, now)
-	case len(out.Records) != len(s.batch):
+	case len(results) != len(s.batch):
 		s.callFailed(awsclient.Ambiguous, "BadAnswer", now)
 	default:
-		s.walk(out.Records, now)
+		s.walk(results, now)
 	}
 	s.conclude()
 	if len(s.strays) > 0 {
@@ -80,32 +66,39 @@ func (s *sender) send(ctx context.Context) {
 	}
 }
 
-// begin books an attempt on every record of the batch.
-func (s *sender) begin(start int64) {
+// count books an attempt on every record of the batch.
+func (s *sender) count() {
 	retries := 0
 	for _, r := range s.batch {
-		if r.attempts == 0 {
-			r.first = start
-		} else {
+		if r.attempts > 0 {
 			retries++
 		}
 		r.attempts++
-		r.last = start
 	}
 	s.p.stats.requests.Add(1)
 	s.p.stats.attempts.Add(uint64(len(s.batch)))
 	s.p.stats.retries.Add(uint64(retries))
 }
 
+// began notes when the attempt started.
+func (s *sender) began(start int64) {
+	for _, r := range s.batch {
+		if r.attempts == 1 {
+			r.first = start
+		}
+		r.last = start
+	}
+}
+
 // walk goes through the entries of an answered request.
-func (s *sender) walk(results []types.PutRecordsResultEntry, now int64) {
+func (s *sender) walk(results []protocol.Result, now int64) {
 	for i, r := range s.batch {
 		res := &results[i]
-		if res.ErrorCode == nil {
-			s.acknowledged(r, aws.ToString(res.ShardId), aws.ToString(res.SequenceNumber), now)
+		if res.Code == "" {
+			s.acknowledged(r, res.Shard, res.Sequence, now)
 			continue
 		}
-		r.code = *res.ErrorCode
+		r.code = res.Code
 		s.p.stats.failure(r.code, 1)
 		if r.throttled() {
 			s.p.stats.throttled.Add(1)

@@ -175,6 +175,10 @@ type ProcessStats struct {
 	// they differ when the SDK retried behind kload's back.
 	SDKCalls    uint64 `json:"sdk_calls"`
 	SDKAttempts uint64 `json:"sdk_attempts"`
+	// Wire is the encoding of those calls: cbor, json, or cbor+json. WireFallbacks
+	// counts services that were to be spoken to in CBOR and knew only JSON.
+	Wire          string `json:"wire,omitempty"`
+	WireFallbacks uint64 `json:"wire_fallbacks,omitempty"`
 }
 
 // TargetStats is what the target's process used; zero allocation and GC figures

@@ -38,6 +38,7 @@ type header struct {
 	Host       hostInfo          `json:"host"`
 	Target     results.Target    `json:"target"`
 	Stream     map[string]any    `json:"stream"`
+	Wire       wireInfo          `json:"wire"`
 	SDK        map[string]string `json:"sdk_env"` // settings of the environment that change what the SDK does
 	ClockStepS float64           `json:"clock_step_s"`
 	MemLimit   int64             `json:"go_memory_limit_bytes"` // of this process's garbage collector
@@ -68,7 +69,7 @@ func (r *run) writeHeader() error {
 		Host:   hostInfo{name, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.GOMAXPROCS(0)},
 		Target: r.endpoint.describe(),
 		Stream: map[string]any{"name": r.plan.spec.Stream.Name, "shards": len(r.endpoint.shards), "created": r.endpoint.created},
-		SDK:    sdkEnvironment(), MemLimit: debug.SetMemoryLimit(-1), ClockStepS: r.clock.Step().Seconds(),
+		Wire:   r.endpoint.wire(), SDK: sdkEnvironment(), MemLimit: debug.SetMemoryLimit(-1), ClockStepS: r.clock.Step().Seconds(),
 	}
 	return errors.Join(
 		r.dir.WriteJSON(results.FileRun, &r.header),
@@ -159,6 +160,10 @@ func (r *run) summarize(interrupted bool, report local.Report, runErr, cleanErr 
 	r.fillTarget(s, report)
 	s.Process.Kload = r.process.since()
 	s.Process.Kload.SDKCalls, s.Process.Kload.SDKAttempts = r.endpoint.client.Calls(), r.endpoint.client.Attempts()
+	s.Process.Kload.Wire = strings.Join(r.header.Wire.Used, "+")
+	if r.header.Wire.Fallback != "" {
+		s.Process.Kload.WireFallbacks = 1
+	}
 	if step := r.clock.Step(); step > time.Millisecond || step < -time.Millisecond {
 		s.Clock = &results.Clock{StepsNs: []int64{int64(step)}}
 	}

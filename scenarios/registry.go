@@ -47,13 +47,15 @@ func newRegistry() registry {
 		ingresses: map[string]plugin[ingressEnv, kload.Ingress]{
 			"kinesis": plug(func(c *producer.Config, e ingressEnv) (kload.Ingress, error) {
 				return producer.New(e.ctx, producer.Options{
-					API: e.client.Data, Stream: e.stream, Config: *c, Clock: e.clock, Seed: e.seed, Outcomes: e.outcomes, Event: e.event,
+					API: e.client.Over(awsclient.Wire(c.Wire)), Stream: e.stream, Config: *c, Clock: e.clock, Seed: e.seed, Outcomes: e.outcomes, Event: e.event,
 				})
 			}),
 		},
 		readers: map[string]plugin[readerEnv, kload.Opener]{
 			"polling": plug(func(c *polling.Config, e readerEnv) (kload.Opener, error) {
-				return polling.New(polling.Options{API: e.client.Data, Stream: e.stream, Config: *c, Clock: e.clock, Fresh: e.fresh}), nil
+				return polling.New(polling.Options{
+					API: e.client.Over(awsclient.Wire(c.Wire)), Stream: e.stream, Config: *c, Clock: e.clock, Fresh: e.fresh,
+				}), nil
 			}),
 		},
 		hosts: map[string]plugin[hostEnv, kload.Host]{

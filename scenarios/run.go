@@ -149,6 +149,9 @@ func (r *run) setUp(ctx context.Context) error {
 	if err := r.endpoint.prepare(ctx, r.sleep); err != nil {
 		return err
 	}
+	if w := r.endpoint.wire(); w.Fallback != "" {
+		r.note("the service does not know CBOR, so wire: auto is json: %s", w.Fallback)
+	}
 	r.ledger, r.arrivals = ledger.New(r.number), ledger.NewArrivals(arrivalSlots)
 	for i := range r.plan.loads {
 		l := r.addLoad(&r.plan.loads[i])
