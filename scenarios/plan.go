@@ -9,7 +9,6 @@ import (
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/internal/trace"
-	"github.com/kload/kload/internal/units"
 	"github.com/kload/kload/producer"
 	"github.com/kload/kload/producer/generate/opaque"
 	"github.com/kload/kload/results"
@@ -35,8 +34,11 @@ type plan struct {
 type loadPlan struct {
 	name     string
 	spec     Load
-	schedule pace.Schedule // nil for timed and unpaced sources
+	schedule pace.Schedule // nil for timed, unpaced and closed-loop loads
+	peak     float64       // highest rate of the schedule, records per second
 	unpaced  bool
+	inFlight int           // closed loop, 0 for none
+	span     time.Duration // of a closed loop, 0 for no limit
 	carrier  trace.Carrier
 	keys     producer.KeyerConfig // nil keeps the source's keys
 	byKey    bool                 // the partition key alone decides the shard
@@ -144,80 +146,14 @@ func (v *validator) payload(path string, p *loadPlan) {
 	if p.carrier == trace.JSON {
 		v.problem(path+".trace", "opaque payloads are not JSON", "set trace: prefix, or trace: tag with aggregation")
 	}
-	if _, field := p.keys.(*producer.FieldKeys); field {
+	switch p.keys.(type) {
+	case *producer.FieldKeys, *producer.TemplateKeys:
 		where := ".keys"
 		if p.kinesis != nil && p.kinesis.Key != "" {
 			where = ".ingress.kinesis.key"
 		}
 		v.problem(path+where, "opaque payloads have no fields", "use keys: uniform, const or random_hash")
 	}
-}
-
-// schedule works out when a load's records are due.
-func (v *validator) schedule(path string, p *loadPlan) {
-	if t, ok := sourceConfig(p.spec).(timedConfig); ok {
-		p.unpaced = t.Unpaced()
-		if len(p.spec.Rate.Profile) > 0 {
-			v.problem(path+".rate", "a recorded source brings its own times", "set rate, speedup or asap inside source.replay")
-		}
-		if p.spec.Total > 0 {
-			v.problem(path+".total", "a recorded source ends by itself", "set limit inside source.replay")
-		}
-		return
-	}
-	if len(p.spec.Rate.Profile) == 0 {
-		v.problem(path+".rate", "a generated load needs a rate", "write rate: {profile: [{constant: 1000/s, for: 10s}]}")
-		return
-	}
-	var parts []pace.Schedule
-	var all time.Duration
-	for i, seg := range p.spec.Rate.Profile {
-		span := v.length(seg, p.spec.Total, len(p.spec.Rate.Profile) == 1)
-		where := fmt.Sprintf("%s.rate.profile.%d", path, i)
-		switch all += span; {
-		case span == 0:
-			v.problem(where, "the length of this rate is not known", "add for: 10s, or total: 10k to the load, or phases")
-			return
-		case span > maxSpan, all > maxSpan:
-			v.problem(where, "this takes more than ten years", "shorten it, or raise the rate")
-			return
-		}
-		parts = append(parts, seg.schedule(span))
-	}
-	p.schedule = parts[0]
-	if len(parts) > 1 {
-		p.schedule = pace.Sequence(parts...)
-	}
-	if p.spec.Total > 0 {
-		p.schedule = pace.Limit(p.schedule, uint64(p.spec.Total))
-	}
-	if p.schedule.Total() == 0 {
-		v.problem(path+".rate", "no record is due in this schedule", "raise the rate or the length")
-	}
-}
-
-// length returns how long a segment lasts, at most a little above maxSpan; 0 when
-// nothing says so.
-func (v *validator) length(s Segment, total units.Count, only bool) time.Duration {
-	switch {
-	case s.For != 0 || !only:
-		return min(s.For, maxSpan+1)
-	case len(v.spec.Phases) > 0:
-		return phaseSpan(v.spec.Phases)
-	case total > 0:
-		// Long enough for all of them; Limit cuts the rest.
-		seconds := float64(total)/s.Constant.PerSecond() + s.Constant.Per.Seconds()
-		return time.Duration(min(seconds, maxSpan.Seconds()+1) * float64(time.Second))
-	}
-	return 0
-}
-
-// schedule returns when a segment's records are due.
-func (s *Segment) schedule(span time.Duration) pace.Schedule {
-	if s.Ramp != nil {
-		return pace.Ramp(s.Ramp[0].PerSecond(), s.Ramp[1].PerSecond(), span)
-	}
-	return pace.Constant(uint64(s.Constant.N), s.Constant.Per, span)
 }
 
 // keys works out who keys a load's records.
@@ -227,12 +163,12 @@ func (v *validator) keys(path string, p *loadPlan) {
 	case p.kinesis != nil && p.kinesis.Key != "" && p.spec.Keys.Kind != "":
 		v.problem(path+".keys", "partition keys are set twice, here and in ingress.kinesis.key", "remove one")
 	case p.kinesis != nil && p.kinesis.Key != "":
-		var field *producer.FieldKeys
-		if field, err = producer.ParseKeyTemplate(p.kinesis.Key); err != nil {
+		var template *producer.TemplateKeys
+		if template, err = producer.ParseKeyTemplate(p.kinesis.Key); err != nil {
 			v.problem(path+".ingress.kinesis.key", err.Error(), hintOf(err))
 			return
 		}
-		p.keys = field
+		p.keys = template
 	case p.spec.Keys.Kind != "":
 		p.keys, err = build(newRegistry().keys, p.spec.Keys, none{})
 		if err != nil {

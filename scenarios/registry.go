@@ -41,6 +41,11 @@ func newRegistry() registry {
 		keys: map[string]plugin[none, producer.KeyerConfig]{
 			"const":       plug(func(c *producer.ConstKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
 			"uniform":     plug(func(c *producer.UniformKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
+			"zipf":        plug(func(c *producer.ZipfKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
+			"hotspot":     plug(func(c *producer.HotspotKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
+			"sequential":  plug(func(c *producer.SequentialKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
+			"template":    plug(func(c *producer.TemplateKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
+			"pinned":      plug(func(c *producer.PinnedKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
 			"field":       plug(func(c *producer.FieldKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
 			"random_hash": plug(func(c *producer.RandomHashKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
 		},
