@@ -10,7 +10,6 @@ import (
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/internal/trace"
 	"github.com/kload/kload/producer"
-	"github.com/kload/kload/producer/generate/opaque"
 	"github.com/kload/kload/results"
 )
 
@@ -58,15 +57,22 @@ type (
 		// ByKey says that their partition keys alone decide the shards.
 		ByKey() bool
 	}
+	// keyedIf is a source whose records may have keys of their own.
+	keyedIf interface{ Keyed() bool }
 	// sizedConfig is a source that knows how large its records are on average.
 	sizedConfig interface{ RecordBytes() int }
+	// largestConfig is a source that knows how large its largest record is.
+	largestConfig interface{ LargestBytes() int }
+	// opaqueConfig is a source whose records may be no JSON objects.
+	opaqueConfig interface{ Opaque() bool }
 )
 
 // sourceConfig returns the configuration of a load's source, of the generator
 // itself where that is the source.
 func sourceConfig(l Load) any {
 	if g, ok := l.Source.Config.(*generators); ok {
-		return g.chosen()
+		one, _ := g.chosen()
+		return one.config
 	}
 	return l.Source.Config
 }
@@ -132,16 +138,17 @@ func (v *validator) load(name string, l Load) loadPlan {
 // record, which repeats it.
 const longestKey = 2*256 + 64
 
-// payload checks that nothing needs a JSON payload of a source that has none.
+// payload checks that records fit into a stream, and that nothing needs a JSON
+// payload of a source that has none.
 func (v *validator) payload(path string, p *loadPlan) {
-	cfg, ok := sourceConfig(p.spec).(*opaque.Config)
-	if !ok {
-		return
-	}
 	const largest = 1 << 20
-	if room := largest - p.carrier.Overhead() - longestKey; cfg.RecordBytes() > room {
+	room := largest - p.carrier.Overhead() - longestKey
+	if cfg, ok := sourceConfig(p.spec).(largestConfig); ok && cfg.LargestBytes() > room {
 		v.problem(path+".source.generate.opaque.size", "with its key and its trace the record is larger than 1MiB, the most a stream takes",
 			fmt.Sprintf("set size: %dB or less", room))
+	}
+	if cfg, ok := sourceConfig(p.spec).(opaqueConfig); !ok || !cfg.Opaque() {
+		return
 	}
 	if p.carrier == trace.JSON {
 		v.problem(path+".trace", "opaque payloads are not JSON", "set trace: prefix, or trace: tag with aggregation")
@@ -159,7 +166,11 @@ func (v *validator) payload(path string, p *loadPlan) {
 // keys works out who keys a load's records.
 func (v *validator) keys(path string, p *loadPlan) {
 	var err error
-	switch own, keyed := sourceConfig(p.spec).(keyedConfig); {
+	own, keyed := sourceConfig(p.spec).(keyedConfig)
+	if maybe, ok := own.(keyedIf); ok {
+		keyed = maybe.Keyed()
+	}
+	switch {
 	case p.kinesis != nil && p.kinesis.Key != "" && p.spec.Keys.Kind != "":
 		v.problem(path+".keys", "partition keys are set twice, here and in ingress.kinesis.key", "remove one")
 	case p.kinesis != nil && p.kinesis.Key != "":

@@ -15,8 +15,6 @@ import (
 	"github.com/kload/kload/internal/ledger"
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/producer"
-	"github.com/kload/kload/producer/generate/opaque"
-	"github.com/kload/kload/producer/generate/stock"
 	"github.com/kload/kload/replay"
 )
 
@@ -71,35 +69,6 @@ func newRegistry() registry {
 			"file":    plug(func(c *file.Config, e sinkEnv) (kload.Sink, error) { return file.New(e.dir, c.FileName(e.consumer)) }),
 		},
 	}
-}
-
-// generators chooses one generator: {generate: {stock: {}}}.
-type generators struct {
-	Stock  *stock.Config  `yaml:"stock" help:"stock ticks, about 80 bytes of JSON"`
-	Opaque *opaque.Config `yaml:"opaque" help:"random bytes of a set size"`
-}
-
-// Validate checks that exactly one is chosen.
-func (g *generators) Validate() []conf.Issue {
-	if (g.Stock != nil) == (g.Opaque != nil) {
-		return []conf.Issue{{Msg: "choose exactly one generator", Hint: "write generate: {stock: {}} or generate: {opaque: {size: 250B}}"}}
-	}
-	return nil
-}
-
-// chosen returns the configuration of the chosen generator.
-func (g *generators) chosen() any {
-	if g.Stock != nil {
-		return g.Stock
-	}
-	return g.Opaque
-}
-
-func newGenerator(g *generators, e sourceEnv) (kload.Source, error) {
-	if g.Stock != nil {
-		return stock.New(g.Stock, e.seed), nil
-	}
-	return opaque.New(g.Opaque, e.seed), nil
 }
 
 // What plug-ins are given beside their configuration.
