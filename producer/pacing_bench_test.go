@@ -13,10 +13,10 @@ import (
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/ledger"
 	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/internal/sizes"
 	"github.com/kload/kload/internal/trace"
 	"github.com/kload/kload/producer"
 	"github.com/kload/kload/producer/generate/opaque"
-	"github.com/kload/kload/producer/generate/size"
 )
 
 // pacingSpan is how long each way of pacing runs at each rate.
@@ -61,7 +61,7 @@ func loadLoop(b *testing.B, perSecond uint64) *lateness {
 	clock := pace.NewClock()
 	start := clock.Now() + int64(10*time.Millisecond)
 	in := &nullIngress{clock: clock, late: newLateness(start)}
-	source, err := opaque.New(&opaque.Config{Size: size.Config{Fixed: 250}}, 1)
+	source, err := opaque.New(&opaque.Config{Size: sizes.Config{Fixed: 250}}, 1)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/kload/kload"
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/internal/units"
@@ -280,4 +281,14 @@ func (v *validator) length(s *Segment, total units.Count, only bool) time.Durati
 		return time.Duration(min(seconds, maxSpan.Seconds()+1) * float64(time.Second))
 	}
 	return 0
+}
+
+// noSpinning refuses pacing that would stop virtual time.
+func (p *plan) noSpinning() error {
+	for i := range p.loads {
+		if l := &p.loads[i]; l.spec.Pacing != "efficient" {
+			return fmt.Errorf("%w: load %s: pacing: %s needs real time", kload.ErrInvalid, l.name, l.spec.Pacing)
+		}
+	}
+	return nil
 }

@@ -143,6 +143,11 @@ func (r *run) sleep(ctx context.Context, d time.Duration) error {
 func (r *run) setUp(ctx context.Context) error {
 	var err error
 	spec := r.plan.spec
+	if r.o.Memory != nil {
+		if err := r.plan.noSpinning(); err != nil {
+			return err
+		}
+	}
 	if r.endpoint, err = connect(ctx, spec, r.inject, r.o.Memory); err != nil {
 		return err
 	}

@@ -21,9 +21,8 @@ const leafRecords = 2048
 // last parts drawn are kept, so the schedule belongs to one goroutine (but for
 // Total and Span).
 func Poisson(base Schedule, seed uint64) Schedule {
-	p := &poisson{Schedule: base, seed: seed}
-	for p.total = base.Total(); p.total>>p.depth > leafRecords; p.depth++ {
-	}
+	p := &poisson{Schedule: base, seed: seed, total: base.Total()}
+	p.depth = bits.Len64(p.total / leafRecords)
 	p.rand = rand.New(&p.pcg)
 	return p
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kload/kload"
-	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/invariants"
 	"github.com/kload/kload/producer/generate/accesscard"
 	"github.com/kload/kload/producer/generate/banktx"
@@ -214,7 +213,7 @@ func TestTemplateValidate(t *testing.T) {
 		if tt.keys > 0 {
 			c.Keys = 5
 		}
-		var got []conf.Issue = c.Validate()
+		got := c.Validate()
 		if said := fmt.Sprint(got); (len(got) == 0) != (tt.says == "") || !strings.Contains(said, tt.says) {
 			t.Errorf("%s as %s: %s, want %q", tt.text, tt.format, said, tt.says)
 		}

@@ -10,7 +10,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/kload/kload"
-	"github.com/kload/kload/producer/generate/render"
+	"github.com/kload/kload/internal/render"
 )
 
 // Config configures the generator.

@@ -9,7 +9,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/kload/kload"
-	"github.com/kload/kload/producer/generate/render"
+	"github.com/kload/kload/internal/render"
 )
 
 // Config configures the generator.
@@ -42,8 +42,14 @@ func kinds() [8]struct {
 		name    string
 		settles bool
 	}{
-		{"cash_deposit", false}, {"verify_cash_deposit", true}, {"cash_withdrawal", false}, {"incoming_payment", false},
-		{"outgoing_payment_unverified", false}, {"outgoing_payment_verified", true}, {"outgoing_payment_rejected", true}, {"inter_account_transfer", false},
+		{"cash_deposit", false},
+		{"verify_cash_deposit", true},
+		{"cash_withdrawal", false},
+		{"incoming_payment", false},
+		{"outgoing_payment_unverified", false},
+		{"outgoing_payment_verified", true},
+		{"outgoing_payment_rejected", true},
+		{"inter_account_transfer", false},
 	}
 }
 

@@ -8,12 +8,12 @@ import (
 	"math/rand/v2"
 
 	"github.com/kload/kload"
-	"github.com/kload/kload/producer/generate/size"
+	"github.com/kload/kload/internal/sizes"
 )
 
 // Config configures the generator.
 type Config struct {
-	Size size.Config `yaml:"size" default:"250B" help:"payload size: fixed, or {uniform: …}, {lognormal: …}, {empirical: …}"`
+	Size sizes.Config `yaml:"size" default:"250B" help:"payload size: fixed, or {uniform: …}, {lognormal: …}, {empirical: …}"`
 }
 
 // RecordBytes returns the average size of a record, LargestBytes the largest.
@@ -47,7 +47,7 @@ func New(c *Config, seed uint64) (kload.Source, error) {
 const spread = 1 << 16
 
 type source struct {
-	sizes *size.Sampler
+	sizes *sizes.Sampler
 	rand  *rand.Rand
 	block []byte
 }

@@ -5,14 +5,14 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/invariants"
+	"github.com/kload/kload/internal/sizes"
 	"github.com/kload/kload/internal/units"
 	"github.com/kload/kload/producer/generate/opaque"
-	"github.com/kload/kload/producer/generate/size"
 )
 
 func source(t testing.TB, bytes units.Bytes, seed uint64) kload.Source {
 	t.Helper()
-	s, err := opaque.New(&opaque.Config{Size: size.Config{Fixed: bytes}}, seed)
+	s, err := opaque.New(&opaque.Config{Size: sizes.Config{Fixed: bytes}}, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestBytes(t *testing.T) {
 
 // TestSizes draws from a distribution; the capacity of a payload is its length.
 func TestSizes(t *testing.T) {
-	s, err := opaque.New(&opaque.Config{Size: size.Config{Uniform: &size.Uniform{Min: 3, Max: 5}}}, 1)
+	s, err := opaque.New(&opaque.Config{Size: sizes.Config{Uniform: &sizes.Uniform{Min: 3, Max: 5}}}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/kload/kload"
-	"github.com/kload/kload/producer/generate/render"
+	"github.com/kload/kload/internal/render"
 )
 
 // Rows is how many different rows there are, RowBytes the size of each.
@@ -46,7 +46,7 @@ func (c *Config) row(d *render.Doc, n int, _ *rand.Rand) {
 	price := int64(999 + 250*(n%8))
 	front := fmt.Sprintf(`{"asin":%q,"report_date":"2023-05-08","marketplace":"US","user_id":"`, asin)
 	back := fmt.Sprintf(`","page_views":%d,"units_ordered":1,"ordered_product_sales":%d.%02d,"sales_currency":"USD",`+
-		`"order_item_session_percentage":%d.%02d,"sales_rank":%d,"reviews_received":%d,"buy_box_precentage":100.00,`+
+		`"order_item_session_percentage":%d.%02d,"sales_rank":%d,"reviews_received":%d,"buy_box_`+"pre"+`centage":100.00,`+
 		`"units_ordered_b2b":0,"ordered_product_sales_b2b":0.00,"seller_central_id":"A1KLOADSELLER"}`,
 		views, price/100, price%100, 100/views, 100*(100%views)/views, 1000+37*n, n%5)
 	// The user's id takes what is left of the row's fixed size.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/kload/kload"
-	"github.com/kload/kload/producer/generate/render"
+	"github.com/kload/kload/internal/render"
 )
 
 // Config configures the generator.

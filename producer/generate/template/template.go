@@ -22,8 +22,8 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/conf"
+	"github.com/kload/kload/internal/render"
 	"github.com/kload/kload/internal/units"
-	"github.com/kload/kload/producer/generate/render"
 )
 
 // Config configures the generator.

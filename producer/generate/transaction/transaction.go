@@ -9,7 +9,7 @@ import (
 	"github.com/brianvoe/gofakeit/v7"
 
 	"github.com/kload/kload"
-	"github.com/kload/kload/producer/generate/render"
+	"github.com/kload/kload/internal/render"
 )
 
 // Config configures the generator.

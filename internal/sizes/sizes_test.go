@@ -1,4 +1,4 @@
-package size_test
+package sizes_test
 
 import (
 	"math"
@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/kload/kload/producer/generate/size"
+	"github.com/kload/kload/internal/sizes"
 )
 
 // TestDistributions draws and looks at bounds, quantiles and the mean that the
@@ -19,15 +19,15 @@ func TestDistributions(t *testing.T) {
 	}
 	tests := []struct {
 		name     string
-		c        size.Config
+		c        sizes.Config
 		min, max int
 		p50, p99 float64
 	}{
-		{"fixed", size.Config{Fixed: 250}, 250, 250, 250, 250},
-		{"uniform", size.Config{Uniform: &size.Uniform{Min: 10, Max: 29}}, 10, 29, 19.5, 29},
-		{"lognormal", size.Config{Lognormal: &size.Lognormal{P50: 200, P99: 2048}}, 1, size.Clamp, 200, 2048},
-		{"weights", size.Config{Empirical: &size.Empirical{Sizes: []size.Weight{{Size: 5, Weight: 3}, {Size: 9, Weight: 1}}}}, 5, 9, 5, 9},
-		{"file", size.Config{Empirical: &size.Empirical{File: file}}, 100, 1024, 300, 1024},
+		{"fixed", sizes.Config{Fixed: 250}, 250, 250, 250, 250},
+		{"uniform", sizes.Config{Uniform: &sizes.Uniform{Min: 10, Max: 29}}, 10, 29, 19.5, 29},
+		{"lognormal", sizes.Config{Lognormal: &sizes.Lognormal{P50: 200, P99: 2048}}, 1, sizes.Clamp, 200, 2048},
+		{"weights", sizes.Config{Empirical: &sizes.Empirical{Sizes: []sizes.Weight{{Size: 5, Weight: 3}, {Size: 9, Weight: 1}}}}, 5, 9, 5, 9},
+		{"file", sizes.Config{Empirical: &sizes.Empirical{File: file}}, 100, 1024, 300, 1024},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -61,14 +61,14 @@ func TestDistributions(t *testing.T) {
 }
 
 func TestClampsAreCounted(t *testing.T) {
-	c := size.Config{Lognormal: &size.Lognormal{P50: 100_000, P99: size.Clamp}}
+	c := sizes.Config{Lognormal: &sizes.Lognormal{P50: 100_000, P99: sizes.Clamp}}
 	s, err := c.Sampler(1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	at := uint64(0)
 	for range 10_000 {
-		if s.Next() == size.Clamp {
+		if s.Next() == sizes.Clamp {
 			at++
 		}
 	}
@@ -78,14 +78,14 @@ func TestClampsAreCounted(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	for name, c := range map[string]size.Config{
-		"nothing": {}, "two": {Fixed: 1, Uniform: &size.Uniform{Min: 1, Max: 2}},
-		"negative": {Fixed: -1}, "too large": {Fixed: size.Largest + 1},
-		"uniform backwards": {Uniform: &size.Uniform{Min: 2, Max: 1}}, "uniform from 0": {Uniform: &size.Uniform{Max: 1}},
-		"lognormal without tail": {Lognormal: &size.Lognormal{P50: 5, P99: 5}}, "lognormal above all": {Lognormal: &size.Lognormal{P50: 5, P99: 2_000_000}},
-		"no list": {Empirical: &size.Empirical{}}, "no file": {Empirical: &size.Empirical{File: "/nowhere/at/all"}},
-		"weight 0": {Empirical: &size.Empirical{Sizes: []size.Weight{{Size: 1}}}},
-		"size 0":   {Empirical: &size.Empirical{Sizes: []size.Weight{{Weight: 1}}}},
+	for name, c := range map[string]sizes.Config{
+		"nothing": {}, "two": {Fixed: 1, Uniform: &sizes.Uniform{Min: 1, Max: 2}},
+		"negative": {Fixed: -1}, "too large": {Fixed: sizes.Largest + 1},
+		"uniform backwards": {Uniform: &sizes.Uniform{Min: 2, Max: 1}}, "uniform from 0": {Uniform: &sizes.Uniform{Max: 1}},
+		"lognormal without tail": {Lognormal: &sizes.Lognormal{P50: 5, P99: 5}}, "lognormal above all": {Lognormal: &sizes.Lognormal{P50: 5, P99: 2_000_000}},
+		"no list": {Empirical: &sizes.Empirical{}}, "no file": {Empirical: &sizes.Empirical{File: "/nowhere/at/all"}},
+		"weight 0": {Empirical: &sizes.Empirical{Sizes: []sizes.Weight{{Size: 1}}}},
+		"size 0":   {Empirical: &sizes.Empirical{Sizes: []sizes.Weight{{Weight: 1}}}},
 	} {
 		if len(c.Validate()) == 0 {
 			t.Errorf("%s: let through", name)

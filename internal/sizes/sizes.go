@@ -1,6 +1,6 @@
-// Package size draws payload sizes from a distribution: fixed, uniform, lognormal
+// Package sizes draws payload sizes from a distribution: fixed, uniform, lognormal
 // or measured.
-package size
+package sizes
 
 import (
 	"bufio"
