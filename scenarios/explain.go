@@ -31,6 +31,16 @@ func (s *Scenario) Explain() ([]byte, error) {
 			fmt.Fprintf(&b, "# phase %s: %s, measured: %t\n", p.Name, p.For, p.Measure)
 		}
 	}
+	for _, line := range s.plan.forecastLines() {
+		fmt.Fprintf(&b, "# %s\n", line)
+	}
+	if s.Spec.Target.Kind == "aws" {
+		c, err := s.plan.estimate()
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, "# %s\n", &c)
+	}
 	fmt.Fprintf(&b, "# delivered_ratio counts acknowledgements up to %s after the schedule's end\n#\n", grace)
 	b.Write(resolved)
 	return b.Bytes(), nil

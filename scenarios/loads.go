@@ -64,9 +64,7 @@ func (r *run) open(ctx context.Context, l *loadRun) error {
 	if l.source, err = build(reg.sources, l.plan.spec.Source, sourceEnv{seed: seed}); err != nil {
 		return fmt.Errorf("opening the source of load %s: %w", l.plan.name, err)
 	}
-	if l.plan.keys != nil {
-		l.keys = l.plan.keys.Keyer(seed)
-	}
+	l.keys = l.plan.keyer(seed)
 	l.ingress, err = build(reg.ingresses, l.plan.spec.Ingress, ingressEnv{
 		ctx: ctx, client: r.endpoint.client, stream: r.plan.spec.Stream.Name, clock: r.clock, seed: seed, outcomes: l.outcomes,
 	})

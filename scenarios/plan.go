@@ -27,21 +27,24 @@ type plan struct {
 	loads  []loadPlan
 	phases []Phase // never empty
 	expect []results.Expectation
+	// forecast is nil where nothing is known of the shards beforehand.
+	forecast *forecast
 }
 
 // loadPlan is one load worked out.
 type loadPlan struct {
-	name     string
-	spec     Load
-	schedule pace.Schedule // nil for timed, unpaced and closed-loop loads
-	peak     float64       // highest rate of the schedule, records per second
-	unpaced  bool
-	inFlight int           // closed loop, 0 for none
-	span     time.Duration // of a closed loop, 0 for no limit
-	carrier  trace.Carrier
-	keys     producer.KeyerConfig // nil keeps the source's keys
-	byKey    bool                 // the partition key alone decides the shard
-	kinesis  *producer.Config     // nil for another ingress
+	name      string
+	spec      Load
+	schedule  pace.Schedule // nil for timed, unpaced and closed-loop loads
+	peak      float64       // highest rate of the schedule, records per second
+	meanBytes float64       // of a record in the stream, 0 where it is not known
+	unpaced   bool
+	inFlight  int           // closed loop, 0 for none
+	span      time.Duration // of a closed loop, 0 for no limit
+	carrier   trace.Carrier
+	keys      producer.KeyerConfig // nil keeps the source's keys
+	byKey     bool                 // the partition key alone decides the shard
+	kinesis   *producer.Config     // nil for another ingress
 }
 
 // Sources may implement these on their configuration, to tell the plan what it
@@ -96,6 +99,7 @@ func newPlan(s *Spec, doc *conf.Document, broken conf.Problems) (*plan, error) {
 	if v.sound("target") && v.sound("stream") && v.sound("phases") {
 		v.capacity(p)
 	}
+	v.forecast(p)
 	if v.sound("target") && v.sound("consumers") {
 		v.readers()
 	}
@@ -194,6 +198,14 @@ func (v *validator) keys(path string, p *loadPlan) {
 	if p.keys != nil {
 		p.byKey = p.keys.ByKey()
 	}
+}
+
+// keyer makes the load's keyer; nil keeps the source's keys.
+func (p *loadPlan) keyer(seed uint64) producer.Keyer {
+	if p.keys == nil {
+		return nil
+	}
+	return p.keys.Keyer(seed)
 }
 
 // names returns what expectations may refer to.

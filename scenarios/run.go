@@ -148,6 +148,9 @@ func (r *run) setUp(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := r.plan.affordable(); err != nil {
+		return err
+	}
 	if r.endpoint, err = connect(ctx, spec, r.inject, r.o.Memory); err != nil {
 		return err
 	}
@@ -166,6 +169,9 @@ func (r *run) setUp(ctx context.Context) error {
 		if err := r.addConsumer(name, c); err != nil {
 			return err
 		}
+	}
+	for _, line := range r.plan.forecastLines() {
+		r.note("%s", line)
 	}
 	return r.writeHeader()
 }
