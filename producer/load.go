@@ -26,9 +26,11 @@ const sendBytes = 1 << 20
 // due, how it is keyed and traced, and where it goes.
 type LoadOptions struct {
 	Source   kload.Source
-	Schedule pace.Schedule // when records are due; nil for timed and unpaced sources
+	Schedule pace.Schedule // when records are due; nil for timed, unpaced and closed-loop loads
 	Unpaced  bool          // as fast as the ingress takes them; T0 is when the loop takes the record
-	Keys     Keyer         // nil keeps the source's keys
+	Closed   *ClosedLoop   // instead of a schedule: as fast as outcomes come
+	Pacing   pace.Mode
+	Keys     Keyer // nil keeps the source's keys
 	Carrier  trace.Carrier
 	Run      uint32 // run id, carried in the trace
 	Ingress  kload.Ingress
@@ -75,7 +77,8 @@ type Load struct {
 // NewLoad prepares a load. The source and the ingress stay the caller's to
 // close.
 func NewLoad(o LoadOptions) *Load {
-	l := &Load{o: o, pacer: pace.NewPacer(o.Clock), batch: make([]kload.Record, loadBatch)}
+	l := &Load{o: o, pacer: pace.NewPacerIn(o.Clock, o.Pacing), batch: make([]kload.Record, loadBatch)}
+	l.o.Unpaced = o.Unpaced || o.Closed != nil
 	if t, ok := o.Source.(kload.Timed); ok {
 		l.timed = t.Timed()
 	}
@@ -135,6 +138,16 @@ func (l *Load) loop(ctx context.Context) error {
 func (l *Load) fill(ctx context.Context) (int, error) {
 	dst := l.batch
 	switch {
+	case l.o.Closed != nil:
+		n, err := l.o.Closed.take(ctx, l.pacer, l.o.Clock, l.start, l.taken, unpacedBatch)
+		if n == 0 && err == nil {
+			err = io.EOF
+		}
+		if err != nil {
+			return 0, err
+		}
+		dst = dst[:n]
+		l.intendNow(dst)
 	case l.o.Schedule != nil:
 		dst = dst[:min(uint64(len(dst)), l.o.Schedule.Total()-l.taken)]
 		if len(dst) == 0 {
@@ -145,10 +158,7 @@ func (l *Load) fill(ctx context.Context) (int, error) {
 		}
 	case l.o.Unpaced:
 		dst = dst[:unpacedBatch]
-		now := l.o.Clock.Now()
-		for i := range dst {
-			dst[i] = kload.Record{Intended: now}
-		}
+		l.intendNow(dst)
 	default:
 		clear(dst)
 	}
@@ -158,9 +168,20 @@ func (l *Load) fill(ctx context.Context) (int, error) {
 			dst[i].Intended += l.start
 		}
 	}
+	if l.o.Closed != nil && n < len(dst) {
+		l.o.Closed.Settle(len(dst) - n)
+	}
 	l.filled = n
 	l.taken += uint64(n)
 	return n, err
+}
+
+// intendNow gives unpaced records their intended time.
+func (l *Load) intendNow(dst []kload.Record) {
+	now := l.o.Clock.Now()
+	for i := range dst {
+		dst[i] = kload.Record{Intended: now}
+	}
 }
 
 // emit sends records as they become due.

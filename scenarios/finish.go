@@ -37,6 +37,7 @@ type header struct {
 	Started    time.Time         `json:"started"`
 	Host       hostInfo          `json:"host"`
 	Target     results.Target    `json:"target"`
+	Forecast   *forecast         `json:"forecast,omitempty"` // what the shards were expected to get
 	Stream     map[string]any    `json:"stream"`
 	Wire       wireInfo          `json:"wire"`
 	SDK        map[string]string `json:"sdk_env"` // settings of the environment that change what the SDK does
@@ -67,7 +68,7 @@ func (r *run) writeHeader() error {
 		RunID: r.id, Scenario: r.plan.spec.Name, SHA256: hex.EncodeToString(sum[:]), Seed: r.plan.spec.Seed,
 		Inject: r.o.Inject, Started: r.began.UTC(),
 		Host:   hostInfo{name, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.GOMAXPROCS(0)},
-		Target: r.endpoint.describe(),
+		Target: r.endpoint.describe(), Forecast: r.plan.forecast,
 		Stream: map[string]any{"name": r.plan.spec.Stream.Name, "shards": len(r.endpoint.shards), "created": r.endpoint.created},
 		Wire:   r.endpoint.wire(), SDK: sdkEnvironment(), MemLimit: debug.SetMemoryLimit(-1), ClockStepS: r.clock.Step().Seconds(),
 	}
