@@ -4,7 +4,10 @@ BENCH ?= .
 PKG ?= ./...
 BENCHTIME ?= 1s
 
-.PHONY: test lint bench bench-local e2e interop conformance fuzz
+# How often bench-producer repeats each measurement.
+ROUNDS ?= 5
+
+.PHONY: test lint bench bench-local bench-producer e2e interop conformance fuzz
 
 test: ; go test ./...
 
@@ -12,7 +15,13 @@ lint: ; go test ./internal/arch && go tool -modfile=tools/go.mod golangci-lint r
 
 bench: ; go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) $(PKG)
 
-bench-local: ; KLOAD_BENCH=full go test -count=1 -v -run TestLocal ./test/bench
+bench-local: ; KLOAD_BENCH=full go test -count=1 -v -run TestLocal ./test/bench/target
+
+# The producer beside its peers and the floor: lines for benchstat, then medians
+# against the bars; then pacing, five seconds for each way and rate.
+bench-producer:
+	go test ./test/bench/producer -count=1 -timeout 2h -v -run '^TestProducer$$' -rounds $(ROUNDS)
+	go test ./producer -count=$(ROUNDS) -timeout 2h -run '^$$' -bench '^BenchmarkPacing$$' -benchtime 1x
 
 e2e: ; go run ./cmd/kload run quickstart
 

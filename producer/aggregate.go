@@ -1,161 +1,199 @@
 package producer
 
 import (
+	"encoding/hex"
 	"math"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/kpl"
 	"github.com/kload/kload/internal/shard"
 )
 
-// aggregator packs user records into one open aggregate per shard. Aggregating
-// across shards would lose data: KCL drops an aggregate that holds a record of
-// another shard. It is guarded by the producer's mutex.
+// aggregator packs user records into one open aggregate per shard of one shard
+// map. Aggregating across shards would lose data: KCL drops the records of an
+// aggregate that belong to another shard. When the shard map changes a new
+// aggregator takes over.
 type aggregator struct {
 	cfg    Aggregation
 	shards *shard.Map
-	keys   *shard.KeyCache
-	open   []openAggregate // by shard index
-	pool   recordPool
-	sealed []*streamRecord // in sealing order, waiting to be queued
+	lanes  []lane // by shard index
+	pool   *recordPool
+	books  *books // nil while records are only moved from one aggregate to others
+	stats  *counters
 }
 
-// openAggregate is the aggregate under way for one shard. A first record is
-// kept aside: should it stay alone it is sent plain, without an envelope, as
-// the KPL does. A record with a tag needs the envelope even alone.
-type openAggregate struct {
-	enc       kpl.Encoder
-	rec       *streamRecord // nil: nothing open
-	enveloped bool
-	tagged    bool
-	key, data []byte // the first record, while it may stay alone
+// lane is where the records of one shard come together. Callers take its lock
+// once for all the records of a batch that go there.
+type lane struct {
+	due atomic.Int64 // when the open aggregate has lingered long enough, 0 for none open
+
+	mu     sync.Mutex // guards what follows
+	enc    kpl.Encoder
+	rec    *streamRecord // nil: nothing open
+	tagged bool
+	sealed []*streamRecord // in sealing order, waiting to be queued
+	rand   rand.PCG        // of aggregates' partition keys
+
+	// The first record is kept aside: should it stay alone it is sent plain,
+	// without an envelope, as the KPL does. A record with a tag needs the envelope
+	// even alone.
+	key, data []byte
 	hash      kload.HashKey
 	hasHash   bool
 }
 
-func newAggregator(cfg Aggregation, m *shard.Map) *aggregator {
+// randomKey is the length of a random partition key.
+const randomKey = 16
+
+func newAggregator(cfg Aggregation, m *shard.Map, pool *recordPool, b *books, stats *counters, seed uint64) *aggregator {
 	if !cfg.Enabled {
 		cfg.MaxCount = 1
 	}
-	return &aggregator{cfg: cfg, shards: m, keys: shard.NewKeyCache(0), open: make([]openAggregate, m.Len())}
+	a := &aggregator{cfg: cfg, shards: m, lanes: make([]lane, m.Len()), pool: pool, books: b, stats: stats}
+	for i := range a.lanes {
+		a.lanes[i].rand.Seed(seed, m.Epoch()<<32|uint64(i))
+	}
+	return a
 }
 
-// add puts one record into its shard's aggregate, sealing what is full.
-func (a *aggregator) add(r *kload.Record, now int64, charge int, epoch uint64) {
-	hash := r.Hash
-	if !r.HasHash {
-		hash = a.keys.HashOf(r.Key)
+// add puts one record into the aggregate of shard i, whose lane is locked, and
+// seals what is full. It says whether it opened an aggregate.
+func (a *aggregator) add(i int, r *kload.Record, hash kload.HashKey, now int64) (opened bool) {
+	l := &a.lanes[i]
+	if l.rec != nil && !l.tryAdd(r, min(int(a.cfg.MaxBytes), maxRecordBytes-max(len(l.rec.key), randomKey))) {
+		a.seal(i, flushSize)
 	}
-	i := a.shards.Locate(hash)
-	o := &a.open[i]
-	if o.rec != nil && !o.tryAdd(r, min(int(a.cfg.MaxBytes), maxRecordBytes-len(o.rec.key))) {
-		a.seal(i)
+	if l.rec == nil {
+		a.start(i, r, hash, now)
+		opened = true
 	}
-	if o.rec == nil {
-		a.start(i, r, hash, now, epoch)
-	}
-	o.rec.charge += charge
-	o.rec.receipts = append(o.rec.receipts, kload.Receipt{
+	rec := l.rec
+	rec.span.Start, rec.span.End = least(rec.span.Start, hash), most(rec.span.End, hash)
+	rec.charge += charge(r)
+	rec.payload += len(r.Data)
+	rec.waited += now - rec.opened
+	rec.receipts = append(rec.receipts, kload.Receipt{
 		Producer: r.Producer, Seq: r.Seq, Bytes: uint32(len(r.Data)), Intended: r.Intended, Accepted: now,
 	})
-	if len(o.rec.receipts) >= a.cfg.MaxCount {
-		a.seal(i)
+	if len(rec.receipts) >= a.cfg.MaxCount {
+		a.seal(i, flushCount)
 	}
+	return opened
+}
+
+func least(a, b kload.HashKey) kload.HashKey {
+	if b.Hi < a.Hi || b.Hi == a.Hi && b.Lo < a.Lo {
+		return b
+	}
+	return a
+}
+
+func most(a, b kload.HashKey) kload.HashKey {
+	if b.Hi > a.Hi || b.Hi == a.Hi && b.Lo > a.Lo {
+		return b
+	}
+	return a
 }
 
 // start opens an aggregate with its first record.
-func (a *aggregator) start(i int, r *kload.Record, hash kload.HashKey, now int64, epoch uint64) {
-	o := &a.open[i]
-	o.rec = a.pool.get()
-	o.rec.opened, o.rec.epoch = now, epoch
-	o.rec.shard, o.rec.shardID, o.rec.mapEpoch = i, a.shards.At(i).ID, a.shards.Epoch()
-	o.rec.key = string(r.Key)
-	o.key = append(o.key[:0], r.Key...)
-	o.data = append(o.data[:0], r.Data...)
-	o.hash, o.hasHash = hash, r.HasHash
-	o.enveloped, o.tagged = false, r.Tag != nil
-	if o.tagged {
-		o.enc.Reset(o.rec.buf[:0])
-		o.enc.Add(r.Key, r.Hash, r.HasHash, r.Tag, r.Data)
-		o.enveloped = true
+func (a *aggregator) start(i int, r *kload.Record, hash kload.HashKey, now int64) {
+	l := &a.lanes[i]
+	l.rec = a.pool.get()
+	rec := l.rec
+	rec.opened = now
+	if a.books != nil {
+		rec.epoch = a.books.begin()
 	}
+	rec.shard, rec.shardID, rec.mapEpoch = i, a.shards.At(i).ID, a.shards.Epoch()
+	rec.span = shard.Range{Start: hash, End: hash}
+	rec.key = string(r.Key)
+	l.key = append(l.key[:0], r.Key...)
+	l.data = append(l.data[:0], r.Data...)
+	l.hash, l.hasHash = hash, r.HasHash
+	l.tagged = r.Tag != nil
+	if l.tagged {
+		l.enc.Reset(rec.buf[:0])
+		l.enc.Add(r.Key, r.Hash, r.HasHash, r.Tag, r.Data)
+		rec.enveloped = true
+	}
+	l.due.Store(max(1, now+int64(a.cfg.Linger)))
 }
 
 // tryAdd adds r unless the aggregate would grow beyond limit. It puts the first
 // record into its envelope, which seal drops again for a lone record.
-func (o *openAggregate) tryAdd(r *kload.Record, limit int) bool {
-	if !o.enveloped {
-		o.enc.Reset(o.rec.buf[:0])
-		o.enc.Add(o.key, o.hash, o.hasHash, nil, o.data)
-		o.enveloped = true
+func (l *lane) tryAdd(r *kload.Record, limit int) bool {
+	if !l.rec.enveloped {
+		l.enc.Reset(l.rec.buf[:0])
+		l.enc.Add(l.key, l.hash, l.hasHash, nil, l.data)
+		l.rec.enveloped = true
 	}
-	return o.enc.TryAdd(limit, r.Key, r.Hash, r.HasHash, r.Tag, r.Data)
+	return l.enc.TryAdd(limit, r.Key, r.Hash, r.HasHash, r.Tag, r.Data)
 }
 
-// seal closes a shard's aggregate and appends it to a.sealed.
-func (a *aggregator) seal(i int) {
-	o := &a.open[i]
-	rec := o.rec
+// seal closes the aggregate of a lane that is locked, if one is open, and
+// appends it to the lane's sealed ones.
+func (a *aggregator) seal(i int, why flushReason) {
+	l := &a.lanes[i]
+	rec := l.rec
 	if rec == nil {
 		return
 	}
-	o.rec = nil
-	if len(rec.receipts) == 1 && !o.tagged {
-		rec.buf = append(rec.buf[:0], o.data...)
-		rec.data = rec.buf
-		if o.hasHash {
-			rec.hashKey = shard.FormatHash(o.hash)
-		}
+	l.rec = nil
+	l.due.Store(0)
+	if rec.enveloped = len(rec.receipts) > 1 || l.tagged; rec.enveloped {
+		rec.data = l.enc.SealUndigested()
+		rec.buf, rec.undigested = rec.data, true
+		rec.hashKey = shard.FormatHash(l.hash)
+		rec.key = l.partitionKey(a.cfg.PartitionKey, rec.key)
 	} else {
-		rec.data = o.enc.Seal()
-		rec.buf = rec.data
-		rec.hashKey = shard.FormatHash(o.hash)
+		rec.buf = append(rec.buf[:0], l.data...)
+		rec.data = rec.buf
+		if l.hasHash {
+			rec.hashKey = shard.FormatHash(l.hash)
+		}
 	}
-	a.sealed = append(a.sealed, rec)
+	l.sealed = append(l.sealed, rec)
+	a.stats.sealed(rec, why)
 }
 
-// sealDue seals what has lingered long enough and returns when the next
-// aggregate will have, or 0 when none is open.
-func (a *aggregator) sealDue(now int64) (next int64) {
-	next = math.MaxInt64
-	for i := range a.open {
-		if a.open[i].rec == nil {
-			continue
+// partitionKey chooses the key of an aggregate, which decides nothing, since its
+// explicit hash key does.
+func (l *lane) partitionKey(choice, first string) string {
+	switch choice {
+	case keyLetter:
+		return keyLetter
+	case keyRandom:
+		var b [randomKey / 2]byte
+		for i, v := 0, l.rand.Uint64(); i < len(b); i, v = i+1, v>>8 {
+			b[i] = byte(v)
 		}
-		due := a.open[i].rec.opened + int64(a.cfg.Linger)
-		if due <= now {
-			a.seal(i)
-			continue
+		return hex.EncodeToString(b[:])
+	}
+	return first
+}
+
+// take returns what was sealed in a locked lane. The slice is valid until the
+// lane is unlocked.
+func (l *lane) take() []*streamRecord {
+	sealed := l.sealed
+	l.sealed = l.sealed[:0]
+	return sealed
+}
+
+// lingering returns when the next open aggregate will have lingered long enough,
+// 0 when none is open.
+func (a *aggregator) lingering() int64 {
+	next := int64(math.MaxInt64)
+	for i := range a.lanes {
+		if due := a.lanes[i].due.Load(); due != 0 {
+			next = min(next, due)
 		}
-		next = min(next, due)
 	}
 	if next == math.MaxInt64 {
 		return 0
 	}
 	return next
-}
-
-// pending returns how many records are in open aggregates.
-func (a *aggregator) pending() int {
-	n := 0
-	for i := range a.open {
-		if rec := a.open[i].rec; rec != nil {
-			n += len(rec.receipts)
-		}
-	}
-	return n
-}
-
-// sealAll seals everything open.
-func (a *aggregator) sealAll() {
-	for i := range a.open {
-		a.seal(i)
-	}
-}
-
-// setMap replaces the shard map; open aggregates are sealed under the old one.
-func (a *aggregator) setMap(m *shard.Map) {
-	a.sealAll()
-	a.shards = m
-	a.open = make([]openAggregate, m.Len())
 }

@@ -69,7 +69,7 @@ func TestAggregation(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cfg := defaults()
+				cfg := producer.DefaultConfig()
 				cfg.Connections = 1
 				if tt.tweak != nil {
 					tt.tweak(&cfg.Aggregation)
@@ -102,7 +102,7 @@ func TestAggregateSize(t *testing.T) {
 		for _, hashed := range []bool{false, true} {
 			t.Run(fmt.Sprintf("limit=%d/hashed=%v", limit, hashed), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					cfg := defaults()
+					cfg := producer.DefaultConfig()
 					cfg.Aggregation.MaxBytes, cfg.Aggregation.MaxCount = units.Bytes(limit), 1<<30
 					r := newRig(t, cfg, 1, nil)
 					size := max(23, limit/500)
@@ -141,7 +141,7 @@ func checkSizes(t *testing.T, puts []drivertest.Put, limit, size int) {
 // and is sent there.
 func TestAggregatesPerShard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, defaults(), 7, nil)
+		r := newRig(t, producer.DefaultConfig(), 7, nil)
 		feed := drivertest.Feed{Size: 50, Keys: 997}
 		for range 5 {
 			r.send(t, feed.Next(1000))
@@ -181,7 +181,7 @@ func TestLinger(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cfg := defaults()
+				cfg := producer.DefaultConfig()
 				cfg.Aggregation.Linger = tt.linger
 				start := time.Now()
 				r := newRig(t, cfg, 1, nil)
@@ -222,7 +222,7 @@ func TestTooLarge(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, defaults(), 1, nil)
+				r := newRig(t, producer.DefaultConfig(), 1, nil)
 				small, large := drivertest.Feed{Size: 16, Keys: 1}, drivertest.Feed{Size: tt.size, Keys: 1, Tag: tt.tag}
 				recs := slices.Clone(small.Next(3))
 				large.Next(1)
@@ -239,8 +239,8 @@ func TestTooLarge(t *testing.T) {
 				if diff := cmp.Diff(want, r.book.Statuses()); diff != "" {
 					t.Errorf("outcomes (-want +got):\n%s", diff)
 				}
-				if got := r.Stats().TooLarge; got != uint64(tt.rejected) {
-					t.Errorf("Stats().TooLarge = %d, want %d", got, tt.rejected)
+				if got := r.Stats().Refused; got != uint64(tt.rejected) {
+					t.Errorf("Stats().Refused = %d, want %d", got, tt.rejected)
 				}
 			})
 		})
@@ -255,7 +255,7 @@ func cloned(r kload.Record) kload.Record {
 // TestTooLargeFreesBudget rejects more bytes than the budget holds.
 func TestTooLargeFreesBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := defaults()
+		cfg := producer.DefaultConfig()
 		cfg.Memory = 2 << 20
 		r := newRig(t, cfg, 1, nil)
 		feed := drivertest.Feed{Size: 1<<20 + 1, Keys: 1}
@@ -270,7 +270,7 @@ func TestTooLargeFreesBudget(t *testing.T) {
 // records shorter than their key: the key counts beside the data.
 func TestLargestAggregate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := defaults()
+		cfg := producer.DefaultConfig()
 		cfg.Aggregation.MaxBytes = 1 << 20
 		r := newRig(t, cfg, 1, nil)
 		feed := drivertest.Feed{Size: 900, Keys: 1}

@@ -2,6 +2,7 @@ package producer_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -31,12 +32,13 @@ func (n *nullAPI) PutRecords(_ context.Context, in *kinesis.PutRecordsInput, _ .
 	return &n.res, nil
 }
 
-// nullProducer returns a producer of one shard and one connection into nothing.
-func nullProducer(tb testing.TB) *producer.Producer {
+// nullProducer returns a producer of so many shards and one connection into
+// nothing.
+func nullProducer(tb testing.TB, shards int) *producer.Producer {
 	tb.Helper()
-	k := drivertest.NewKinesis(1, nil)
-	cfg := defaults()
-	cfg.Connections = 1
+	k := drivertest.NewKinesis(shards, nil)
+	cfg := producer.DefaultConfig()
+	cfg.Connections, cfg.WrongShard = 1, "accept" // all answers name the first shard
 	p, err := producer.New(tb.Context(), producer.Options{
 		API:    &nullAPI{Kinesis: k, out: types.PutRecordsResultEntry{ShardId: &k.ShardIDs()[0], SequenceNumber: aws.String("1")}},
 		Stream: "demo", Config: cfg, Clock: pace.NewClock(), Outcomes: func([]kload.Outcome) {},
@@ -69,7 +71,7 @@ func TestAllocations(t *testing.T) {
 	if invariants.Enabled {
 		t.Skip("the race detector allocates")
 	}
-	p, recs := nullProducer(t), keyedRecords(1000)
+	p, recs := nullProducer(t, 1), keyedRecords(1000)
 	before := p.Stats()
 	runs := 0
 	perRun := testing.AllocsPerRun(50, func() {
@@ -87,18 +89,47 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// BenchmarkPutBatch is one record of 250 bytes through aggregation, prediction
-// and sending into nothing, its share of the digest included.
-func BenchmarkPutBatch(b *testing.B) {
-	p, recs := nullProducer(b), keyedRecords(1000)
-	b.SetBytes(250)
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		if i++; i%len(recs) == 0 {
-			if _, err := p.PutBatch(b.Context(), recs); err != nil {
-				b.Fatal(err)
+// BenchmarkIntake is records of 250 bytes with 65,536 keys through prediction,
+// aggregation to 16 shards, digest and sending into nothing: in batches, and one
+// by one from as many goroutines as there are processors. cpu-ns/rec counts all
+// threads.
+func BenchmarkIntake(b *testing.B) {
+	recs := plainKeyed(1 << 16)
+	b.Run("PutBatch", func(b *testing.B) {
+		p := nullProducer(b, 16)
+		b.SetBytes(250)
+		b.ReportAllocs()
+		start, n := cpuTime(b), 0
+		for b.Loop() {
+			if n++; n%1024 == 0 {
+				at := n % len(recs)
+				if _, err := p.PutBatch(b.Context(), recs[at:at+1024]); err != nil {
+					b.Fatal(err)
+				}
 			}
 		}
-	}
+		b.ReportMetric(float64(cpuTime(b)-start)/float64(n), "cpu-ns/rec")
+	})
+	b.Run("Put", func(b *testing.B) {
+		p := nullProducer(b, 16)
+		b.SetBytes(250)
+		b.ReportAllocs()
+		start := cpuTime(b)
+		var from atomic.Int64
+		b.RunParallel(func(pb *testing.PB) {
+			for i := int(from.Add(1 << 13)); pb.Next(); i++ {
+				if err := p.Put(b.Context(), recs[i%len(recs)]); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+		b.ReportMetric(float64(cpuTime(b)-start)/float64(b.N), "cpu-ns/rec")
+	})
+}
+
+// plainKeyed returns n records of 250 bytes with keys of their own.
+func plainKeyed(n int) []kload.Record {
+	feed := drivertest.Feed{Size: 250, Keys: n}
+	return feed.Next(n)
 }

@@ -2,23 +2,24 @@ package producer
 
 import (
 	"context"
-	"sync"
+	"sync/atomic"
 
 	"github.com/kload/kload"
-	"github.com/kload/kload/internal/pace"
 )
 
-// budget bounds the bytes of records accepted but not yet decided.
+// budget bounds the bytes of records accepted but not yet decided. It has no
+// lock: many goroutines put at once.
 type budget struct {
-	limit int
-	space chan struct{} // holds a token after bytes were given back
-
-	mu   sync.Mutex
-	used int
-	peak int
+	limit   int64
+	used    atomic.Int64
+	peak    atomic.Int64
+	waiting atomic.Int64
+	space   chan struct{} // holds a token after bytes were given back
 }
 
-func newBudget(limit int) *budget { return &budget{limit: limit, space: make(chan struct{}, 1)} }
+func newBudget(limit int) *budget {
+	return &budget{limit: int64(limit), space: make(chan struct{}, 1)}
+}
 
 // recordOverhead stands for what a record costs beside its bytes: its receipt,
 // its share of the tables.
@@ -29,36 +30,73 @@ func charge(r *kload.Record) int { return len(r.Data) + len(r.Key) + len(r.Tag) 
 // take reserves room for a prefix of recs and returns its length; 0 when not
 // even the first fits. A record above the whole limit is let through alone.
 func (b *budget) take(recs []kload.Record) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	all := 0
 	for i := range recs {
-		c := charge(&recs[i])
-		if b.used > 0 && b.used+c > b.limit {
+		all += charge(&recs[i])
+	}
+	if int64(all) <= b.limit && b.reserve(all) {
+		return len(recs)
+	}
+	for i := range recs {
+		if !b.reserve(charge(&recs[i])) {
 			return i
 		}
-		b.used += c
-		b.peak = max(b.peak, b.used)
 	}
 	return len(recs)
 }
 
+// reserve takes n bytes if there is room.
+func (b *budget) reserve(n int) bool {
+	for {
+		used := b.used.Load()
+		after := used + int64(n)
+		if used > 0 && after > b.limit {
+			return false
+		}
+		if b.used.CompareAndSwap(used, after) {
+			b.raise(after)
+			return true
+		}
+	}
+}
+
+func (b *budget) raise(used int64) {
+	for {
+		peak := b.peak.Load()
+		if used <= peak || b.peak.CompareAndSwap(peak, used) {
+			return
+		}
+	}
+}
+
 // give returns bytes.
 func (b *budget) give(n int) {
-	b.mu.Lock()
-	b.used -= n
-	b.mu.Unlock()
+	b.used.Add(int64(-n))
+	b.wake()
+}
+
+func (b *budget) wake() {
 	select {
 	case b.space <- struct{}{}:
 	default:
 	}
 }
 
-// wait blocks until bytes were given back.
-func (b *budget) wait(ctx context.Context, p *pace.Pacer) error { return p.Wait(ctx, 0, b.space) }
+// wait blocks until bytes were given back, or ctx ends.
+func (b *budget) wait(ctx context.Context) error {
+	b.waiting.Add(1)
+	defer b.waiting.Add(-1)
+	select {
+	case <-b.space:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
-// high returns the most bytes ever held.
-func (b *budget) high() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.peak
+// pass wakes the next of those who wait: one token may stand for room for many.
+func (b *budget) pass() {
+	if b.waiting.Load() > 0 {
+		b.wake()
+	}
 }

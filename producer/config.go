@@ -16,16 +16,42 @@ const (
 	envelopeBytes    = 96       // most that aggregation adds to one record beside its key and tag
 )
 
+// Choices of the configuration.
+const (
+	keyLetter = "a"
+	keyRandom = "random"
+
+	wrongShardAccept = "accept"
+)
+
+// DefaultConfig returns the configuration of a scenario that sets nothing: that
+// of the KPL, with back-pressure.
+func DefaultConfig() Config {
+	return Config{
+		Aggregation: Aggregation{
+			Enabled: true, MaxBytes: 50 << 10, MaxCount: 10_000, Linger: 100 * time.Millisecond, PartitionKey: "first",
+		},
+		Collection:  Collection{MaxRecords: maxEntries, MaxBytes: 2 << 20},
+		Connections: 8, TTL: 30 * time.Second, RequestTimeout: 10 * time.Second, Memory: 64 << 20,
+		Gate: gateAIMD, WrongShard: "kpl", MapRefresh: time.Minute,
+	}
+}
+
 // Config configures the kinesis ingress.
 type Config struct {
 	Aggregation    Aggregation   `yaml:"aggregation" help:"packing of user records into stream records, KPL format"`
 	Collection     Collection    `yaml:"collection" help:"packing of stream records into PutRecords requests"`
 	Key            string        `yaml:"key" help:"partition key from a field of the record, such as {pickup_location_id}; same as keys: {field: …}"`
+	Wire           string        `yaml:"wire" default:"auto" enum:"auto|cbor|json" help:"encoding of requests; auto is cbor unless the service does not know it"`
 	Connections    int           `yaml:"connections" default:"8" help:"PutRecords requests in flight at most"`
 	Ordered        bool          `yaml:"ordered" default:"false" help:"promise order per partition key: at most one stream record per shard in flight"`
-	TTL            time.Duration `yaml:"ttl" default:"30s" help:"how long a record is retried, from when it was accepted"`
+	TTL            time.Duration `yaml:"ttl" default:"30s" help:"how long a record is retried, from when it was accepted; 0 for ever"`
 	RequestTimeout time.Duration `yaml:"request_timeout" default:"10s" help:"deadline of one PutRecords attempt"`
-	Memory         units.Bytes   `yaml:"memory" default:"64MiB" help:"bytes of records accepted but not yet decided; intake blocks above it"`
+	Memory         units.Bytes   `yaml:"memory" default:"64MiB" help:"bytes of records accepted but not yet decided; above it on_saturation of the load decides"`
+	Gate           string        `yaml:"gate" default:"aimd" enum:"aimd|kpl|none" help:"what holds stream records back per shard: a rate lowered by throttles and raised again, the KPL's fixed 150% of what a shard takes, or nothing"`
+	FailThrottled  bool          `yaml:"fail_if_throttled" default:"false" help:"reject a throttled record at once instead of retrying it"`
+	WrongShard     string        `yaml:"wrong_shard" default:"kpl" enum:"kpl|accept" help:"an aggregate acknowledged in a shard that not all its records belong to, as after a reshard: send it again, which duplicates, or leave it, although KCL drops such records"`
+	MapRefresh     time.Duration `yaml:"map_refresh" default:"1m" help:"how often the shard map is read again without a reason; 0 never"`
 }
 
 // Aggregation configures KPL aggregation.
@@ -34,6 +60,9 @@ type Aggregation struct {
 	MaxBytes units.Bytes   `yaml:"max_bytes" default:"50KiB" help:"largest aggregate, digest included"`
 	MaxCount int           `yaml:"max_count" default:"10000" help:"most user records in one aggregate"`
 	Linger   time.Duration `yaml:"linger" default:"100ms" help:"how long the first record of an aggregate waits for more"`
+	// PartitionKey decides nothing: aggregates have an explicit hash key. Some
+	// consumers, such as Lambda's parallelization factor, spread load by it.
+	PartitionKey string `yaml:"partition_key" default:"first" enum:"first|a|random" help:"partition key of an aggregate: that of its first record, the letter a as the KPL has it, or a random one"`
 }
 
 // Collection configures PutRecords requests.
@@ -44,7 +73,7 @@ type Collection struct {
 
 // CounterNames lists what [Producer.Counters] counts.
 func (*Config) CounterNames() []string {
-	return []string{"retries", "failed", "mispredicted", "too_large", "blocked_ns", "peak_bytes", "map_refresh_failed"}
+	return counterNames()
 }
 
 // Validate reports settings the service would refuse.
@@ -65,7 +94,8 @@ func (c *Config) Validate() []conf.Issue {
 	add(col.MaxBytes < 1 || col.MaxBytes > maxRequestBytes, "collection.max_bytes",
 		"must be between 1B and 10MiB, the most one PutRecords takes", "")
 	add(c.Connections < 1 || c.Connections > 1024, "connections", "must be between 1 and 1024", "")
-	add(c.TTL <= 0, "ttl", "must be positive", "KPL uses 30s")
+	add(c.TTL < 0, "ttl", "must not be negative", "KPL uses 30s; 0 retries for ever")
+	add(c.MapRefresh < 0, "map_refresh", "must not be negative", "0 reads the shard map only when it was proved wrong")
 	add(c.RequestTimeout <= 0, "request_timeout", "must be positive", "")
 	add(c.Memory < maxRecordBytes, "memory", "must be at least 1MiB, the size of one record", "")
 	return issues

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/conf"
@@ -24,6 +22,8 @@ type KeyerConfig interface {
 	Keyer(seed uint64) Keyer
 	// ByKey says that the partition key alone decides the shard.
 	ByKey() bool
+	// Describe says in a few words which keys there are.
+	Describe() string
 }
 
 // setKey lets key alone decide the shard, whatever hash key the source chose.
@@ -39,6 +39,9 @@ func (c *ConstKeys) Keyer(uint64) Keyer { return constKeyer(c.Value) }
 
 // ByKey reports that the key decides the shard.
 func (c *ConstKeys) ByKey() bool { return true }
+
+// Describe names the key.
+func (c *ConstKeys) Describe() string { return "one, " + c.Value }
 
 // Validate checks the key's length.
 func (c *ConstKeys) Validate() []conf.Issue { return validateKey("value", c.Value) }
@@ -65,35 +68,51 @@ func (c *UniformKeys) Keyer(seed uint64) Keyer {
 // ByKey reports that the key decides the shard.
 func (c *UniformKeys) ByKey() bool { return true }
 
+// Describe names their number.
+func (c *UniformKeys) Describe() string { return "uniform over " + c.N.String() }
+
 // Validate checks n.
-func (c *UniformKeys) Validate() []conf.Issue {
-	if c.N < 1 {
+func (c *UniformKeys) Validate() []conf.Issue { return validateN(c.N) }
+
+func validateN(n units.Count) []conf.Issue {
+	if n < 1 {
 		return []conf.Issue{{Field: "n", Msg: "must be at least 1"}}
 	}
 	return nil
 }
 
 type uniformKeyer struct {
-	n     uint64
-	rand  *rand.Rand
-	arena []byte
+	n    uint64
+	rand *rand.Rand
+	numbered
 }
+
+func (k *uniformKeyer) Assign(recs []kload.Record) error {
+	k.reset(len(recs))
+	for i := range recs {
+		k.setKey(&recs[i], k.rand.Uint64N(k.n))
+	}
+	return nil
+}
+
+// numbered lends keys made of "k" and a number.
+type numbered struct{ arena []byte }
 
 // maxKeyDigits is the length of the longest key: "k" and 20 digits.
 const maxKeyDigits = 21
 
-func (k *uniformKeyer) Assign(recs []kload.Record) error {
-	if need := len(recs) * maxKeyDigits; cap(k.arena) < need {
-		k.arena = make([]byte, 0, need)
+// reset makes room for n keys, which live until the next reset.
+func (a *numbered) reset(n int) {
+	if need := n * maxKeyDigits; cap(a.arena) < need {
+		a.arena = make([]byte, 0, need)
 	}
-	k.arena = k.arena[:0]
-	for i := range recs {
-		from := len(k.arena)
-		k.arena = append(k.arena, 'k')
-		k.arena = strconv.AppendUint(k.arena, k.rand.Uint64N(k.n), 10)
-		setKey(&recs[i], k.arena[from:len(k.arena):len(k.arena)])
-	}
-	return nil
+	a.arena = a.arena[:0]
+}
+
+func (a *numbered) setKey(r *kload.Record, n uint64) {
+	from := len(a.arena)
+	a.arena = strconv.AppendUint(append(a.arena, 'k'), n, 10)
+	setKey(r, a.arena[from:len(a.arena):len(a.arena)])
 }
 
 // FieldKeys takes the partition key from a top-level attribute of a JSON record.
@@ -117,6 +136,9 @@ func (c *FieldKeys) Keyer(seed uint64) Keyer {
 // ByKey reports that the key decides the shard.
 func (c *FieldKeys) ByKey() bool { return true }
 
+// Describe names the attribute.
+func (c *FieldKeys) Describe() string { return "from field " + c.Name }
+
 // CounterNames lists what the keyer counts.
 func (c *FieldKeys) CounterNames() []string { return []string{"key_missing"} }
 
@@ -136,7 +158,7 @@ func (k *fieldKeyer) Assign(recs []kload.Record) error {
 	for i := range recs {
 		value, ok := k.find.Find(recs[i].Data)
 		switch {
-		case ok && len(value) > 0 && (len(value) <= maxKeyLen || utf8.RuneCount(value) <= maxKeyLen):
+		case ok && usableKey(value):
 			setKey(&recs[i], value)
 		case k.missing == nil:
 			return kload.WithHint(fmt.Errorf("%w: no usable attribute %q in %.80q", kload.ErrInvalid, k.name, recs[i].Data),
@@ -163,6 +185,9 @@ func (c *RandomHashKeys) Keyer(seed uint64) Keyer {
 // ByKey reports that the explicit hash key decides the shard.
 func (c *RandomHashKeys) ByKey() bool { return false }
 
+// Describe says what decides instead of keys.
+func (c *RandomHashKeys) Describe() string { return "random explicit hash keys" }
+
 type randomHashKeyer struct {
 	rand *rand.Rand
 	key  []byte
@@ -185,16 +210,4 @@ func validateKey(field, key string) []conf.Issue {
 		return []conf.Issue{{Field: field, Msg: fmt.Sprintf("a partition key has 1 to %d characters, this one %d", maxKeyLen, n)}}
 	}
 	return nil
-}
-
-// ParseKeyTemplate returns the field keyer that a template such as
-// "{pickup_location_id}" stands for.
-func ParseKeyTemplate(template string) (*FieldKeys, error) {
-	name, ok := strings.CutPrefix(template, "{")
-	name, end := strings.CutSuffix(name, "}")
-	if !ok || !end || name == "" || strings.ContainsAny(name, "{}") {
-		return nil, kload.WithHint(fmt.Errorf("%w key template %q", kload.ErrInvalid, template),
-			"write one field in braces, such as {pickup_location_id}")
-	}
-	return &FieldKeys{Name: name, Missing: "error"}, nil
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/invariants"
 	"github.com/kload/kload/internal/shard"
@@ -138,14 +140,45 @@ func TestFieldKeys(t *testing.T) {
 
 func TestParseKeyTemplate(t *testing.T) {
 	for template, want := range map[string]string{
-		"{zone}": "zone", "zone": "", "{}": "", "{a}{b}": "", "{a": "", "x{a}": "", "": "",
+		"{zone}": "JFK", "{zone}{n}": "JFK7", "x-{zone}/{n}.": "x-JFK/7.",
+		"zone": "", "{}": "", "{a": "", "x{a}}": "", "": "", "{a{b}}": "", "}": "",
 	} {
-		f, err := producer.ParseKeyTemplate(template)
-		switch {
-		case want == "" && !errors.Is(err, kload.ErrInvalid):
-			t.Errorf("%q gave %v, want ErrInvalid", template, err)
-		case want != "" && (err != nil || f.Name != want || f.Missing != "error"):
-			t.Errorf("%q gave %+v, %v", template, f, err)
+		c, err := producer.ParseKeyTemplate(template)
+		if want == "" {
+			if !errors.Is(err, kload.ErrInvalid) {
+				t.Errorf("%q gave %v, want ErrInvalid", template, err)
+			}
+			continue
+		}
+		recs := []kload.Record{{Data: []byte(`{"zone":"JFK","n":7}`)}}
+		if err != nil || c.Keyer(1).Assign(recs) != nil || string(recs[0].Key) != want {
+			t.Errorf("%q gave %q, %v; want %q", template, recs[0].Key, err, want)
+		}
+	}
+}
+
+// TestTemplateKeysMissing holds what records without an attribute get, in the
+// middle of others.
+func TestTemplateKeysMissing(t *testing.T) {
+	batch := func() []kload.Record {
+		return []kload.Record{{Data: []byte(`{"a":1,"b":2}`)}, {Data: []byte(`{"a":1}`)}, {Data: []byte(`{"a":3,"b":4}`)}}
+	}
+	for missing, want := range map[string][]string{"const": {"1-2", "missing", "3-4"}, "error": nil} {
+		k := (&producer.TemplateKeys{Text: "{a}-{b}", Missing: missing}).Keyer(1)
+		recs := batch()
+		err := k.Assign(recs)
+		if want == nil {
+			if !errors.Is(err, kload.ErrInvalid) {
+				t.Errorf("%s: %v, want ErrInvalid", missing, err)
+			}
+			continue
+		}
+		got := []string{string(recs[0].Key), string(recs[1].Key), string(recs[2].Key)}
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v, -want +got:\n%s", missing, err, diff)
+		}
+		if n := k.(kload.Counted).Counters()["key_missing"]; n != 1 {
+			t.Errorf("%s: key_missing = %d, want 1", missing, n)
 		}
 	}
 }
@@ -168,12 +201,13 @@ func TestConfigValidate(t *testing.T) {
 		{"collection.max_bytes", func(c *producer.Config) { c.Collection.MaxBytes = 0 }},
 		{"connections", func(c *producer.Config) { c.Connections = 0 }},
 		{"connections", func(c *producer.Config) { c.Connections = 1025 }},
-		{"ttl", func(c *producer.Config) { c.TTL = 0 }},
+		{"ttl", func(c *producer.Config) { c.TTL = -1 }},
+		{"map_refresh", func(c *producer.Config) { c.MapRefresh = -1 }},
 		{"request_timeout", func(c *producer.Config) { c.RequestTimeout = -1 }},
 		{"memory", func(c *producer.Config) { c.Memory = 1<<20 - 1 }},
 	}
 	for _, tt := range tests {
-		cfg := defaults()
+		cfg := producer.DefaultConfig()
 		tt.spoil(&cfg)
 		var got string
 		for _, issue := range cfg.Validate() {
@@ -207,6 +241,9 @@ func TestKeyersDoNotAllocate(t *testing.T) {
 	for name, c := range map[string]producer.KeyerConfig{
 		"const": &producer.ConstKeys{Value: "x"}, "uniform": &producer.UniformKeys{N: 1 << 20},
 		"field": &producer.FieldKeys{Name: "zone", Missing: "random"}, "random hash": &producer.RandomHashKeys{},
+		"zipf": &producer.ZipfKeys{N: 1 << 20, Exponent: 1}, "hotspot": &producer.HotspotKeys{N: 10, Hot: producer.Hot{Share: 80, Keys: 1}},
+		"sequential": &producer.SequentialKeys{N: 7}, "pinned": &producer.PinnedKeys{Of: 4},
+		"template": &producer.TemplateKeys{Text: "x{zone}", Missing: "error"},
 	} {
 		k := c.Keyer(1)
 		if n := testing.AllocsPerRun(20, func() {

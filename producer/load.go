@@ -26,14 +26,20 @@ const sendBytes = 1 << 20
 // due, how it is keyed and traced, and where it goes.
 type LoadOptions struct {
 	Source   kload.Source
-	Schedule pace.Schedule // when records are due; nil for timed and unpaced sources
+	Schedule pace.Schedule // when records are due; nil for timed, unpaced and closed-loop loads
 	Unpaced  bool          // as fast as the ingress takes them; T0 is when the loop takes the record
-	Keys     Keyer         // nil keeps the source's keys
+	Closed   *ClosedLoop   // instead of a schedule: as fast as outcomes come
+	Pacing   pace.Mode
+	Keys     Keyer // nil keeps the source's keys
 	Carrier  trace.Carrier
 	Run      uint32 // run id, carried in the trace
 	Ingress  kload.Ingress
 	Ledger   *ledger.Load
 	Clock    *pace.Clock
+	// OnSaturation says what becomes of records that the ingress has no room for.
+	// The zero value blocks;
+	// the others need a [Trier].
+	OnSaturation Saturation
 	// Grace is how long after the schedule's end an acknowledgement is still in
 	// time, in ns.
 	Grace int64
@@ -63,6 +69,7 @@ type Load struct {
 	taken  uint64 // records taken from the source
 	due    uint64 // records announced as due
 	sent   uint64 // records the ingress accepted
+	shed   uint64 // records left out
 	ended  bool   // the source has no more
 	lastT0 int64
 }
@@ -70,7 +77,8 @@ type Load struct {
 // NewLoad prepares a load. The source and the ingress stay the caller's to
 // close.
 func NewLoad(o LoadOptions) *Load {
-	l := &Load{o: o, pacer: pace.NewPacer(o.Clock), batch: make([]kload.Record, loadBatch)}
+	l := &Load{o: o, pacer: pace.NewPacerIn(o.Clock, o.Pacing), batch: make([]kload.Record, loadBatch)}
+	l.o.Unpaced = o.Unpaced || o.Closed != nil
 	if t, ok := o.Source.(kload.Timed); ok {
 		l.timed = t.Timed()
 	}
@@ -130,6 +138,16 @@ func (l *Load) loop(ctx context.Context) error {
 func (l *Load) fill(ctx context.Context) (int, error) {
 	dst := l.batch
 	switch {
+	case l.o.Closed != nil:
+		n, err := l.o.Closed.take(ctx, l.pacer, l.o.Clock, l.start, l.taken, unpacedBatch)
+		if n == 0 && err == nil {
+			err = io.EOF
+		}
+		if err != nil {
+			return 0, err
+		}
+		dst = dst[:n]
+		l.intendNow(dst)
 	case l.o.Schedule != nil:
 		dst = dst[:min(uint64(len(dst)), l.o.Schedule.Total()-l.taken)]
 		if len(dst) == 0 {
@@ -140,10 +158,7 @@ func (l *Load) fill(ctx context.Context) (int, error) {
 		}
 	case l.o.Unpaced:
 		dst = dst[:unpacedBatch]
-		now := l.o.Clock.Now()
-		for i := range dst {
-			dst[i] = kload.Record{Intended: now}
-		}
+		l.intendNow(dst)
 	default:
 		clear(dst)
 	}
@@ -153,9 +168,20 @@ func (l *Load) fill(ctx context.Context) (int, error) {
 			dst[i].Intended += l.start
 		}
 	}
+	if l.o.Closed != nil && n < len(dst) {
+		l.o.Closed.Settle(len(dst) - n)
+	}
 	l.filled = n
 	l.taken += uint64(n)
 	return n, err
+}
+
+// intendNow gives unpaced records their intended time.
+func (l *Load) intendNow(dst []kload.Record) {
+	now := l.o.Clock.Now()
+	for i := range dst {
+		dst[i] = kload.Record{Intended: now}
+	}
 }
 
 // emit sends records as they become due.
@@ -186,7 +212,7 @@ func (l *Load) ready(ctx context.Context, recs []kload.Record) (int, error) {
 		for bytes := len(recs[0].Data); n < len(recs) && bytes+len(recs[n].Data) <= sendBytes; n++ {
 			bytes += len(recs[n].Data)
 		}
-		l.announce(l.sent + uint64(n))
+		l.announce(l.sent + l.shed + uint64(n))
 		return n, ctx.Err()
 	}
 	now, err := l.pacer.Until(ctx, recs[0].Intended)
@@ -201,7 +227,7 @@ func (l *Load) ready(ctx context.Context, recs []kload.Record) (int, error) {
 	if l.o.Schedule != nil {
 		l.announce(l.o.Schedule.Due(now - l.start))
 	} else {
-		l.announce(l.sent + uint64(n))
+		l.announce(l.sent + l.shed + uint64(n))
 	}
 	return n, nil
 }
@@ -223,6 +249,9 @@ func (l *Load) send(ctx context.Context, recs []kload.Record) error {
 		return fmt.Errorf("stamping a record: %w", err)
 	}
 	l.lastT0 = recs[len(recs)-1].Intended
+	if s := l.o.OnSaturation; s == Shed || s == Abort {
+		return l.try(recs)
+	}
 	n, err := l.o.Ingress.PutBatch(ctx, recs)
 	l.sent += uint64(n)
 	l.o.Ledger.Sent(uint64(n))
@@ -268,15 +297,15 @@ func (l *Load) result(err error) LoadResult {
 		return LoadResult{Scheduled: s.Total(), End: l.start + s.Span()}
 	case s != nil:
 		end := min(now, l.start+s.Span())
-		return LoadResult{Scheduled: max(l.sent, s.Due(end-l.start)), End: end}
+		return LoadResult{Scheduled: max(l.sent+l.shed, s.Due(end-l.start)), End: end}
 	}
-	return LoadResult{Scheduled: l.sent + l.dueUnsent(now), End: now}
+	return LoadResult{Scheduled: l.sent + l.shed + l.dueUnsent(now), End: now}
 }
 
 // dueUnsent counts records that were taken and due but not sent.
 func (l *Load) dueUnsent(now int64) uint64 {
 	var n uint64
-	unsent := min(int(l.taken-l.sent), l.filled)
+	unsent := min(int(l.taken-l.sent-l.shed), l.filled)
 	for _, r := range l.batch[l.filled-unsent : l.filled] {
 		if r.Intended <= now {
 			n++

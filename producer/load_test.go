@@ -73,7 +73,7 @@ func TestLoadTimes(t *testing.T) {
 					t.Errorf("result (-want +got):\n%s", diff)
 				}
 				n := tt.want.Scheduled
-				if diff := cmp.Diff(account{n, n, 0}, r.account()); diff != "" {
+				if diff := cmp.Diff(account{n, n, 0, 0}, r.account()); diff != "" {
 					t.Errorf("account (-want +got):\n%s", diff)
 				}
 				for i, g := range r.ingress.got {
@@ -146,7 +146,7 @@ func TestLoadEnds(t *testing.T) {
 		{
 			name: "interrupted on schedule", limit: 400500 * time.Microsecond,
 			setUp: func(r *loadRig) { r.Schedule = pace.Constant(1000, time.Second, time.Second) },
-			want:  account{401, 401, 0}, err: context.DeadlineExceeded,
+			want:  account{401, 401, 0, 0}, err: context.DeadlineExceeded,
 		},
 		{
 			name: "interrupted while late", limit: 400500 * time.Microsecond,
@@ -154,7 +154,7 @@ func TestLoadEnds(t *testing.T) {
 				r.Schedule = pace.Constant(1000, time.Second, time.Second)
 				r.ingress.per, r.ingress.pause = 100, time.Hour
 			},
-			want: account{401, 100, 301}, err: context.DeadlineExceeded,
+			want: account{401, 100, 301, 0}, err: context.DeadlineExceeded,
 		},
 		{
 			name: "interrupted after the schedule", limit: time.Minute,
@@ -162,7 +162,7 @@ func TestLoadEnds(t *testing.T) {
 				r.Schedule = pace.Constant(1000, time.Second, time.Second)
 				r.ingress.per, r.ingress.pause = 100, time.Hour
 			},
-			want: account{1000, 100, 900}, err: context.DeadlineExceeded,
+			want: account{1000, 100, 900, 0}, err: context.DeadlineExceeded,
 		},
 		{
 			name: "overtime", limit: time.Hour,
@@ -170,7 +170,7 @@ func TestLoadEnds(t *testing.T) {
 				r.Schedule, r.Overtime = pace.Constant(1000, time.Second, time.Second), 3*sec
 				r.ingress.per, r.ingress.pause = 100, time.Second
 			},
-			want: account{1000, 400, 600}, over: true,
+			want: account{1000, 400, 600, 0}, over: true,
 		},
 		{
 			name: "timed, interrupted while late", limit: 400500 * time.Microsecond,
@@ -178,7 +178,7 @@ func TestLoadEnds(t *testing.T) {
 				r.Source = &source{payload: "x", gap: time.Millisecond}
 				r.ingress.per, r.ingress.pause = 100, time.Hour
 			},
-			want: account{401, 100, 301}, err: context.DeadlineExceeded,
+			want: account{401, 100, 301, 0}, err: context.DeadlineExceeded,
 		},
 		{
 			name: "unpaced, interrupted", limit: 2500 * time.Millisecond,
@@ -186,7 +186,7 @@ func TestLoadEnds(t *testing.T) {
 				r.Unpaced = true
 				r.ingress.per, r.ingress.pause = 100, time.Second
 			},
-			want: account{512, 300, 212}, err: context.DeadlineExceeded,
+			want: account{512, 300, 212, 0}, err: context.DeadlineExceeded,
 		},
 		{
 			name: "failing ingress", limit: time.Hour,
@@ -194,7 +194,7 @@ func TestLoadEnds(t *testing.T) {
 				r.Schedule = pace.Constant(1000, time.Second, time.Second)
 				r.ingress.fail, r.ingress.limit = broken, 250
 			},
-			want: account{251, 250, 1}, err: broken,
+			want: account{251, 250, 1, 0}, err: broken,
 		},
 		{
 			name: "failing source", limit: time.Hour,
@@ -202,7 +202,7 @@ func TestLoadEnds(t *testing.T) {
 				r.Source = &source{payload: "x", size: 1500, err: broken}
 				r.Schedule = pace.Constant(1000, time.Second, time.Hour)
 			},
-			want: account{1024, 1024, 0}, err: broken,
+			want: account{1024, 1024, 0, 0}, err: broken,
 		},
 		{
 			name: "a timeout of the source's own", limit: time.Hour,
@@ -210,12 +210,12 @@ func TestLoadEnds(t *testing.T) {
 				r.Source = &source{payload: "x", size: 100, err: context.DeadlineExceeded}
 				r.Schedule, r.Overtime = pace.Constant(1000, time.Second, time.Hour), sec
 			},
-			want: account{1, 0, 1}, err: context.DeadlineExceeded,
+			want: account{1, 0, 1, 0}, err: context.DeadlineExceeded,
 		},
 		{
 			name: "before the start", limit: -time.Millisecond,
 			setUp: func(r *loadRig) { r.Schedule = pace.Constant(1000, time.Second, time.Second) },
-			want:  account{0, 0, 0}, err: context.DeadlineExceeded,
+			want:  account{0, 0, 0, 0}, err: context.DeadlineExceeded,
 		},
 	}
 	for _, tt := range tests {
@@ -299,7 +299,7 @@ func TestLoadRefuses(t *testing.T) {
 				if !errors.Is(err, tt.want) || !errors.As(err, &hint) || !strings.Contains(err.Error(), tt.text) {
 					t.Errorf("ended with %v, want %v with a hint and %q", err, tt.want, tt.text)
 				}
-				if diff := cmp.Diff(account{1, 0, 1}, r.account()); diff != "" {
+				if diff := cmp.Diff(account{1, 0, 1, 0}, r.account()); diff != "" {
 					t.Errorf("account (-want +got):\n%s", diff)
 				}
 			})

@@ -110,9 +110,9 @@ func (r *loadRig) run(ctx context.Context) (producer.LoadResult, error) {
 }
 
 // account is what the ledger says of the load.
-type account struct{ Scheduled, Sent, Unsent uint64 }
+type account struct{ Scheduled, Sent, Unsent, Shed uint64 }
 
 func (r *loadRig) account() account {
 	l := r.books.Verify().Loads[0]
-	return account{l.Scheduled, l.Sent, l.Unsent}
+	return account{l.Scheduled, l.Sent, l.Unsent, l.Shed}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/ledger"
 	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/internal/sizes"
 	"github.com/kload/kload/internal/trace"
 	"github.com/kload/kload/producer"
 	"github.com/kload/kload/producer/generate/opaque"
@@ -60,8 +61,12 @@ func loadLoop(b *testing.B, perSecond uint64) *lateness {
 	clock := pace.NewClock()
 	start := clock.Now() + int64(10*time.Millisecond)
 	in := &nullIngress{clock: clock, late: newLateness(start)}
+	source, err := opaque.New(&opaque.Config{Size: sizes.Config{Fixed: 250}}, 1)
+	if err != nil {
+		b.Fatal(err)
+	}
 	load := producer.NewLoad(producer.LoadOptions{
-		Source:   opaque.New(&opaque.Config{Size: 250}, 1),
+		Source:   source,
 		Schedule: pace.Constant(perSecond, time.Second, pacingSpan),
 		Keys:     (&producer.UniformKeys{N: 10_000}).Keyer(1),
 		Carrier:  trace.Prefix, Run: 1, Ingress: in, Clock: clock,

@@ -12,6 +12,13 @@
 // A record's bytes are copied once, into the aggregate of its shard. An
 // aggregate belongs to the aggregator until it is sealed, then to the queue,
 // then to one sender, and returns to a pool with its outcome.
+//
+// # Locks
+//
+// Callers hold the intake lock shared while they append, and the lock of each
+// shard's lane once per batch. A new shard map, and Close, take it exclusively.
+// Lane locks come before the queue's, which comes before those of books, pool and
+// counters. Nothing is sent, and no digest computed, under any of them.
 package producer
 
 import (
@@ -28,7 +35,8 @@ import (
 	"github.com/kload/kload/internal/pace"
 )
 
-// API is the part of the Kinesis client that a producer uses.
+// API is the part of the Kinesis client that a producer uses. One that also has
+// DescribeStreamSummary lets the producer find out that it must not aggregate.
 type API interface {
 	PutRecords(context.Context, *kinesis.PutRecordsInput, ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error)
 	awsclient.ShardLister
@@ -36,188 +44,82 @@ type API interface {
 
 // Options says where a producer puts records and whom it tells.
 type Options struct {
-	API      API
-	Stream   string
-	Config   Config
-	Clock    *pace.Clock
-	Seed     uint64            // of the backoff jitter
-	Outcomes kload.OutcomeFunc // called from the senders
+	API    API
+	Stream string
+	// Config; the zero value stands for [DefaultConfig].
+	Config Config
+	Clock  *pace.Clock // nil for one of its own
+	Seed   uint64      // of the backoff jitter and of random partition keys
+	// Outcomes, if not nil, is told what becomes of records, those of one stream
+	// record together. It is called from the senders.
+	Outcomes kload.OutcomeFunc
+	// Event, if not nil, is told what a user should know, such as that the stream
+	// takes no aggregates: a kind in snake_case and details. It is called
+	// concurrently and must not block.
+	Event func(kind string, details map[string]any)
 }
 
-// Producer is the kinesis ingress. PutBatch is called from one goroutine at a
-// time; everything else is safe for concurrent use.
+// Producer is the kinesis ingress. All its methods are safe for concurrent use.
 type Producer struct {
-	o      Options
-	budget *budget
-	queue  *queue
-	stats  counters
-	tick   *pace.Pacer // of PutBatch
+	o        Options
+	budget   *budget
+	books    *books
+	pool     *recordPool
+	queue    *queue
+	stats    *counters
+	scatter  sync.Pool // of *scatter
+	onResult atomic.Pointer[func(Result)]
 
 	nonEmpty chan struct{} // holds a token when an aggregate was opened
 	stop     context.CancelFunc
 	senders  sync.WaitGroup
 	others   sync.WaitGroup // linger and shard-map refresh
 	fatal    atomic.Pointer[error]
-	told     atomic.Bool // PutBatch returned the fatal error
-	stale    atomic.Bool // a shard-map refresh is under way
+	told     atomic.Bool // a put returned the fatal error
+	refresh  *refresher
 
-	mu      sync.Mutex // guards what follows
-	agg     *aggregator
-	epoch   uint64         // advanced by Flush
-	open    map[uint64]int // records without an outcome, by epoch
-	settled chan struct{}  // closed and replaced when an epoch has none left
-	closed  bool
+	intake sync.RWMutex // guards what follows
+	agg    *aggregator
+	closed bool
 
 	closing  sync.Once
 	closeErr error
 }
 
+func errClosed() error { return fmt.Errorf("putting records: %w", kload.ErrClosed) }
+
 // New reads the stream's shard map and starts the senders. Close ends them.
 func New(ctx context.Context, o Options) (*Producer, error) {
+	if o.Clock == nil {
+		o.Clock = pace.NewClock()
+	}
+	if o.Config == (Config{}) {
+		o.Config = DefaultConfig()
+	}
 	m, err := shardMap(ctx, o.API, o.Stream, 1)
 	if err != nil {
 		return nil, err
 	}
-	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	cfg := &o.Config
 	p := &Producer{
-		o: o, stop: stop,
-		budget:   newBudget(int(o.Config.Memory)),
-		queue:    newQueue(o.Clock, o.Config.Collection, o.Config.Ordered),
-		tick:     pace.NewPacer(o.Clock),
-		nonEmpty: make(chan struct{}, 1),
-		agg:      newAggregator(o.Config.Aggregation, m),
-		open:     map[uint64]int{},
-		settled:  make(chan struct{}),
+		budget: newBudget(int(cfg.Memory)), books: newBooks(), pool: &recordPool{limit: int(cfg.Memory) / 4 * 5},
+		stats: newCounters(int(cfg.Aggregation.MaxBytes)), scatter: sync.Pool{New: newScatter},
+		nonEmpty: make(chan struct{}, 1), refresh: newRefresher(),
 	}
-	for i := range o.Config.Connections {
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	p.o, p.stop = o, stop
+	p.checkDistribution(ctx)
+	split := &splitter{cfg: cfg.Aggregation, seed: ^o.Seed, pool: p.pool, books: p.books, stats: p.stats}
+	p.queue = newQueue(o.Clock, cfg, m, split)
+	p.queue.expired = p.expire
+	p.agg = p.newAggregator(m)
+	for i := range cfg.Connections {
 		s := newSender(p, rand.New(rand.NewPCG(o.Seed, uint64(i))))
 		p.senders.Go(func() { s.run(run) })
 	}
 	p.others.Go(func() { p.linger(run) })
+	p.others.Go(func() { p.refreshMaps(run) })
 	return p, nil
-}
-
-// PutBatch accepts records, copying them into the aggregates of their shards.
-// See [kload.Ingress].
-func (p *Producer) PutBatch(ctx context.Context, recs []kload.Record) (int, error) {
-	done := 0
-	for done < len(recs) {
-		if err := p.failed(); err != nil {
-			return done, err
-		}
-		n := p.budget.take(recs[done:])
-		if n == 0 {
-			if err := p.waitForSpace(ctx); err != nil {
-				return done, err
-			}
-			continue
-		}
-		if err := p.accept(recs[done : done+n]); err != nil {
-			return done, err
-		}
-		done += n
-	}
-	return done, nil
-}
-
-// accept appends records whose bytes were reserved.
-func (p *Producer) accept(recs []kload.Record) error {
-	now := p.o.Clock.Now()
-	var tooLarge []kload.Record
-	p.mu.Lock()
-	if p.closed {
-		p.mu.Unlock()
-		for i := range recs {
-			p.budget.give(charge(&recs[i]))
-		}
-		return fmt.Errorf("putting records: %w", kload.ErrClosed)
-	}
-	bytes, epoch := 0, p.epoch
-	for i := range recs {
-		r := &recs[i]
-		bytes += len(r.Data)
-		if tooLargeToStore(r) {
-			tooLarge = append(tooLarge, *r)
-			continue
-		}
-		p.agg.add(r, now, charge(r), epoch)
-	}
-	p.open[epoch] += len(recs)
-	p.enqueue()
-	p.mu.Unlock()
-
-	p.stats.userRecords.Add(uint64(len(recs)))
-	p.stats.bytes.Add(uint64(bytes))
-	select {
-	case p.nonEmpty <- struct{}{}:
-	default:
-	}
-	if len(tooLarge) > 0 {
-		p.refuse(tooLarge, now, epoch)
-	}
-	return nil
-}
-
-// tooLargeToStore tells records that exceed a stream record of their own. A tag
-// forces the envelope on it, which repeats the key.
-func tooLargeToStore(r *kload.Record) bool {
-	n := len(r.Data) + len(r.Key)
-	if r.Tag != nil {
-		n += len(r.Key) + len(r.Tag) + envelopeBytes
-	}
-	return n > maxRecordBytes
-}
-
-// enqueue moves sealed records to the queue. p.mu is held.
-func (p *Producer) enqueue() {
-	if len(p.agg.sealed) == 0 {
-		return
-	}
-	p.stats.streamRecords.Add(uint64(len(p.agg.sealed)))
-	p.queue.push(p.agg.sealed)
-	clear(p.agg.sealed)
-	p.agg.sealed = p.agg.sealed[:0]
-}
-
-// refuse rejects records that can never be stored.
-func (p *Producer) refuse(recs []kload.Record, now int64, epoch uint64) {
-	p.stats.tooLarge.Add(uint64(len(recs)))
-	out := make([]kload.Outcome, len(recs))
-	for i, r := range recs {
-		out[i] = kload.Outcome{Status: kload.Rejected, Code: "RecordTooLarge", Records: []kload.Receipt{{
-			Producer: r.Producer, Seq: r.Seq, Bytes: uint32(len(r.Data)), Intended: r.Intended, Accepted: now,
-		}}}
-		p.budget.give(charge(&r))
-	}
-	p.o.Outcomes(out)
-	p.mu.Lock()
-	p.decided(epoch, len(recs))
-	p.mu.Unlock()
-}
-
-// waitForSpace waits until some records are decided. What is buffered is left
-// to linger, so that a slow target does not cause small aggregates, unless there
-// is nothing else to wait for.
-func (p *Producer) waitForSpace(ctx context.Context) error {
-	from := p.o.Clock.Now()
-	p.sealIdle()
-	err := p.budget.wait(ctx, p.tick)
-	p.stats.blockedNs.Add(uint64(p.o.Clock.Now() - from))
-	return err
-}
-
-// sealIdle seals everything if nothing accepted is on its way.
-func (p *Producer) sealIdle() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	held := 0
-	for _, n := range p.open {
-		held += n
-	}
-	if p.agg.pending() == held {
-		p.agg.sealAll()
-		p.enqueue()
-	}
 }
 
 // linger seals aggregates whose first record has waited long enough.
@@ -232,91 +134,92 @@ func (p *Producer) linger(ctx context.Context) {
 		if pacer.Wait(ctx, next, wake) != nil {
 			return
 		}
-		p.mu.Lock()
-		next = p.agg.sealDue(p.o.Clock.Now())
-		p.enqueue()
-		p.mu.Unlock()
+		next = p.sealDue(p.o.Clock.Now())
+	}
+}
+
+func (p *Producer) wakeLinger() {
+	select {
+	case p.nonEmpty <- struct{}{}:
+	default:
+	}
+}
+
+// sealDue seals what has lingered until now and returns when the next aggregate
+// will have, or 0 when none is open.
+func (p *Producer) sealDue(now int64) (next int64) {
+	p.intake.RLock()
+	defer p.intake.RUnlock()
+	for i := range p.agg.lanes {
+		if due := p.agg.lanes[i].due.Load(); due != 0 && due <= now {
+			p.seal(i, flushLinger, now)
+		}
+	}
+	return p.agg.lingering()
+}
+
+// sealAll seals every open aggregate.
+func (p *Producer) sealAll(why flushReason) {
+	p.intake.RLock()
+	defer p.intake.RUnlock()
+	for i := range p.agg.lanes {
+		p.seal(i, why, 0)
+	}
+}
+
+// seal seals and queues the open aggregate of one lane; one that has not lingered
+// until due, if that is not 0, stays open. p.intake is held.
+func (p *Producer) seal(i int, why flushReason, due int64) {
+	l := &p.agg.lanes[i]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if due == 0 || l.due.Load() <= due { // it may be another one by now
+		p.agg.seal(i, why)
+		p.queue.push(l.take())
 	}
 }
 
 // Flush sends what is buffered and waits for its outcomes. See [kload.Ingress].
-func (p *Producer) Flush(ctx context.Context) error {
-	p.mu.Lock()
-	p.agg.sealAll()
-	p.enqueue()
-	upTo := p.epoch
-	p.epoch++
-	p.mu.Unlock()
-	return p.await(ctx, upTo)
-}
+func (p *Producer) Flush(ctx context.Context) error { return p.flush(ctx, flushManual) }
 
-// await waits until no record of an epoch up to upTo is open.
-func (p *Producer) await(ctx context.Context, upTo uint64) error {
-	for {
-		p.mu.Lock()
-		open, changed := 0, p.settled
-		for e, n := range p.open {
-			if e <= upTo {
-				open += n
-			}
-		}
-		p.mu.Unlock()
-		if open == 0 {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+func (p *Producer) flush(ctx context.Context, why flushReason) error {
+	upTo := p.books.cut()
+	p.sealAll(why)
+	return p.books.await(ctx, upTo)
 }
 
 // settle takes records with an outcome off the books.
 func (p *Producer) settle(recs []*streamRecord) {
 	bytes := 0
-	p.mu.Lock()
 	for _, r := range recs {
 		bytes += r.charge
-		p.decided(r.epoch, len(r.receipts))
-		p.agg.pool.put(r)
 	}
-	p.mu.Unlock()
+	p.books.end(recs)
+	p.pool.put(recs)
 	p.budget.give(bytes)
-}
-
-// decided takes n records of a flush epoch off the books. p.mu is held.
-func (p *Producer) decided(epoch uint64, n int) {
-	p.open[epoch] -= n
-	if p.open[epoch] > 0 {
-		return
-	}
-	delete(p.open, epoch)
-	close(p.settled)
-	p.settled = make(chan struct{})
 }
 
 // Close flushes, waits for the outcomes until ctx ends, and gives what is left
 // its outcome: Unknown where an attempt may have stored it, Rejected elsewhere.
 // It returns an error when records were left, or the one that made further puts
-// pointless where no PutBatch came to return it. See [kload.Ingress].
+// pointless where no put came to return it. See [kload.Ingress].
 func (p *Producer) Close(ctx context.Context) error {
 	p.closing.Do(func() { p.closeErr = p.close(ctx) })
 	return p.closeErr
 }
 
 func (p *Producer) close(ctx context.Context) error {
-	p.mu.Lock()
+	p.intake.Lock()
 	p.closed = true
-	p.mu.Unlock()
-	err := p.Flush(ctx)
+	p.intake.Unlock()
+	err := p.flush(ctx, flushClose)
 	if err != nil {
 		err = fmt.Errorf("closing the producer with records undecided: %w", err)
 		p.stop()
 	}
 	p.queue.close()
 	p.senders.Wait()
-	p.giveUp(p.queue.rest())
+	p.giveUp(p.queue.rest(), "Closed")
 	p.stop()
 	p.others.Wait()
 	if e := p.fatal.Load(); err == nil && e != nil && !p.told.Load() {
@@ -325,24 +228,32 @@ func (p *Producer) close(ctx context.Context) error {
 	return err
 }
 
-// giveUp decides records that will not be sent any more.
-func (p *Producer) giveUp(recs []*streamRecord) {
+// expire decides records whose time to live ended while they were queued.
+func (p *Producer) expire(recs []*streamRecord) { p.giveUp(recs, "Expired") }
+
+// giveUp decides records that will not be sent any more. Code is the reason for
+// those that were not attempted.
+func (p *Producer) giveUp(recs []*streamRecord, code string) {
 	if len(recs) == 0 {
 		return
 	}
+	now := p.o.Clock.Now()
 	out := make([]kload.Outcome, 0, len(recs))
 	for _, r := range recs {
 		if r.code == "" {
-			r.code = "Closed"
+			r.code = code
+		}
+		if r.expired(now, int64(p.o.Config.TTL)) {
+			p.stats.expired.Add(uint64(len(r.receipts)))
 		}
 		out = append(out, r.outcome(r.lost()))
 	}
-	p.o.Outcomes(out)
+	p.deliver(out, recs)
 	p.settle(recs)
 }
 
-// failed returns the error that made further puts pointless, if any.
-func (p *Producer) failed() error {
+// usable returns the error that made further puts pointless, if any.
+func (p *Producer) usable() error {
 	if e := p.fatal.Load(); e != nil {
 		p.told.Store(true)
 		return *e
@@ -358,13 +269,14 @@ func (p *Producer) fail(err error) {
 // See [kload.Counted].
 func (p *Producer) Counters() map[string]uint64 {
 	s := p.Stats()
-	return map[string]uint64{
-		"retries": s.Retries, "failed": s.Failed, "mispredicted": s.Mispredicted, "too_large": s.TooLarge,
-		"blocked_ns": s.BlockedNs, "peak_bytes": s.PeakBytes, "map_refresh_failed": s.MapRefreshFailed,
-	}
+	return s.counterMap()
 }
 
 // Stats returns the counters so far.
-func (p *Producer) Stats() Stats { return p.stats.snapshot(p.budget.high()) }
+func (p *Producer) Stats() Stats {
+	s := p.stats.snapshot(p.budget.peak.Load())
+	s.ThrottledBy = p.queue.throttlesByShard()
+	return s
+}
 
 var _ kload.Ingress = (*Producer)(nil)

@@ -1,35 +1,63 @@
 package producer
 
 import (
-	"container/heap"
 	"context"
+	"maps"
 	"sync"
 
+	"github.com/kload/kload/internal/kpl"
 	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/internal/shard"
 )
 
-// queue holds sealed stream records until a sender takes them: new ones in
-// order, retries by the time of their next attempt. Senders take what is there
-// as soon as they are free, so requests grow by themselves when the service is
-// slow (collection) and stay small when it is fast.
+// queue holds sealed stream records, apart by shard, until a sender takes them.
+// Senders take what is there as soon as they are free, one record of each shard
+// in turn, so requests grow by themselves when the service is slow (collection)
+// and stay small when it is fast. A shard whose gate is shut, or that has to keep
+// order, holds back its own records only. What is looked at is proportional to
+// what is taken, however much is held back.
 type queue struct {
 	clock *pace.Clock
 	limit Collection
+	mode  string // of the gates
+	ttl   int64  // 0 for none
 	// ordered keeps a shard's later records back while one is in flight or
 	// waiting for a retry.
 	ordered bool
+	expired func([]*streamRecord) // takes over records whose time to live ended here
+	split   *splitter
 	wake    chan struct{} // holds a token while there may be something to take
+	digests sync.Pool     // of *digestion
 
-	mu      sync.Mutex
-	fifo    []*streamRecord
-	retries retryHeap
-	busy    map[int]bool // ordered: shards with a record in flight or retrying
-	epoch   uint64       // ordered: the shard map that busy counts by
-	closed  bool
+	mu        sync.Mutex
+	shards    *shard.Map // that the lanes are by
+	lanes     []queueLane
+	ready     deque[int] // lanes that may have something to take
+	timers    timers     // lanes and unordered retries that wait for a time
+	queued    int        // records here
+	flying    int        // records out with senders
+	stale     int        // of these, mapped by an older shard map
+	throttles map[string]uint64
+	late      []*streamRecord // whose time to live ended, on their way to expired
+	closed    bool
 }
 
-func newQueue(clock *pace.Clock, limit Collection, ordered bool) *queue {
-	return &queue{clock: clock, limit: limit, ordered: ordered, wake: make(chan struct{}, 1), busy: map[int]bool{}}
+// queueLane is the queue of one shard.
+type queueLane struct {
+	recs  deque[*streamRecord]
+	gate  gate
+	ready bool // in queue.ready
+	timed bool // in queue.timers
+	busy  bool // ordered: a record is in flight
+}
+
+func newQueue(clock *pace.Clock, cfg *Config, m *shard.Map, split *splitter) *queue {
+	q := &queue{
+		clock: clock, limit: cfg.Collection, mode: cfg.Gate, ttl: int64(cfg.TTL), ordered: cfg.Ordered, split: split,
+		wake: make(chan struct{}, 1), shards: m, lanes: make([]queueLane, m.Len()), throttles: map[string]uint64{},
+	}
+	q.digests.New = func() any { return new(digestion) }
+	return q
 }
 
 // push appends new records.
@@ -38,7 +66,11 @@ func (q *queue) push(recs []*streamRecord) {
 		return
 	}
 	q.mu.Lock()
-	q.fifo = append(q.fifo, recs...)
+	for _, r := range recs {
+		q.lanes[r.shard].recs.pushBack(r)
+		q.enlist(r.shard)
+	}
+	q.queued += len(recs)
 	q.mu.Unlock()
 	q.signal()
 }
@@ -49,24 +81,115 @@ func (q *queue) retry(recs []*streamRecord) {
 		return
 	}
 	q.mu.Lock()
+	now := q.clock.Now()
 	for _, r := range recs {
-		heap.Push(&q.retries, r)
+		q.landed(r, now)
+		for _, part := range q.split.fit(r, q.shards) {
+			q.putBack(part)
+		}
 	}
 	q.mu.Unlock()
 	q.signal()
 }
 
-// done lets the next records of these shards go, when the queue is ordered.
+// putBack queues a record that was out before. q.mu is held. Where order is kept
+// it goes first and keeps its shard's later ones waiting; else only it waits.
+func (q *queue) putBack(r *streamRecord) {
+	q.queued++
+	if !q.ordered {
+		q.timers.push(timer{at: r.notBefore, rec: r})
+		return
+	}
+	q.lanes[r.shard].recs.pushFront(r)
+	q.enlist(r.shard)
+}
+
+// done takes records off that are decided.
 func (q *queue) done(recs []*streamRecord) {
-	if !q.ordered || len(recs) == 0 {
+	if len(recs) == 0 {
 		return
 	}
 	q.mu.Lock()
+	now := q.clock.Now()
 	for _, r := range recs {
-		delete(q.busy, r.shard)
+		q.landed(r, now)
+	}
+	wake := q.ordered && q.queued > 0
+	q.mu.Unlock()
+	if wake {
+		q.signal()
+	}
+}
+
+// landed books a record that is no longer in flight and tells its shard's gate
+// how it went. q.mu is held.
+func (q *queue) landed(r *streamRecord, now int64) {
+	q.flying--
+	throttled := r.throttled()
+	if throttled {
+		q.throttles[r.shardID]++
+	}
+	if r.mapEpoch != q.shards.Epoch() {
+		q.stale--
+		return
+	}
+	l := &q.lanes[r.shard]
+	if throttled {
+		l.gate.throttled(q.mode, now)
+	}
+	if q.ordered {
+		l.busy = false
+		q.enlist(r.shard)
+	}
+}
+
+// enlist makes a lane with records one that take looks at. q.mu is held.
+func (q *queue) enlist(i int) {
+	l := &q.lanes[i]
+	if !l.ready && !l.timed && !l.busy && l.recs.len() > 0 {
+		l.ready = true
+		q.ready.pushBack(i)
+	}
+}
+
+// remap sorts everything by a new shard map. Records that no longer fit one
+// shard are taken apart and aggregated anew.
+func (q *queue) remap(m *shard.Map) {
+	q.mu.Lock()
+	old, timed, before := q.lanes, q.timers, q.shards
+	q.shards, q.lanes = m, make([]queueLane, m.Len())
+	q.ready, q.timers = deque[int]{}, timers{}
+	q.queued, q.stale = 0, q.flying
+	for i := range q.lanes { // a shard that stays keeps its gate
+		if at, ok := before.Find(m.At(i).ID); ok {
+			q.lanes[i].gate = old[at].gate
+		}
+	}
+	for i := range old {
+		for recs := &old[i].recs; recs.len() > 0; {
+			for _, part := range q.split.fit(recs.popFront(), m) {
+				q.lanes[part.shard].recs.pushBack(part)
+				q.enlist(part.shard)
+				q.queued++
+			}
+		}
+	}
+	for _, t := range timed {
+		if t.rec != nil {
+			for _, part := range q.split.fit(t.rec, m) {
+				q.putBack(part)
+			}
+		}
 	}
 	q.mu.Unlock()
 	q.signal()
+}
+
+// idle reports whether no sealed record is queued or in flight.
+func (q *queue) idle() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.queued == 0 && q.flying == 0
 }
 
 // close makes take return nothing once the queue is empty.
@@ -81,9 +204,27 @@ func (q *queue) close() {
 func (q *queue) rest() []*streamRecord {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	rest := append(q.fifo, q.retries...)
-	q.fifo, q.retries = nil, nil
+	var rest []*streamRecord
+	for i := range q.lanes {
+		for recs := &q.lanes[i].recs; recs.len() > 0; {
+			rest = append(rest, recs.popFront())
+		}
+	}
+	for _, t := range q.timers {
+		if t.rec != nil {
+			rest = append(rest, t.rec)
+		}
+	}
+	q.timers, q.queued = nil, 0
 	return rest
+}
+
+// throttlesByShard returns how many stream records each shard refused for their
+// rate.
+func (q *queue) throttlesByShard() map[string]uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return maps.Clone(q.throttles)
 }
 
 // take blocks until records may be sent and fills dst with as many as one
@@ -96,6 +237,7 @@ func (q *queue) take(ctx context.Context, p *pace.Pacer, dst []*streamRecord) []
 			q.signal() // the other senders may leave too
 		}
 		if len(recs) > 0 || end {
+			q.digest(recs)
 			return recs
 		}
 		if p.Wait(ctx, next, q.wake) != nil {
@@ -105,61 +247,107 @@ func (q *queue) take(ctx context.Context, p *pace.Pacer, dst []*streamRecord) []
 	return nil
 }
 
-// tryTake takes without waiting. next is when the earliest retry is due, 0 for
+// tryTake takes without waiting. next is when something held back may go, 0 for
 // none; end says that nothing will come any more.
 func (q *queue) tryTake(dst []*streamRecord) (recs []*streamRecord, next int64, end bool) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	now := q.clock.Now()
+	q.fire(now)
 	req := request{recs: dst, limit: q.limit}
-	for len(q.retries) > 0 && q.retries[0].notBefore <= now && req.add(q.retries[0]) {
-		heap.Pop(&q.retries)
+	// Under a new shard map a key may be in another shard: its records wait until
+	// all that were mapped before have landed.
+	if !q.ordered || q.stale == 0 {
+		for room := true; room && q.ready.len() > 0; {
+			room = q.takeOne(&req, now)
+		}
 	}
-	if q.ordered {
-		q.takeOrdered(&req)
-	} else {
-		q.takeNew(&req)
+	if len(q.timers) > 0 {
+		next = q.timers[0].at
 	}
-	if len(q.retries) > 0 {
-		next = q.retries[0].notBefore
-	}
-	if len(req.recs) > 0 && len(q.fifo)+len(q.retries) > 0 {
+	q.flying += len(req.recs)
+	if len(req.recs) > 0 && q.queued > 0 {
 		q.signal() // another sender may go on
 	}
 	// Once closed, a sender that finds nothing may leave: whoever still holds a
 	// record in flight is itself a sender and will take its retry.
-	return req.recs, next, q.closed && len(q.fifo) == 0 && len(q.retries) == 0
-}
-
-// takeNew moves new records to req.
-func (q *queue) takeNew(req *request) {
-	n := 0
-	for n < len(q.fifo) && req.add(q.fifo[n]) {
-		n++
+	end = q.closed && q.queued == 0 && len(req.recs) == 0
+	late := q.late
+	q.late = nil
+	q.mu.Unlock()
+	if len(late) > 0 {
+		q.expired(late)
 	}
-	clear(q.fifo[:n])
-	q.fifo = q.fifo[n:]
+	return req.recs, next, end
 }
 
-// takeOrdered moves new records to req whose shards are not busy, and keeps the
-// others in order. Under a new shard map a key may be in another shard: its
-// records wait until all that were mapped before are decided.
-func (q *queue) takeOrdered(req *request) {
-	kept := q.fifo[:0]
-	for i, r := range q.fifo {
-		if q.busy[r.shard] && q.epoch == r.mapEpoch {
-			kept = append(kept, r)
+// fire lets go what waited for this time. q.mu is held.
+func (q *queue) fire(now int64) {
+	for len(q.timers) > 0 && q.timers[0].at <= now {
+		t := q.timers.pop()
+		if t.rec != nil {
+			q.lanes[t.rec.shard].recs.pushFront(t.rec)
+			q.enlist(t.rec.shard)
 			continue
 		}
-		if len(q.busy) > 0 && q.epoch != r.mapEpoch || !req.add(r) {
-			kept = append(kept, q.fifo[i:]...)
-			break
-		}
-		q.epoch = r.mapEpoch
-		q.busy[r.shard] = true
+		q.lanes[t.lane].timed = false
+		q.enlist(t.lane)
 	}
-	clear(q.fifo[len(kept):])
-	q.fifo = kept
+}
+
+// takeOne moves the first record of the next ready lane to req. It returns false
+// when the request is full. q.mu is held.
+func (q *queue) takeOne(req *request, now int64) bool {
+	i := q.ready.front()
+	l := &q.lanes[i]
+	for l.recs.len() > 0 && l.recs.front().expired(now, q.ttl) {
+		q.late = append(q.late, l.recs.popFront())
+		q.queued--
+	}
+	if l.recs.len() == 0 {
+		q.ready.popFront()
+		l.ready = false
+		return true
+	}
+	r := l.recs.front()
+	if at := max(r.notBefore, l.gate.ready(q.mode, now)); at > now {
+		q.ready.popFront()
+		l.ready, l.timed = false, true
+		q.timers.push(timer{at: at, lane: i})
+		return true
+	}
+	if !req.add(r) {
+		return false
+	}
+	q.ready.popFront()
+	l.ready = false
+	l.recs.popFront()
+	q.queued--
+	l.gate.spend(len(r.data) + len(r.key))
+	l.busy = q.ordered
+	q.enlist(i)
+	return true
+}
+
+// digestion is what digesting takes.
+type digestion struct {
+	kpl.Digester
+	open [][]byte
+}
+
+// digest completes the aggregates that go out for the first time: as many at
+// once as fit a request, and outside every lock.
+func (q *queue) digest(recs []*streamRecord) {
+	d := q.digests.Get().(*digestion)
+	for _, r := range recs {
+		if r.undigested {
+			d.open = append(d.open, r.data)
+			r.undigested = false
+		}
+	}
+	d.Digest(d.open)
+	clear(d.open)
+	d.open = d.open[:0]
+	q.digests.Put(d)
 }
 
 // request collects what one PutRecords call carries.
@@ -185,20 +373,4 @@ func (q *queue) signal() {
 	case q.wake <- struct{}{}:
 	default:
 	}
-}
-
-// retryHeap orders records by the time of their next attempt.
-type retryHeap []*streamRecord
-
-func (h retryHeap) Len() int           { return len(h) }
-func (h retryHeap) Less(i, j int) bool { return h[i].notBefore < h[j].notBefore }
-func (h retryHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *retryHeap) Push(x any)        { *h = append(*h, x.(*streamRecord)) }
-
-func (h *retryHeap) Pop() any {
-	old := *h
-	r := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	return r
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kload/kload/producer"
 	"github.com/kload/kload/producer/drivertest"
 )
 
@@ -19,7 +20,7 @@ func TestMisprediction(t *testing.T) {
 		slow := func(int, []types.PutRecordsRequestEntry) drivertest.Answer {
 			return drivertest.Answer{After: 30 * time.Millisecond}
 		}
-		r := newRig(t, defaults(), 3, slow)
+		r := newRig(t, producer.DefaultConfig(), 3, slow)
 		feed := drivertest.Feed{Size: 100, Keys: 100}
 		round := func() {
 			r.send(t, feed.Next(300))
@@ -75,7 +76,7 @@ func TestLateMisprediction(t *testing.T) {
 func TestOrdered(t *testing.T) {
 	for _, reshard := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			cfg := defaults()
+			cfg := producer.DefaultConfig()
 			cfg.Ordered, cfg.RequestTimeout, cfg.Aggregation.MaxCount = true, time.Second, 10
 			cfg.TTL = time.Hour // a record given up would be no disorder
 			r := newRig(t, cfg, 4, drivertest.Weather(11, 0.4))
@@ -94,16 +95,7 @@ func TestOrdered(t *testing.T) {
 			if reshard && r.Stats().Mispredicted == 0 {
 				t.Error("the reshards went unnoticed: this proves nothing")
 			}
-			last, seen := map[string]uint64{}, map[uint64]bool{}
-			for _, s := range r.kinesis.Stored() {
-				if seen[s.Seq] {
-					continue
-				}
-				if l, ok := last[s.Key]; ok && s.Seq < l {
-					t.Fatalf("reshard %v: key %s: record %d is stored after %d", reshard, s.Key, s.Seq, l)
-				}
-				last[s.Key], seen[s.Seq] = s.Seq, true
-			}
+			r.checkOrder(t)
 		})
 	}
 }

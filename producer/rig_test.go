@@ -11,15 +11,6 @@ import (
 	"github.com/kload/kload/producer/drivertest"
 )
 
-// defaults returns the configuration of a scenario that sets nothing.
-func defaults() producer.Config {
-	return producer.Config{
-		Aggregation: producer.Aggregation{Enabled: true, MaxBytes: 50 << 10, MaxCount: 10_000, Linger: 100 * time.Millisecond},
-		Collection:  producer.Collection{MaxRecords: 500, MaxBytes: 2 << 20},
-		Connections: 8, TTL: 30 * time.Second, RequestTimeout: 10 * time.Second, Memory: 64 << 20,
-	}
-}
-
 // rig is a producer on a scripted stream. Make it inside a bubble.
 type rig struct {
 	*producer.Producer
@@ -76,6 +67,12 @@ func (r *rig) sleep(t *testing.T, d time.Duration) {
 // finish closes the producer and checks every outcome against the stream.
 func (r *rig) finish(t *testing.T) {
 	t.Helper()
+	r.finishPlaced(t, true)
+}
+
+// finishPlaced is finish for a producer that may leave records in a wrong shard.
+func (r *rig) finishPlaced(t *testing.T, placed bool) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
 	if err := r.Close(ctx); err != nil {
@@ -83,4 +80,22 @@ func (r *rig) finish(t *testing.T) {
 	}
 	r.book.Closed()
 	r.book.Check(t, r.kinesis, r.put)
+	if placed {
+		r.book.CheckPlaced(t, r.kinesis)
+	}
+}
+
+// checkOrder holds that what consumers see first of each key is in order.
+func (r *rig) checkOrder(t *testing.T) {
+	t.Helper()
+	last, seen := map[string]uint64{}, map[uint64]bool{}
+	for _, s := range r.kinesis.Stored() {
+		if seen[s.Seq] || s.Misrouted {
+			continue
+		}
+		if l, ok := last[s.Key]; ok && s.Seq < l {
+			t.Fatalf("key %s: record %d is stored after %d", s.Key, s.Seq, l)
+		}
+		last[s.Key], seen[s.Seq] = s.Seq, true
+	}
 }

@@ -22,7 +22,7 @@ import (
 // plain returns a configuration that sends each user record by itself over one
 // connection, so that tests can count on requests.
 func plain() producer.Config {
-	cfg := defaults()
+	cfg := producer.DefaultConfig()
 	cfg.Aggregation.Enabled = false
 	cfg.Connections = 1
 	return cfg
@@ -90,9 +90,12 @@ func TestRetries(t *testing.T) {
 		if diff := cmp.Diff([]int{1, 1, 3, 1, 1}, attempts); diff != "" {
 			t.Errorf("attempts (-want +got):\n%s", diff)
 		}
+		shard := r.kinesis.ShardIDs()[0]
 		want := producer.Stats{
 			UserRecords: 5, StreamRecords: 5, Bytes: 80, Requests: 3, Attempts: 7, Retries: 2, Throttled: 1, Failed: 1,
-			PeakBytes: 5 * (16 + 5 + 64),
+			PeakBytes: 5 * (16 + 5 + 64), Flushed: producer.FlushReasons{Count: 5}, Attempted: [8]uint64{4, 1},
+			Errors:      map[string]uint64{drivertest.CodeThrottled: 1, drivertest.CodeInternal: 1},
+			ThrottledBy: map[string]uint64{shard: 1},
 		}
 		if diff := cmp.Diff(want, r.Stats()); diff != "" {
 			t.Errorf("Stats() (-want +got):\n%s", diff)

@@ -1,52 +1,107 @@
 package producer
 
-import "github.com/kload/kload"
+import (
+	"sync"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/invariants"
+	"github.com/kload/kload/internal/shard"
+)
 
 // streamRecord is one Kinesis record on its way: an aggregate, or a single user
 // record sent as it is. It belongs to whoever holds it: the aggregator, then
 // the queue, then one sender, then the pool.
 type streamRecord struct {
-	data     []byte
-	key      string
-	hashKey  string // decimal explicit hash key, "" for none
-	shard    int    // predicted, index into the shard map
-	shardID  string // predicted
-	mapEpoch uint64 // of the shard map that predicted
-	receipts []kload.Receipt
-	charge   int    // bytes it holds of the byte budget
-	epoch    uint64 // flush epoch it was accepted in
+	data       []byte
+	undigested bool        // an aggregate whose digest is to be filled in yet
+	enveloped  bool        // an aggregate, not a user record as it is
+	span       shard.Range // of the hash keys in it
+	key        string
+	hashKey    string // decimal explicit hash key, "" for none
+	shard      int    // predicted, index into the shard map
+	shardID    string // predicted
+	mapEpoch   uint64 // of the shard map that predicted
+	receipts   []kload.Receipt
+	waiters    []waiter
+	payload    int    // bytes of its user records' data
+	charge     int    // bytes it holds of the byte budget
+	epoch      uint64 // flush epoch it was accepted in
 
 	opened    int64 // T1 of its first record; linger and TTL count from it
+	waited    int64 // sum over its user records of T1 - opened
 	notBefore int64 // earliest time of the next attempt
 	first     int64 // Ta
 	last      int64 // start of the latest attempt
 	attempts  int
-	ambiguous int // attempts that may have stored it unacknowledged
-	code      string
+	ambiguous int    // attempts that may have stored it unacknowledged
+	stray     bool   // an attempt stored it in a shard that not all of it belongs to
+	code      string // why the latest attempt failed
 
 	buf []byte // memory of the aggregate, recycled with the record
 }
 
-// recordPool recycles stream records with their buffers. It is guarded by the
-// mutex of the aggregator that uses it.
-type recordPool struct{ free []*streamRecord }
+// expired reports whether the time to live has ended; 0 means never.
+func (r *streamRecord) expired(now, ttl int64) bool { return ttl > 0 && now > r.opened+ttl }
 
-// maxPooled bounds what an idle producer keeps: about 3 MiB of 50 KiB buffers.
-const maxPooled = 64
+// throttled reports whether the latest attempt was refused for its rate.
+func (r *streamRecord) throttled() bool {
+	return r.code != "" && awsclient.ClassifyCode(r.code, 0) == awsclient.Throttled
+}
+
+// lost is the status of a record that nothing acknowledged.
+func (r *streamRecord) lost() kload.Status {
+	if r.ambiguous > 0 {
+		return kload.Unknown
+	}
+	return kload.Rejected
+}
+
+func (r *streamRecord) outcome(status kload.Status) kload.Outcome {
+	return kload.Outcome{
+		Status: status, Attempts: r.attempts, Ambiguous: r.ambiguous,
+		FirstAttempt: r.first, LastAttempt: r.last, Code: r.code,
+		Shard: r.shardID, Records: r.receipts,
+	}
+}
+
+// recordPool recycles stream records with their buffers.
+type recordPool struct {
+	limit int // bytes kept at most
+	mu    sync.Mutex
+	held  int
+	free  []*streamRecord
+}
+
+// size is about what a record of the pool takes.
+func (r *streamRecord) size() int { return cap(r.buf) + recordBytes + receiptBytes*cap(r.receipts) }
+
+const recordBytes, receiptBytes = 320, 40
 
 func (p *recordPool) get() *streamRecord {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if n := len(p.free); n > 0 {
 		r := p.free[n-1]
 		p.free = p.free[:n-1]
+		p.held -= r.size()
 		return r
 	}
 	return new(streamRecord)
 }
 
-func (p *recordPool) put(r *streamRecord) {
-	if len(p.free) >= maxPooled || cap(r.buf) > maxRecordBytes {
-		return
+func (p *recordPool) put(recs []*streamRecord) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range recs {
+		size := r.size()
+		if p.held+size > p.limit {
+			continue
+		}
+		invariants.Poison(r.buf[:cap(r.buf)])
+		clear(r.waiters)
+		*r = streamRecord{buf: r.buf[:0], receipts: r.receipts[:0], waiters: r.waiters[:0]}
+		p.held += size
+		p.free = append(p.free, r)
 	}
-	*r = streamRecord{buf: r.buf[:0], receipts: r.receipts[:0]}
-	p.free = append(p.free, r)
 }

@@ -18,7 +18,7 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			drivertest.Run(t, func(t *testing.T, e drivertest.Env) kload.Ingress {
-				cfg := defaults()
+				cfg := producer.DefaultConfig()
 				cfg.Memory, cfg.TTL, cfg.RequestTimeout, cfg.Ordered = units.Bytes(e.Memory), e.TTL, e.Timeout, e.Ordered
 				cfg.Aggregation.Linger = e.Linger
 				tweak(&cfg)

@@ -97,6 +97,25 @@ type LoadCounts struct {
 	Sources map[string]uint64 `json:"sources,omitempty"`
 	// Codes counts records that were not acknowledged by error code.
 	Codes map[string]uint64 `json:"codes,omitempty"`
+	// Producer says how kload's own producer worked; nil for another ingress.
+	Producer *ProducerDetail `json:"producer,omitempty"`
+}
+
+// ProducerDetail is how a producer packed records and what it met.
+type ProducerDetail struct {
+	// Flushed counts stream records by why they were sealed: size, count, linger,
+	// manual, memory, reshard, close.
+	Flushed map[string]uint64 `json:"flushed"`
+	// FillRatio is the bytes of aggregates over what they may hold.
+	FillRatio float64 `json:"fill_ratio"`
+	// Attempts counts acknowledged user records by their attempts: "1" is one, "2"
+	// two or three, "4" four to seven, and so on.
+	Attempts        map[string]uint64 `json:"attempts"`
+	Errors          map[string]uint64 `json:"errors"`           // attempts of stream records that failed, by error code
+	ThrottledShards map[string]uint64 `json:"throttled_shards"` // those refused for their rate, by shard
+	// KPL holds the metrics of the Amazon Kinesis Producer Library under its own
+	// names.
+	KPL map[string]any `json:"kpl"`
 }
 
 // ConsumerCounts is the ledger of one consumer, in user records.
@@ -156,6 +175,10 @@ type ProcessStats struct {
 	// they differ when the SDK retried behind kload's back.
 	SDKCalls    uint64 `json:"sdk_calls"`
 	SDKAttempts uint64 `json:"sdk_attempts"`
+	// Wire is the encoding of those calls: cbor, json, or cbor+json. WireFallbacks
+	// counts services that were to be spoken to in CBOR and knew only JSON.
+	Wire          string `json:"wire,omitempty"`
+	WireFallbacks uint64 `json:"wire_fallbacks,omitempty"`
 }
 
 // TargetStats is what the target's process used; zero allocation and GC figures

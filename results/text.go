@@ -281,12 +281,23 @@ func (p *page) processes(s *Summary) {
 	p.table(t)
 	if n := s.acked(); n > 0 {
 		perRecord := strconv.FormatFloat(k.CPUS*1e6/float64(n), 'f', 2, 64)
-		p.line(fmt.Sprintf("  kload used %sµs of CPU per acknowledged record and made %s SDK calls in %s attempts",
-			perRecord, units.Thousands(k.SDKCalls), units.Thousands(k.SDKAttempts)))
+		p.line(fmt.Sprintf("  kload used %sµs of CPU per acknowledged record and made %s SDK calls in %s attempts%s",
+			perRecord, units.Thousands(k.SDKCalls), units.Thousands(k.SDKAttempts), overWire(k)))
 	}
 	if s.Clock != nil && len(s.Clock.StepsNs) > 0 {
 		p.line(fmt.Sprintf("  the wall clock jumped %d times during the run: latencies across the service's clock are unreliable", len(s.Clock.StepsNs)))
 	}
+}
+
+// overWire names the encoding of the calls, where it is known.
+func overWire(k ProcessStats) string {
+	switch {
+	case k.Wire == "":
+		return ""
+	case k.WireFallbacks > 0:
+		return " over " + k.Wire + ", because the service does not know cbor"
+	}
+	return " over " + k.Wire
 }
 
 // known replaces a figure that was not measured.

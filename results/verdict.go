@@ -16,7 +16,7 @@ type Verdict string
 const (
 	Interrupted  Verdict = "interrupted"   // stopped by the user, exit 130
 	Unreachable  Verdict = "unreachable"   // the target could not be used, exit 5
-	Errored      Verdict = "error"         // the run broke off, exit 1, or 2 where the input is at fault
+	Errored      Verdict = "error"         // the run broke off, exit 1, 2 where the input is at fault, or 4 where a saturated load was to abort
 	Invalid      Verdict = "invalid"       // the run proves nothing, exit 3
 	Fail         Verdict = "fail"          // an expectation or the ledger failed, exit 3
 	NotDelivered Verdict = "not_delivered" // the load was not delivered, exit 4

@@ -2,6 +2,7 @@ package scenarios_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kload/kload"
 	"github.com/kload/kload/results"
 	"github.com/kload/kload/scenarios"
 )
@@ -208,4 +210,46 @@ func TestBackPressureKeepsAggregatesLarge(t *testing.T) {
 			t.Errorf("%d bytes per stream record", mean)
 		}
 	})
+}
+
+// TestRateShapes runs a load whose rate takes every form, arriving at random,
+// with hot keys and sizes of a distribution: 60 records in steps, 30 in a burst,
+// 60 in swings and 71 of a trace.
+func TestRateShapes(t *testing.T) {
+	src := scenario("load: {events: {source: {generate: {opaque: {size: {lognormal: {p50: 200B, p99: 2KiB}}}}}, trace: prefix, " +
+		"keys: {hotspot: {n: 10, hot: {share: 80%, keys: 1}}}, rate: {arrival: poisson, profile: [" +
+		"{step: {from: 10/s, to: 30/s, steps: 3}, for: 3s}, {spike: {base: 0/s, peak: 30/s, at: 1s, lasts: 1s}, for: 2s}, " +
+		"{sine: {mean: 30/s, amplitude: 30/s, period: 2s}, for: 2s}, {trace: {file: testdata/rates.csv, column: count, scale: 2}}]}}}")
+	synctest.Test(t, func(t *testing.T) {
+		o := run(t.Context(), t, src, scenarios.RunOptions{Memory: newNetwork()})
+		o.judged(t, results.Pass, 0)
+		if d := cmp.Diff(all(221), o.ledger("reader")); d != "" {
+			t.Errorf("(-want +got)\n%s", d)
+		}
+	})
+}
+
+// TestClosedLoop goes at the pace of its answers: those are immediate, so each of
+// the records under way waits for linger alone.
+func TestClosedLoop(t *testing.T) {
+	src := scenario(events("in_flight: 20, ingress: {kinesis: {aggregation: {linger: 100ms}}}"), "phases: [{name: only, for: 2s}]")
+	synctest.Test(t, func(t *testing.T) {
+		o := run(t.Context(), t, src, scenarios.RunOptions{Memory: newNetwork()})
+		o.judged(t, results.Pass, 0)
+		if l := o.Load["events"]; l.Scheduled != l.Acked || l.Acked < 380 || l.Acked > 420 {
+			t.Errorf("scheduled %d, acknowledged %d; want about 400", l.Scheduled, l.Acked)
+		}
+	})
+}
+
+// TestNoSpinningInVirtualTime would otherwise hang.
+func TestNoSpinningInVirtualTime(t *testing.T) {
+	for _, pacing := range []string{"precise", "spin"} {
+		synctest.Test(t, func(t *testing.T) {
+			o := run(t.Context(), t, scenario(events("rate: {profile: [{constant: 9/s, for: 1s}]}, pacing: "+pacing)), scenarios.RunOptions{})
+			if !errors.Is(o.err, kload.ErrInvalid) {
+				t.Errorf("pacing: %s gave %v", pacing, o.err)
+			}
+		})
+	}
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/units"
-	"github.com/kload/kload/producer"
 )
 
 // Schema returns the JSON Schema of scenario files.
@@ -35,6 +34,16 @@ func (s *Scenario) Explain() ([]byte, error) {
 	for i := range s.plan.actions {
 		fmt.Fprintf(&b, "# action %s\n", s.plan.actions[i].explain(s.Spec.Target.Kind))
 	}
+	for _, line := range s.plan.forecastLines() {
+		fmt.Fprintf(&b, "# %s\n", line)
+	}
+	if s.Spec.Target.Kind == "aws" {
+		c, err := s.plan.estimate()
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, "# %s\n", &c)
+	}
 	fmt.Fprintf(&b, "# delivered_ratio counts acknowledgements up to %s after the schedule's end\n#\n", grace)
 	b.Write(resolved)
 	return b.Bytes(), nil
@@ -44,29 +53,25 @@ func (s *Scenario) Explain() ([]byte, error) {
 func (l *loadPlan) explain() string {
 	when := "records at their recorded times"
 	switch {
+	case l.inFlight > 0:
+		when = fmt.Sprintf("a closed loop with %s records under way: latencies leave out the wait that a schedule would show", units.Thousands(uint64(l.inFlight)))
 	case l.unpaced:
 		when = "records as fast as they are taken"
 	case l.schedule != nil:
 		span := time.Duration(l.schedule.Span())
-		when = fmt.Sprintf("%s records over %s, at most %s/s", units.Thousands(l.schedule.Total()), span, human(peakRate(l.spec.Rate.Profile)))
+		when = fmt.Sprintf("%s records over %s, at most %s/s", units.Thousands(l.schedule.Total()), span, human(l.peak))
+		if l.spec.Rate.Arrival == "poisson" {
+			when += " on average, at random"
+		}
 	}
 	return fmt.Sprintf("%s; keys: %s; traced by %s (%d bytes a record)", when, l.explainKeys(), l.carrier, l.carrier.Overhead())
 }
 
 func (l *loadPlan) explainKeys() string {
-	switch k := l.keys.(type) {
-	case nil:
+	if l.keys == nil {
 		return "the source's own"
-	case *producer.ConstKeys:
-		return "one, " + k.Value
-	case *producer.UniformKeys:
-		return "uniform over " + k.N.String()
-	case *producer.FieldKeys:
-		return "from field " + k.Name
-	case *producer.RandomHashKeys:
-		return "random explicit hash keys"
 	}
-	return "chosen by the scenario"
+	return l.keys.Describe()
 }
 
 // ExtraMemory returns how many bytes this process needs beyond what a scenario

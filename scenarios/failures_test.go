@@ -124,7 +124,7 @@ func TestBrokenOff(t *testing.T) {
 		{
 			name: "a load fails and takes the other along",
 			src: scenario("load: {good: {source: {generate: {stock: {}}}, " + slow + "}, " +
-				"bad: {source: {generate: {stock: {}}}, " + slow + ", keys: {field: {name: nope}}}}"),
+				"bad: {source: {generate: {stock: {}}}, in_flight: 1, total: 10, keys: {field: {name: nope}}}}"),
 			verdict: results.Errored, exit: 2, err: kload.ErrInvalid, message: "load bad: keying a record", within: 3 * time.Second,
 		},
 		{

@@ -18,6 +18,7 @@ import (
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/ledger"
 	"github.com/kload/kload/internal/local"
+	"github.com/kload/kload/producer"
 	"github.com/kload/kload/replay"
 	"github.com/kload/kload/results"
 )
@@ -36,7 +37,9 @@ type header struct {
 	Started    time.Time         `json:"started"`
 	Host       hostInfo          `json:"host"`
 	Target     results.Target    `json:"target"`
+	Forecast   *forecast         `json:"forecast,omitempty"` // what the shards were expected to get
 	Stream     map[string]any    `json:"stream"`
+	Wire       wireInfo          `json:"wire"`
 	SDK        map[string]string `json:"sdk_env"` // settings of the environment that change what the SDK does
 	ClockStepS float64           `json:"clock_step_s"`
 	MemLimit   int64             `json:"go_memory_limit_bytes"` // of this process's garbage collector
@@ -65,9 +68,9 @@ func (r *run) writeHeader() error {
 		RunID: r.id, Scenario: r.plan.spec.Name, SHA256: hex.EncodeToString(sum[:]), Seed: r.plan.spec.Seed,
 		Inject: r.o.Inject, Started: r.began.UTC(),
 		Host:   hostInfo{name, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.GOMAXPROCS(0)},
-		Target: r.endpoint.describe(),
+		Target: r.endpoint.describe(), Forecast: r.plan.forecast,
 		Stream: map[string]any{"name": r.plan.spec.Stream.Name, "shards": len(r.endpoint.shards), "created": r.endpoint.created},
-		SDK:    sdkEnvironment(), MemLimit: debug.SetMemoryLimit(-1), ClockStepS: r.clock.Step().Seconds(),
+		Wire:   r.endpoint.wire(), SDK: sdkEnvironment(), MemLimit: debug.SetMemoryLimit(-1), ClockStepS: r.clock.Step().Seconds(),
 	}
 	return errors.Join(
 		r.dir.WriteJSON(results.FileRun, &r.header),
@@ -158,6 +161,10 @@ func (r *run) summarize(interrupted bool, report local.Report, runErr, cleanErr 
 	r.fillTarget(s, report)
 	s.Process.Kload = r.process.since()
 	s.Process.Kload.SDKCalls, s.Process.Kload.SDKAttempts = r.endpoint.client.Calls(), r.endpoint.client.Attempts()
+	s.Process.Kload.Wire = strings.Join(r.header.Wire.Used, "+")
+	if r.header.Wire.Fallback != "" {
+		s.Process.Kload.WireFallbacks = 1
+	}
 	if step := r.clock.Step(); step > time.Millisecond || step < -time.Millisecond {
 		s.Clock = &results.Clock{StepsNs: []int64{int64(step)}}
 	}
@@ -196,6 +203,8 @@ func exitCode(err error) int {
 		return 5
 	case errors.Is(err, kload.ErrInvalid):
 		return 2
+	case errors.Is(err, producer.ErrSaturated):
+		return 4
 	}
 	return 1
 }
@@ -226,7 +235,7 @@ func (r *run) fillBooks(s *results.Summary, books ledger.Report) {
 			Scheduled: l.Scheduled, Sent: l.Sent, Acked: l.Acked, Rejected: l.Rejected, Unknown: l.Unknown,
 			Shed: l.Shed, Unsent: l.Unsent, DeliveredRatio: l.DeliveredRatio, Bytes: l.Bytes, StreamRecords: l.StreamRecords,
 			Requests: st.Requests, Attempts: st.Attempts, Throttled: st.Throttled,
-			Sources: r.loads[i].counters(), Codes: l.Codes,
+			Sources: r.loads[i].counters(), Codes: l.Codes, Producer: r.loads[i].producerDetail(),
 		}
 	}
 	for i, c := range books.Consumers {

@@ -9,8 +9,10 @@ import (
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/hdr"
 	"github.com/kload/kload/internal/ledger"
+	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/internal/trace"
 	"github.com/kload/kload/producer"
+	"github.com/kload/kload/results"
 )
 
 // arrivalSlots is how many stream records may wait for the join of their two
@@ -30,6 +32,7 @@ type loadRun struct {
 	arrive   *hdr.Recorder    // apart: it is locked under the arrivals' lock
 	arrivals *ledger.Arrivals // of the run
 	joined   ledger.EmitFunc
+	closed   *producer.ClosedLoop // nil for an open loop
 	measured func(int64) bool
 	heat     *heat // nil where nobody asks which shard is hottest
 }
@@ -51,6 +54,9 @@ func (r *run) addLoad(p *loadPlan) *loadRun {
 		heat:     r.acting.heat,
 	}
 	l.rec, l.arrive = l.hops.NewRecorder(), l.hops.NewRecorder()
+	if p.inFlight > 0 {
+		l.closed = producer.NewClosedLoop(p.inFlight, uint64(p.spec.Total), p.span)
+	}
 	return l
 }
 
@@ -61,11 +67,12 @@ func (r *run) open(ctx context.Context, l *loadRun) error {
 	if l.source, err = build(reg.sources, l.plan.spec.Source, sourceEnv{seed: seed}); err != nil {
 		return fmt.Errorf("opening the source of load %s: %w", l.plan.name, err)
 	}
-	if l.plan.keys != nil {
-		l.keys = l.plan.keys.Keyer(seed)
-	}
+	l.keys = l.plan.keyer(seed)
 	l.ingress, err = build(reg.ingresses, l.plan.spec.Ingress, ingressEnv{
 		ctx: ctx, client: r.endpoint.client, stream: r.plan.spec.Stream.Name, clock: r.clock, seed: seed, outcomes: l.outcomes,
+		event: func(kind string, details map[string]any) {
+			r.note("load %s: %s: %v", l.plan.name, kind, details["reason"])
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("opening the ingress of load %s: %w", l.plan.name, err)
@@ -82,10 +89,15 @@ func seedFor(seed uint64, name string) uint64 {
 
 // send runs the load's schedule.
 func (r *run) send(ctx context.Context, l *loadRun, start int64) error {
+	schedule := l.plan.schedule
+	if schedule != nil && l.plan.spec.Rate.Arrival == "poisson" {
+		schedule = pace.Poisson(schedule, seedFor(r.plan.spec.Seed, l.plan.name))
+	}
+	pacing, _ := pace.ParseMode(l.plan.spec.Pacing) // the decoder knows the values
 	load := producer.NewLoad(producer.LoadOptions{
-		Source: l.source, Schedule: l.plan.schedule, Unpaced: l.plan.unpaced, Keys: l.keys,
+		Source: l.source, Schedule: schedule, Unpaced: l.plan.unpaced, Closed: l.closed, Pacing: pacing, Keys: l.keys,
 		Carrier: l.plan.carrier, Run: r.number, Ingress: l.ingress, Ledger: l.ledger, Clock: r.clock,
-		Grace: int64(grace), Overtime: int64(r.plan.spec.DrainTimeout),
+		OnSaturation: producer.Saturation(l.plan.spec.OnSaturation), Grace: int64(grace), Overtime: int64(r.plan.spec.DrainTimeout),
 	})
 	if _, err := load.Run(ctx, start); err != nil {
 		return fmt.Errorf("load %s: %w", l.plan.name, err)
@@ -103,6 +115,11 @@ func (l *loadRun) outcomes(out []kload.Outcome) {
 		l.measure(&out[i])
 	}
 	l.rec.Unlock()
+	if l.closed != nil {
+		for i := range out {
+			l.closed.Settle(len(out[i].Records))
+		}
+	}
 	l.arrivals.Sent(l.index, l.onlyMeasured(out), l.joined)
 }
 
@@ -156,6 +173,20 @@ func (r *run) joined(load int, t4MinusT2 int64, users int) {
 	l.arrive.Lock()
 	l.arrive.RecordN(kload.HopArrive, t4MinusT2, int64(users))
 	l.arrive.Unlock()
+}
+
+// producerDetail is what the summary says of a load's producer beyond counters;
+// nil for another ingress.
+func (l *loadRun) producerDetail() *results.ProducerDetail {
+	p, ok := l.ingress.(*producer.Producer)
+	if !ok {
+		return nil
+	}
+	st := p.Stats()
+	return &results.ProducerDetail{
+		Flushed: st.FlushedBy(), FillRatio: st.FillRatio, Attempts: st.AttemptedBy(),
+		Errors: st.Errors, ThrottledShards: st.ThrottledBy, KPL: p.KPLMetrics(),
+	}
 }
 
 // counters gathers what source and keyer have to account for.

@@ -9,9 +9,7 @@ import (
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/internal/trace"
-	"github.com/kload/kload/internal/units"
 	"github.com/kload/kload/producer"
-	"github.com/kload/kload/producer/generate/opaque"
 	"github.com/kload/kload/results"
 )
 
@@ -30,18 +28,24 @@ type plan struct {
 	phases  []Phase // never empty
 	actions []actionPlan
 	expect  []results.Expectation
+	// forecast is nil where nothing is known of the shards beforehand.
+	forecast *forecast
 }
 
 // loadPlan is one load worked out.
 type loadPlan struct {
-	name     string
-	spec     Load
-	schedule pace.Schedule // nil for timed and unpaced sources
-	unpaced  bool
-	carrier  trace.Carrier
-	keys     producer.KeyerConfig // nil keeps the source's keys
-	byKey    bool                 // the partition key alone decides the shard
-	kinesis  *producer.Config     // nil for another ingress
+	name      string
+	spec      Load
+	schedule  pace.Schedule // nil for timed, unpaced and closed-loop loads
+	peak      float64       // highest rate of the schedule, records per second
+	meanBytes float64       // of a record in the stream, 0 where it is not known
+	unpaced   bool
+	inFlight  int           // closed loop, 0 for none
+	span      time.Duration // of a closed loop, 0 for no limit
+	carrier   trace.Carrier
+	keys      producer.KeyerConfig // nil keeps the source's keys
+	byKey     bool                 // the partition key alone decides the shard
+	kinesis   *producer.Config     // nil for another ingress
 }
 
 // Sources may implement these on their configuration, to tell the plan what it
@@ -57,15 +61,22 @@ type (
 		// ByKey says that their partition keys alone decide the shards.
 		ByKey() bool
 	}
+	// keyedIf is a source whose records may have keys of their own.
+	keyedIf interface{ Keyed() bool }
 	// sizedConfig is a source that knows how large its records are on average.
 	sizedConfig interface{ RecordBytes() int }
+	// largestConfig is a source that knows how large its largest record is.
+	largestConfig interface{ LargestBytes() int }
+	// opaqueConfig is a source whose records may be no JSON objects.
+	opaqueConfig interface{ Opaque() bool }
 )
 
 // sourceConfig returns the configuration of a load's source, of the generator
 // itself where that is the source.
 func sourceConfig(l Load) any {
 	if g, ok := l.Source.Config.(*generators); ok {
-		return g.chosen()
+		one, _ := g.chosen()
+		return one.config
 	}
 	return l.Source.Config
 }
@@ -89,6 +100,7 @@ func newPlan(s *Spec, doc *conf.Document, broken conf.Problems) (*plan, error) {
 	if v.sound("target") && v.sound("stream") && v.sound("phases") {
 		v.capacity(p)
 	}
+	v.forecast(p)
 	if v.sound("target") && v.sound("consumers") {
 		v.readers()
 	}
@@ -135,21 +147,23 @@ func (v *validator) load(name string, l Load) loadPlan {
 // record, which repeats it.
 const longestKey = 2*256 + 64
 
-// payload checks that nothing needs a JSON payload of a source that has none.
+// payload checks that records fit into a stream, and that nothing needs a JSON
+// payload of a source that has none.
 func (v *validator) payload(path string, p *loadPlan) {
-	cfg, ok := sourceConfig(p.spec).(*opaque.Config)
-	if !ok {
-		return
-	}
 	const largest = 1 << 20
-	if room := largest - p.carrier.Overhead() - longestKey; cfg.RecordBytes() > room {
+	room := largest - p.carrier.Overhead() - longestKey
+	if cfg, ok := sourceConfig(p.spec).(largestConfig); ok && cfg.LargestBytes() > room {
 		v.problem(path+".source.generate.opaque.size", "with its key and its trace the record is larger than 1MiB, the most a stream takes",
 			fmt.Sprintf("set size: %dB or less", room))
+	}
+	if cfg, ok := sourceConfig(p.spec).(opaqueConfig); !ok || !cfg.Opaque() {
+		return
 	}
 	if p.carrier == trace.JSON {
 		v.problem(path+".trace", "opaque payloads are not JSON", "set trace: prefix, or trace: tag with aggregation")
 	}
-	if _, field := p.keys.(*producer.FieldKeys); field {
+	switch p.keys.(type) {
+	case *producer.FieldKeys, *producer.TemplateKeys:
 		where := ".keys"
 		if p.kinesis != nil && p.kinesis.Key != "" {
 			where = ".ingress.kinesis.key"
@@ -158,86 +172,23 @@ func (v *validator) payload(path string, p *loadPlan) {
 	}
 }
 
-// schedule works out when a load's records are due.
-func (v *validator) schedule(path string, p *loadPlan) {
-	if t, ok := sourceConfig(p.spec).(timedConfig); ok {
-		p.unpaced = t.Unpaced()
-		if len(p.spec.Rate.Profile) > 0 {
-			v.problem(path+".rate", "a recorded source brings its own times", "set rate, speedup or asap inside source.replay")
-		}
-		if p.spec.Total > 0 {
-			v.problem(path+".total", "a recorded source ends by itself", "set limit inside source.replay")
-		}
-		return
-	}
-	if len(p.spec.Rate.Profile) == 0 {
-		v.problem(path+".rate", "a generated load needs a rate", "write rate: {profile: [{constant: 1000/s, for: 10s}]}")
-		return
-	}
-	var parts []pace.Schedule
-	var all time.Duration
-	for i, seg := range p.spec.Rate.Profile {
-		span := v.length(seg, p.spec.Total, len(p.spec.Rate.Profile) == 1)
-		where := fmt.Sprintf("%s.rate.profile.%d", path, i)
-		switch all += span; {
-		case span == 0:
-			v.problem(where, "the length of this rate is not known", "add for: 10s, or total: 10k to the load, or phases")
-			return
-		case span > maxSpan, all > maxSpan:
-			v.problem(where, "this takes more than ten years", "shorten it, or raise the rate")
-			return
-		}
-		parts = append(parts, seg.schedule(span))
-	}
-	p.schedule = parts[0]
-	if len(parts) > 1 {
-		p.schedule = pace.Sequence(parts...)
-	}
-	if p.spec.Total > 0 {
-		p.schedule = pace.Limit(p.schedule, uint64(p.spec.Total))
-	}
-	if p.schedule.Total() == 0 {
-		v.problem(path+".rate", "no record is due in this schedule", "raise the rate or the length")
-	}
-}
-
-// length returns how long a segment lasts, at most a little above maxSpan; 0 when
-// nothing says so.
-func (v *validator) length(s Segment, total units.Count, only bool) time.Duration {
-	switch {
-	case s.For != 0 || !only:
-		return min(s.For, maxSpan+1)
-	case len(v.spec.Phases) > 0:
-		return phaseSpan(v.spec.Phases)
-	case total > 0:
-		// Long enough for all of them; Limit cuts the rest.
-		seconds := float64(total)/s.Constant.PerSecond() + s.Constant.Per.Seconds()
-		return time.Duration(min(seconds, maxSpan.Seconds()+1) * float64(time.Second))
-	}
-	return 0
-}
-
-// schedule returns when a segment's records are due.
-func (s *Segment) schedule(span time.Duration) pace.Schedule {
-	if s.Ramp != nil {
-		return pace.Ramp(s.Ramp[0].PerSecond(), s.Ramp[1].PerSecond(), span)
-	}
-	return pace.Constant(uint64(s.Constant.N), s.Constant.Per, span)
-}
-
 // keys works out who keys a load's records.
 func (v *validator) keys(path string, p *loadPlan) {
 	var err error
-	switch own, keyed := sourceConfig(p.spec).(keyedConfig); {
+	own, keyed := sourceConfig(p.spec).(keyedConfig)
+	if maybe, ok := own.(keyedIf); ok {
+		keyed = maybe.Keyed()
+	}
+	switch {
 	case p.kinesis != nil && p.kinesis.Key != "" && p.spec.Keys.Kind != "":
 		v.problem(path+".keys", "partition keys are set twice, here and in ingress.kinesis.key", "remove one")
 	case p.kinesis != nil && p.kinesis.Key != "":
-		var field *producer.FieldKeys
-		if field, err = producer.ParseKeyTemplate(p.kinesis.Key); err != nil {
+		var template *producer.TemplateKeys
+		if template, err = producer.ParseKeyTemplate(p.kinesis.Key); err != nil {
 			v.problem(path+".ingress.kinesis.key", err.Error(), hintOf(err))
 			return
 		}
-		p.keys = field
+		p.keys = template
 	case p.spec.Keys.Kind != "":
 		p.keys, err = build(newRegistry().keys, p.spec.Keys, none{})
 		if err != nil {
@@ -252,6 +203,14 @@ func (v *validator) keys(path string, p *loadPlan) {
 	if p.keys != nil {
 		p.byKey = p.keys.ByKey()
 	}
+}
+
+// keyer makes the load's keyer; nil keeps the source's keys.
+func (p *loadPlan) keyer(seed uint64) producer.Keyer {
+	if p.keys == nil {
+		return nil
+	}
+	return p.keys.Keyer(seed)
 }
 
 // names returns what expectations may refer to.

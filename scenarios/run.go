@@ -145,11 +145,22 @@ func (r *run) sleep(ctx context.Context, d time.Duration) error {
 func (r *run) setUp(ctx context.Context) error {
 	var err error
 	spec := r.plan.spec
+	if r.o.Memory != nil {
+		if err := r.plan.noSpinning(); err != nil {
+			return err
+		}
+	}
+	if err := r.plan.affordable(); err != nil {
+		return err
+	}
 	if r.endpoint, err = connect(ctx, spec, r.inject, r.o.Memory); err != nil {
 		return err
 	}
 	if err := r.endpoint.prepare(ctx, r.sleep); err != nil {
 		return err
+	}
+	if w := r.endpoint.wire(); w.Fallback != "" {
+		r.note("the service does not know CBOR, so wire: auto is json: %s", w.Fallback)
 	}
 	r.ledger, r.arrivals = ledger.New(r.number), ledger.NewArrivals(arrivalSlots)
 	for i := range r.plan.loads {
@@ -163,6 +174,9 @@ func (r *run) setUp(ctx context.Context) error {
 		if err := r.addConsumer(name, c); err != nil {
 			return err
 		}
+	}
+	for _, line := range r.plan.forecastLines() {
+		r.note("%s", line)
 	}
 	return r.writeHeader()
 }

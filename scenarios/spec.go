@@ -25,6 +25,7 @@ type Spec struct {
 	Actions           []Action           `yaml:"actions" help:"what happens while the loads run, at times of its own"`
 	Expect            []string           `yaml:"expect" help:"expectations on the results, such as reader.e2e.read.p99 < 1s"`
 	MinDeliveredRatio float64            `yaml:"min_delivered_ratio" default:"0.99" help:"least share of scheduled records acknowledged in time; below it the run exits 4"`
+	Budget            Budget             `yaml:"budget" help:"what a run on AWS may cost"`
 	DrainTimeout      time.Duration      `yaml:"drain_timeout" default:"30s" help:"how long late records may still be sent after the schedule, and then how long consumers may still read"`
 }
 
@@ -137,52 +138,13 @@ type Load struct {
 	Source          conf.Choice `yaml:"source" choice:"source" required:"true" help:"where the records come from"`
 	Rate            Rate        `yaml:"rate" help:"when records are due; recorded sources bring their own times"`
 	Total           units.Count `yaml:"total" help:"stop after so many records; 0 for no limit"`
+	InFlight        int         `yaml:"in_flight" help:"closed loop: no rate, but so many records under way, each outcome making room for the next"`
+	Pacing          string      `yaml:"pacing" default:"efficient" enum:"efficient|precise|spin" help:"how due times are waited for: sleeping, sleeping and then spinning, or spinning on a whole core"`
 	Keys            conf.Choice `yaml:"keys" choice:"keys" help:"partition keys; the source's own if absent, else uniform over 10k"`
 	Ingress         conf.Choice `yaml:"ingress" choice:"ingress" default:"kinesis" help:"the way into the stream"`
 	Trace           string      `yaml:"trace" default:"tag" enum:"tag|json|prefix|none" help:"how a record carries its identity: beside the payload in the aggregate, as a JSON attribute, as a 32-byte header, or not at all"`
+	OnSaturation    string      `yaml:"on_saturation" default:"block" enum:"block|shed|abort" help:"what becomes of due records when the ingress's memory is used up: they wait, which counts as their latency; they are left out and counted as shed; or the run ends"`
 	AllowThrottling bool        `yaml:"allow_throttling" help:"accept a rate above what the shards take"`
-}
-
-// Rate is the schedule of a load.
-type Rate struct {
-	Arrival string    `yaml:"arrival" default:"uniform" enum:"uniform" help:"spacing of the records"`
-	Profile []Segment `yaml:"profile" help:"rates, one after the other"`
-}
-
-// UnmarshalScalar accepts a single rate for the whole run.
-func (r *Rate) UnmarshalScalar(text string) error {
-	rate, err := units.ParseRate(text)
-	if err == nil && rate.IsZero() {
-		err = fmt.Errorf("bad rate %q: a load needs a rate above 0, such as 5000/s", text)
-	}
-	r.Profile = []Segment{{Constant: rate}}
-	return err
-}
-
-// Pattern is the short form for the schema.
-func (Rate) Pattern() string { return units.Rate{}.Pattern() }
-
-// Segment is one stretch of a rate profile: constant or a ramp.
-type Segment struct {
-	Constant units.Rate    `yaml:"constant" help:"steady rate, such as 5k/s"`
-	Ramp     []units.Rate  `yaml:"ramp" help:"two rates: from the first to the second, linearly"`
-	For      time.Duration `yaml:"for" help:"length; of a single constant rate, the phases' length if absent"`
-}
-
-// Validate checks that exactly one form is given.
-func (s *Segment) Validate() []conf.Issue {
-	hint := "write {constant: 5k/s, for: 10s} or {ramp: [0/s, 5k/s], for: 10s}"
-	switch {
-	case s.Ramp != nil && !s.Constant.IsZero():
-		return []conf.Issue{{Field: "ramp", Msg: "a segment is either constant or a ramp", Hint: hint}}
-	case s.Ramp == nil && s.Constant.IsZero():
-		return []conf.Issue{{Msg: "a segment needs a rate above 0", Hint: hint}}
-	case s.Ramp != nil && (len(s.Ramp) != 2 || s.Ramp[0].IsZero() && s.Ramp[1].IsZero()):
-		return []conf.Issue{{Field: "ramp", Msg: "a ramp has two rates, at least one above 0", Hint: hint}}
-	case s.Ramp != nil && s.For <= 0, s.For < 0:
-		return []conf.Issue{{Field: "for", Msg: "must be positive", Hint: hint}}
-	}
-	return nil
 }
 
 // Consumer is one application that reads the stream.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/trace"
 	"github.com/kload/kload/producer"
 )
 
@@ -37,6 +38,9 @@ func (e *endpoint) prepare(ctx context.Context, sleep sleeper) error {
 		}
 	}
 	if err := e.awaitActive(ctx, sleep); err != nil {
+		return err
+	}
+	if err := e.negotiate(ctx); err != nil {
 		return err
 	}
 	var err error
@@ -138,16 +142,17 @@ func (e *endpoint) passing(err error) bool {
 	return class == awsclient.Throttled || e.created && (class == awsclient.Ambiguous || code == "ResourceNotFoundException")
 }
 
-// distribution refuses aggregation on a stream that spreads records as it likes:
-// consumers would drop aggregates whose keys are not their shard's.
+// distribution refuses what needs aggregation on a stream that spreads records as
+// it likes. Other loads go on without: consumers would drop aggregates whose keys
+// are not their shard's.
 func (e *endpoint) distribution(s *types.StreamDescriptionSummary) error {
 	if s.RecordDistributionStrategy != types.RecordDistributionStrategyAuto {
 		return nil
 	}
 	for name, l := range e.spec.Load.All() {
-		if c, ok := l.Ingress.Config.(*producer.Config); ok && c.Aggregation.Enabled {
-			return kload.WithHint(fmt.Errorf("%w: stream %s has record distribution AUTO, which does not take the aggregates of load %s", kload.ErrInvalid, e.spec.Stream.Name, name),
-				"set ingress: {kinesis: {aggregation: {enabled: false}}} and trace: prefix or json")
+		if c, ok := l.Ingress.Config.(*producer.Config); ok && c.Aggregation.Enabled && l.Trace == trace.Tag.String() {
+			return kload.WithHint(fmt.Errorf("%w: stream %s has record distribution AUTO, which does not take the aggregates that carry the trace of load %s", kload.ErrInvalid, e.spec.Stream.Name, name),
+				"set trace: prefix or json")
 		}
 	}
 	return nil

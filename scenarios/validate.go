@@ -97,7 +97,7 @@ type demand struct {
 }
 
 func (l *loadPlan) demand() demand {
-	d := demand{records: peakRate(l.spec.Rate.Profile)}
+	d := demand{records: l.peak}
 	_, d.oneShard = l.keys.(*producer.ConstKeys)
 	size := l.carrier.Overhead()
 	if l.kinesis.Aggregation.Enabled {
@@ -139,18 +139,6 @@ func (v *validator) fits(d *demand, limits Limits, path string) {
 }
 
 func human(rate float64) string { return units.Thousands(uint64(math.Ceil(rate))) }
-
-// peakRate returns the highest rate of a profile in records per second.
-func peakRate(profile []Segment) float64 {
-	peak := 0.0
-	for _, s := range profile {
-		peak = max(peak, s.Constant.PerSecond())
-		for _, r := range s.Ramp {
-			peak = max(peak, r.PerSecond())
-		}
-	}
-	return peak
-}
 
 // readers checks the pollers against the calls a shard answers, which they
 // share.

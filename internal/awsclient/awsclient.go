@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -26,6 +27,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/awscbor/protocol"
 )
 
 // Options says whom to talk to.
@@ -39,6 +41,8 @@ type Options struct {
 	Local bool
 	// Connections bounds the open connections. Default: 64.
 	Connections int
+	// RootCAs are the authorities trusted for https. Default: the system's.
+	RootCAs *x509.CertPool
 	// Dial replaces the network, for in-memory tests. Default: TCP.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
@@ -47,7 +51,8 @@ type Options struct {
 // concurrent use.
 type Client struct {
 	// Data is for PutRecords, GetRecords and the like: exactly one attempt per
-	// call. Control is for everything else and keeps the SDK's retries.
+	// call, in JSON; see Over for another wire. Control is for everything else and
+	// keeps the SDK's retries.
 	Data, Control *kinesis.Client
 	// Region is the region in force.
 	Region string
@@ -55,6 +60,7 @@ type Client struct {
 	Host string
 
 	transport *http.Transport
+	wires     wires
 	calls     atomic.Uint64
 	attempts  atomic.Uint64
 }
@@ -62,7 +68,7 @@ type Client struct {
 // New builds the clients. Errors wrap [kload.ErrUnreachable] and carry a hint:
 // no region, no credentials, broken configuration.
 func New(ctx context.Context, o Options) (*Client, error) {
-	c := &Client{transport: newTransport(o)}
+	c := &Client{transport: newTransport(o), wires: wires{agreed: JSON, used: map[Wire]bool{}}}
 	cfg, account, err := loadConfig(ctx, o)
 	if err != nil {
 		return nil, err
@@ -86,6 +92,9 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	c.Control = kinesis.NewFromConfig(cfg, endpoint, func(ko *kinesis.Options) {
 		ko.HTTPClient = newIsolating(c.transport, new(atomic.Uint64))
 	})
+	cbor := protocol.New(protocol.Options{})
+	c.wires.cbor = kinesis.New(c.Data.Options(), cbor.Use)
+	c.wires.probe = kinesis.New(c.Control.Options(), cbor.Use)
 	c.Host = resolveHost(ctx, c.Data.Options(), account)
 	return c, nil
 }
@@ -117,10 +126,11 @@ func newTransport(o Options) *http.Transport {
 	if conns == 0 {
 		conns = 64
 	}
-	dial := o.Dial
+	dial := dialFunc(o.Dial)
 	if dial == nil {
-		dial = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext
 	}
+	secure := tlsConfig(o, conns)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	proxy := http.ProxyFromEnvironment
@@ -129,13 +139,15 @@ func newTransport(o Options) *http.Transport {
 	}
 	return &http.Transport{
 		Proxy:               proxy,
-		DialContext:         dial,
+		DialContext:         dial.plain,
+		DialTLSContext:      dial.secured(secure),
+		TLSClientConfig:     secure, // through a proxy, which net/http dials for itself
 		Protocols:           protocols,
 		MaxConnsPerHost:     conns,
 		MaxIdleConns:        conns,
 		MaxIdleConnsPerHost: conns,
 		IdleConnTimeout:     90 * time.Second,
-		TLSHandshakeTimeout: 10 * time.Second,
+		TLSHandshakeTimeout: handshakeTimeout,
 		ReadBufferSize:      64 << 10,
 		WriteBufferSize:     64 << 10,
 		DisableCompression:  true,

@@ -1,14 +1,12 @@
 package awsclient
 
 import (
-	"bytes"
-	"fmt"
+	"context"
 	"io"
 	"net/http"
-	"sync"
 	"sync/atomic"
 
-	"github.com/kload/kload/internal/invariants"
+	"github.com/kload/kload/internal/awscbor/protocol"
 )
 
 // isolating is an HTTP client for the SDK that gives the transport a request
@@ -19,7 +17,7 @@ import (
 type isolating struct {
 	next     *http.Client
 	attempts *atomic.Uint64
-	buffers  sync.Pool // of *bytes.Buffer; request bodies are large and alike
+	bodies   protocol.Bodies // copies of bodies whose memory the SDK owns
 }
 
 func newIsolating(t http.RoundTripper, attempts *atomic.Uint64) *isolating {
@@ -36,66 +34,57 @@ func (c *isolating) Do(req *http.Request) (*http.Response, error) {
 	if req.Body == nil || req.Body == http.NoBody {
 		return c.next.Do(req)
 	}
-	own, body, err := c.isolate(req)
-	if err != nil {
-		return nil, err
+	body := protocol.BodyOf(req.Context())
+	if body == nil || int64(body.Len()) != req.ContentLength {
+		body = c.bodies.Get()
+		defer body.Release()
+		if err := body.Fill(req.Body, req.ContentLength); err != nil {
+			return nil, err
+		}
 	}
-	defer body.release()
+	started := startOf(req.Context())
+	// req stays as it is: smithy-go closes its body, and that must not be the
+	// transport's.
+	own := req.WithContext(req.Context())
+	own.Body = body.Open(started)
+	// Lets net/http start over when an idle connection was closed under it before
+	// anything was written; that is no second attempt.
+	own.GetBody = func() (io.ReadCloser, error) { return body.Open(started), nil }
 	return c.next.Do(own)
 }
 
-// isolate returns a request like req that reads a copy of the body. req stays as
-// it is: smithy-go closes its body, and that must not be the transport's.
-func (c *isolating) isolate(req *http.Request) (*http.Request, *isolatedBody, error) {
-	buf, ok := c.buffers.Get().(*bytes.Buffer)
-	if !ok {
-		buf = new(bytes.Buffer)
-	}
-	buf.Reset()
-	buf.Grow(int(max(req.ContentLength, 0)) + bytes.MinRead)
-	if _, err := buf.ReadFrom(req.Body); err != nil {
-		return nil, nil, fmt.Errorf("reading the request body: %w", err)
-	}
-	b := &isolatedBody{buf: buf, pool: &c.buffers}
-	b.refs.Store(1)
-	own := req.WithContext(req.Context())
-	own.Body = b.open()
-	// Lets net/http start over when an idle connection was closed under it before
-	// anything was written; that is no second attempt.
-	own.GetBody = func() (io.ReadCloser, error) { return b.open(), nil }
-	return own, b, nil
+// Start learns when the latest attempt of a call got its connection: then it asks
+// for the first byte of the request. Waiting for a free connection, connecting,
+// serializing and signing lie before that. It is for one call at a time.
+type Start struct {
+	mark func()
+	at   atomic.Int64
 }
 
-// isolatedBody counts who may still read the buffer. net/http closes every body
-// it opened, also on errors and possibly after Do returned, so the buffer is
-// reused only when the transport has surely finished with it.
-type isolatedBody struct {
-	buf  *bytes.Buffer
-	pool *sync.Pool
-	refs atomic.Int32
+// NewStart returns a Start that reads the given clock.
+func NewStart(now func() int64) *Start {
+	s := new(Start)
+	s.mark = func() { s.at.Store(now()) }
+	return s
 }
 
-func (b *isolatedBody) open() io.ReadCloser {
-	b.refs.Add(1)
-	return &bodyReader{Reader: bytes.NewReader(b.buf.Bytes()), body: b}
+// Reset forgets the last call. To be called before each call.
+func (s *Start) Reset() { s.at.Store(0) }
+
+// At returns the time, or 0 when no attempt has got a connection.
+func (s *Start) At() int64 { return s.at.Load() }
+
+// startKey is the context key of a caller's *Start.
+type startKey struct{}
+
+// WithStart makes calls under the returned context tell s when they start.
+func WithStart(ctx context.Context, s *Start) context.Context {
+	return context.WithValue(ctx, startKey{}, s)
 }
 
-func (b *isolatedBody) release() {
-	if b.refs.Add(-1) == 0 {
-		invariants.Poison(b.buf.Bytes())
-		b.pool.Put(b.buf)
-	}
-}
-
-type bodyReader struct {
-	*bytes.Reader
-	body   *isolatedBody
-	closed atomic.Bool
-}
-
-func (r *bodyReader) Close() error {
-	if r.closed.CompareAndSwap(false, true) {
-		r.body.release()
+func startOf(ctx context.Context) func() {
+	if s, ok := ctx.Value(startKey{}).(*Start); ok {
+		return s.mark
 	}
 	return nil
 }

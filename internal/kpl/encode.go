@@ -91,10 +91,19 @@ func (e *Encoder) TryAdd(limit int, key []byte, hash kload.HashKey, hasHash bool
 // decoder takes an empty one for an aggregate. After Seal only Reset may be
 // called; the buffer stays the caller's.
 func (e *Encoder) Seal() []byte {
+	sealed := e.SealUndigested()
+	end := len(sealed) - digestSize
+	sum := md5.Sum(sealed[len(magic):end])
+	copy(sealed[end:], sum[:])
+	return sealed
+}
+
+// SealUndigested is Seal without the digest, which [Digester.Digest] has to fill
+// in before anyone can decode the aggregate.
+func (e *Encoder) SealUndigested() []byte {
 	invariants.Check(e.count > 0, "sealing an empty aggregate")
-	sum := md5.Sum(e.buf[len(magic):])
-	e.buf = append(e.buf, sum[:]...)
-	sealed := e.buf
+	var room [digestSize]byte
+	sealed := append(e.buf, room[:]...)
 	e.buf = nil
 	return sealed
 }

@@ -2,6 +2,8 @@ package pace
 
 import (
 	"context"
+	"runtime"
+	"slices"
 	"time"
 )
 
@@ -9,25 +11,64 @@ import (
 // late anyway, and everything that became due meanwhile goes out together.
 const minTick = 500 * time.Microsecond
 
+// Mode is how a pacer waits for the time a record is due.
+type Mode uint8
+
+// The modes trade processor time for lateness.
+const (
+	// Efficient sleeps at least half a millisecond, and what became due meanwhile
+	// goes out together: under a tenth of a core at any rate.
+	Efficient Mode = iota
+	// Precise sleeps until shortly before the time and spins for the rest: lateness
+	// of microseconds at low rates, for up to a whole core at high ones.
+	Precise
+	// Spin never sleeps: it takes a whole core.
+	Spin
+)
+
+// spinLead is how long before the time Precise stops sleeping: timers fire up to
+// a millisecond late.
+const spinLead = time.Millisecond
+
+// ParseMode reads "efficient", "precise" or "spin".
+func ParseMode(text string) (Mode, bool) {
+	i := slices.Index([]string{"efficient", "precise", "spin"}, text)
+	return Mode(max(0, i)), i >= 0
+}
+
 // Pacer waits for points on a run's clock. It belongs to one goroutine.
 type Pacer struct {
 	clock *Clock
 	timer *time.Timer
+	mode  Mode
 }
 
-// NewPacer returns a pacer on the given clock.
+// NewPacer returns an [Efficient] pacer on the given clock.
 func NewPacer(c *Clock) *Pacer { return &Pacer{clock: c} }
 
-// Until sleeps until the clock reaches the Unix time at (ns), never less than
-// half a millisecond when it sleeps at all, and returns the time then. It
-// returns early only with ctx's error.
+// NewPacerIn returns a pacer that waits in the given mode. Only Efficient may be
+// used in virtual time, which stands still while anybody spins.
+func NewPacerIn(c *Clock, m Mode) *Pacer { return &Pacer{clock: c, mode: m} }
+
+// Until waits until the clock reaches the Unix time at (ns), in the pacer's mode,
+// and returns the time then. It returns early only with ctx's error.
 func (p *Pacer) Until(ctx context.Context, at int64) (now int64, err error) {
 	now = p.clock.Now()
 	for now < at {
-		if err := p.sleep(ctx, max(minTick, time.Duration(at-now))); err != nil {
-			return p.clock.Now(), err
+		left := time.Duration(at - now)
+		switch {
+		case p.mode == Efficient:
+			err = p.sleep(ctx, max(minTick, left))
+		case p.mode == Precise && left > spinLead:
+			err = p.sleep(ctx, left-spinLead)
+		default:
+			runtime.Gosched()
+			err = ctx.Err()
 		}
 		now = p.clock.Now()
+		if err != nil {
+			return now, err
+		}
 	}
 	return now, ctx.Err()
 }

@@ -37,6 +37,34 @@ func TestPacerUntil(t *testing.T) {
 	})
 }
 
+// TestModes holds that no mode returns early, and that spinning ends with its
+// context.
+func TestModes(t *testing.T) {
+	clock := pace.NewClock()
+	for _, mode := range []pace.Mode{pace.Efficient, pace.Precise, pace.Spin} {
+		p := pace.NewPacerIn(clock, mode)
+		for _, ahead := range []time.Duration{-1, 0, 30 * time.Microsecond, 3 * time.Millisecond} {
+			at := clock.Now() + int64(ahead)
+			if now, err := p.Until(t.Context(), at); err != nil || now < at {
+				t.Errorf("mode %d: returned %d ns early with %v", mode, at-now, err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		if _, err := p.Until(ctx, clock.Now()+int64(time.Hour)); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("mode %d: ended with %v", mode, err)
+		}
+		cancel()
+	}
+	for text, want := range map[string]pace.Mode{"efficient": pace.Efficient, "precise": pace.Precise, "spin": pace.Spin} {
+		if got, ok := pace.ParseMode(text); got != want || !ok {
+			t.Errorf("ParseMode(%s) = %d, %v", text, got, ok)
+		}
+	}
+	if _, ok := pace.ParseMode("busy"); ok {
+		t.Error("a mode called busy")
+	}
+}
+
 func TestClockStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := pace.NewClock()

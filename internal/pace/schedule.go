@@ -11,11 +11,12 @@ package pace
 import (
 	"math"
 	"math/bits"
+	"sort"
 	"time"
 )
 
-// Schedule says when each record of a load is due. Implementations are pure
-// and safe for concurrent use.
+// Schedule says when each record of a load is due. What it says never changes.
+// Total and Span are safe for concurrent use; At and Due belong to one goroutine.
 type Schedule interface {
 	// At returns the intended offset in nanoseconds of record n, counted from 0.
 	// It never decreases with n.
@@ -131,10 +132,7 @@ type sequence struct {
 }
 
 func (s sequence) At(n uint64) int64 {
-	i := len(s.parts) - 1
-	for i > 0 && s.firstN[i] > n {
-		i--
-	}
+	i := sort.Search(len(s.parts)-1, func(i int) bool { return s.firstN[i+1] > n })
 	return s.startAt[i] + s.parts[i].At(n-s.firstN[i])
 }
 

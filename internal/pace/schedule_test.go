@@ -60,6 +60,34 @@ func TestSchedule(t *testing.T) {
 			total: 4, span: 2 * sec, at: map[uint64]int64{1: sec / 2, 2: sec, 3: sec + sec/2},
 		},
 		{
+			name: "pieces with a pause", s: pace.Pieces([]pace.Piece{{Count: 4, Span: time.Second}, {Span: time.Second}, {Count: 1, Span: time.Second}}),
+			total: 5, span: 3 * sec, at: map[uint64]int64{3: 3 * sec / 4, 4: 2 * sec},
+		},
+		{
+			name: "sine: as many as its mean in whole periods, half the time faster", s: pace.Sine(1000, 1000, 10*time.Second, 20*time.Second),
+			total: 20_000, span: 20 * sec, at: map[uint64]int64{0: 0, 10_000: 10 * sec, 8183: 5 * sec},
+		},
+		{
+			name: "sine cut off at its middle", s: pace.Sine(100, 50, 8*time.Second, 4*time.Second),
+			total: 527, span: 4 * sec, at: map[uint64]int64{0: 0},
+		},
+		{
+			name: "poisson holds its base's total", s: pace.Poisson(pace.Constant(1000, time.Second, 10*time.Second), 1),
+			total: 10_000, span: 10 * sec,
+		},
+		{
+			name: "poisson along a ramp", s: pace.Poisson(pace.Ramp(0, 2000, 10*time.Second), 2),
+			total: 10_000, span: 10 * sec,
+		},
+		{
+			name: "poisson of one record", s: pace.Poisson(pace.Constant(1, time.Second, time.Second), 3),
+			total: 1, span: sec,
+		},
+		{
+			name: "poisson for ten years", s: pace.Poisson(pace.Constant(1e6, time.Second, 87_600*time.Hour), 4),
+			total: 87_600 * 3600 * 1e6, span: 87_600 * 3600 * sec,
+		},
+		{
 			name: "a million a second for a month", s: pace.Constant(1e6, time.Second, 30*24*time.Hour),
 			total: 30 * 86_400 * 1e6, span: 30 * 86_400 * sec, at: map[uint64]int64{30*86_400*1e6 - 1: 30*86_400*sec - 1000},
 		},

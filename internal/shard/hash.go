@@ -2,7 +2,6 @@ package shard
 
 import (
 	"crypto/md5"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"math/bits"
@@ -23,10 +22,7 @@ const (
 // unsigned big-endian number. It does not allocate.
 func HashOf(key []byte) kload.HashKey {
 	sum := md5.Sum(key)
-	return kload.HashKey{
-		Hi: binary.BigEndian.Uint64(sum[:8]),
-		Lo: binary.BigEndian.Uint64(sum[8:]),
-	}
+	return point(&sum)
 }
 
 // Max returns the last point of the hash key space, 2^128-1.

@@ -98,3 +98,9 @@ func (m *Map) Find(id string) (int, bool) {
 	i, ok := m.byID[id]
 	return i, ok
 }
+
+// Same reports whether o has the same shards with the same ranges. Epochs do not
+// count.
+func (m *Map) Same(o *Map) bool {
+	return slices.EqualFunc(m.shards, o.shards, func(a, b Shard) bool { return a.ID == b.ID && a.Range == b.Range })
+}

@@ -50,7 +50,7 @@ func Run(t *testing.T, open Open) {
 		bubble(t, open, always(Answer{Err: APIError("ResourceNotFoundException")}), nil, testFatal)
 	})
 	t.Run("order", func(t *testing.T) {
-		ordered := func(e *Env) { e.Ordered = true }
+		ordered := func(e *Env) { e.Ordered, e.TTL = true, time.Hour } // one at a time takes its time
 		bubble(t, open, rainy(5), ordered, testOrder)
 	})
 }

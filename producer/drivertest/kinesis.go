@@ -57,6 +57,9 @@ type Stored struct {
 	Tag    string
 	// Aggregated says that it lay in an aggregate.
 	Aggregated bool
+	// Misrouted says that its hash key does not belong to the shard: KCL would
+	// drop it.
+	Misrouted bool
 }
 
 // Put is one stream record in a stream.
@@ -74,11 +77,16 @@ type Kinesis struct {
 	script   Script
 	shards   []shard.Shard
 	shardSeq int
+	auto     bool                   // records are distributed at will
+	turn     int                    // of that
+	listFail int                    // ListShards calls to fail
+	ranges   map[string]shard.Range // of all shards there ever were
 	lists    int
 	calls    []time.Time // when each came in
 	puts     []Put
 	stored   []Stored
 	doubt    map[uint64]int // attempts that left open whether it was stored
+	strays   map[uint64]int // attempts acknowledged in an aggregate with records that may belong elsewhere
 	attempts map[uint64][]time.Time
 	flying   map[string]int
 	crowd    int // most stream records of one shard in flight at once
@@ -87,7 +95,7 @@ type Kinesis struct {
 
 // NewKinesis returns a stream of n shards.
 func NewKinesis(n int, script Script) *Kinesis {
-	k := &Kinesis{script: script, doubt: map[uint64]int{}, attempts: map[uint64][]time.Time{}, flying: map[string]int{}}
+	k := &Kinesis{script: script, doubt: map[uint64]int{}, strays: map[uint64]int{}, attempts: map[uint64][]time.Time{}, flying: map[string]int{}, ranges: map[string]shard.Range{}}
 	k.Reshard(n)
 	return k
 }
@@ -98,9 +106,65 @@ func (k *Kinesis) Reshard(n int) {
 	defer k.mu.Unlock()
 	k.shards = nil
 	for _, r := range shard.Split(n) {
-		k.shards = append(k.shards, shard.Shard{ID: fmt.Sprintf("shardId-%012d", k.shardSeq), Range: r, Open: true})
-		k.shardSeq++
+		k.shards = append(k.shards, k.newShard(r))
 	}
+}
+
+// newShard opens a shard. k.mu is held.
+func (k *Kinesis) newShard(r shard.Range) shard.Shard {
+	s := shard.Shard{ID: fmt.Sprintf("shardId-%012d", k.shardSeq), Range: r, Open: true}
+	k.shardSeq++
+	k.ranges[s.ID] = r
+	return s
+}
+
+// Split replaces the shard with the given index, by hash key, by two of half its
+// size.
+func (k *Kinesis) Split(i int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	r := k.shards[i].Range
+	middle := kload.HashKey{Hi: r.Start.Hi + (r.End.Hi-r.Start.Hi)/2, Lo: r.Start.Lo}
+	upper := kload.HashKey{Hi: middle.Hi, Lo: middle.Lo + 1}
+	if upper.Lo == 0 {
+		upper.Hi++
+	}
+	k.shards = slices.Replace(k.shards, i, i+1,
+		k.newShard(shard.Range{Start: r.Start, End: middle}), k.newShard(shard.Range{Start: upper, End: r.End}))
+}
+
+// Merge replaces the shard with the given index and the one above by one.
+func (k *Kinesis) Merge(i int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	both := shard.Range{Start: k.shards[i].Range.Start, End: k.shards[i+1].Range.End}
+	k.shards = slices.Replace(k.shards, i, i+2, k.newShard(both))
+}
+
+// Distribute sets whether the stream distributes records as it likes (record
+// distribution AUTO). Its records then go to shards in turn.
+func (k *Kinesis) Distribute(auto bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.auto = auto
+}
+
+// FailLists makes the next n calls of ListShards fail.
+func (k *Kinesis) FailLists(n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.listFail = n
+}
+
+// DescribeStreamSummary tells how records are distributed, and nothing else.
+func (k *Kinesis) DescribeStreamSummary(context.Context, *kinesis.DescribeStreamSummaryInput, ...func(*kinesis.Options)) (*kinesis.DescribeStreamSummaryOutput, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	d := new(types.StreamDescriptionSummary)
+	if k.auto {
+		d.RecordDistributionStrategy = types.RecordDistributionStrategyAuto
+	}
+	return &kinesis.DescribeStreamSummaryOutput{StreamDescriptionSummary: d}, nil
 }
 
 // ListShards lists the shards, two to a page.
@@ -108,6 +172,10 @@ func (k *Kinesis) ListShards(_ context.Context, in *kinesis.ListShardsInput, _ .
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.lists++
+	if k.listFail > 0 {
+		k.listFail--
+		return nil, APIError("LimitExceededException")
+	}
 	from := 0
 	if in.NextToken != nil {
 		if _, err := fmt.Sscan(*in.NextToken, &from); err != nil || in.StreamName != nil {
@@ -237,7 +305,7 @@ func (k *Kinesis) carryOut(a Answer, entries []types.PutRecordsRequestEntry, at 
 			}
 		}
 		if a.Commit || !whole && code == "" {
-			k.store(e, at[i])
+			k.store(e, at[i], !whole && code == "")
 		}
 		if code != "" {
 			*out.FailedRecordCount++
@@ -262,11 +330,21 @@ func inDoubt(a Answer) bool {
 	return true
 }
 
-func (k *Kinesis) store(e *types.PutRecordsRequestEntry, at string) {
+func (k *Kinesis) store(e *types.PutRecordsRequestEntry, at string, acknowledged bool) {
 	users := k.users(e)
-	for _, u := range users {
+	// Of a shard that came and went a driver may never have heard.
+	stray := len(users) > 1 && k.shardSeq > len(k.shards)
+	for i := range users {
+		u := &users[i]
 		u.Shard, u.Stream = at, len(k.puts)
-		k.stored = append(k.stored, u)
+		u.Misrouted = !k.ranges[at].Contains(u.Hash)
+		stray = stray || u.Misrouted
+	}
+	k.stored = append(k.stored, users...)
+	for _, u := range users {
+		if stray && acknowledged {
+			k.strays[u.Seq]++
+		}
 	}
 	k.puts = append(k.puts, Put{
 		Key: *e.PartitionKey, HashKey: aws.ToString(e.ExplicitHashKey), Shard: at,
@@ -316,6 +394,10 @@ func hashOf(e *types.PutRecordsRequestEntry) kload.HashKey {
 }
 
 func (k *Kinesis) route(e *types.PutRecordsRequestEntry) string {
+	if k.auto {
+		k.turn++
+		return k.shards[k.turn%len(k.shards)].ID
+	}
 	h := hashOf(e)
 	i := slices.IndexFunc(k.shards, func(s shard.Shard) bool { return s.Range.Contains(h) })
 	return k.shards[i].ID
@@ -387,6 +469,14 @@ func (k *Kinesis) doubts() map[uint64]int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return maps.Clone(k.doubt)
+}
+
+// strayed returns how often a record was acknowledged in an aggregate that may
+// not all belong where it was stored, as far as a driver can know.
+func (k *Kinesis) strayed() map[uint64]int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return maps.Clone(k.strays)
 }
 
 // broken returns what a driver did that no driver may.

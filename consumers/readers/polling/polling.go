@@ -9,7 +9,6 @@ package polling
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,7 +20,6 @@ import (
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/conf"
-	"github.com/kload/kload/internal/invariants"
 	"github.com/kload/kload/internal/pace"
 )
 
@@ -29,6 +27,7 @@ import (
 type Config struct {
 	Every time.Duration `yaml:"every" default:"200ms" help:"time between two GetRecords calls on a shard"`
 	Start string        `yaml:"start" default:"at_run_start" enum:"at_run_start|latest|trim_horizon" help:"where reading starts: at the run's first record, at the tip when the consumer is ready, or at the oldest record"`
+	Wire  string        `yaml:"wire" default:"auto" enum:"auto|cbor|json" help:"encoding of answers; auto is cbor unless the service does not know it"`
 	Limit int           `yaml:"limit" default:"10000" help:"stream records per call"`
 
 	AllowThrottling bool `yaml:"allow_throttling" help:"accept more calls than a shard answers"`
@@ -73,7 +72,8 @@ type Opener struct {
 	stats counters
 
 	mu    sync.Mutex
-	free  []*kload.Batch
+	free  []*answer
+	bytes int // of the buffers in free
 	opens int // readers opened, to spread their calls over the interval
 }
 
@@ -162,43 +162,6 @@ func (op *Opener) survive(ctx context.Context, err error, doing string) error {
 		op.stats.failed.Add(1)
 	}
 	return nil
-}
-
-// batch returns an empty batch, a used one where there is one.
-func (op *Opener) batch() *kload.Batch {
-	op.mu.Lock()
-	defer op.mu.Unlock()
-	if n := len(op.free); n > 0 {
-		b := op.free[n-1]
-		op.free = op.free[:n-1]
-		return b
-	}
-	return &kload.Batch{Recycle: op.recycle}
-}
-
-// maxFree bounds the batches kept for reuse.
-const maxFree = 32
-
-// recycle takes back a batch that nobody holds. Where invariants are checked,
-// whoever kept its bytes finds them overwritten.
-func (op *Opener) recycle(b *kload.Batch) {
-	if invariants.Enabled {
-		for i := range b.Records {
-			invariants.Poison(b.Records[i].Data)
-			invariants.Poison(b.Records[i].Key)
-		}
-	}
-	clear(b.Records)
-	clear(b.Users)
-	b.Records, b.Users, b.Children, b.End = b.Records[:0], b.Users[:0], nil, false
-	op.mu.Lock()
-	defer op.mu.Unlock()
-	if invariants.Enabled {
-		invariants.Check(!slices.Contains(op.free, b), "a batch was released twice")
-	}
-	if len(op.free) < maxFree {
-		op.free = append(op.free, b)
-	}
 }
 
 // Stats counts what the readers did.

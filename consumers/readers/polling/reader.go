@@ -76,10 +76,12 @@ func (r *reader) Next(ctx context.Context) (*kload.Batch, error) {
 		}
 		every := int64(r.op.o.Config.Every)
 		r.next = max(r.next, now-every/slack) + every
-		out, err := r.call(ctx)
+		a := r.op.answer()
+		out, err := r.call(a.under(ctx))
 		if err == nil {
-			return r.deliver(out), nil
+			return r.deliver(a, out), nil
 		}
+		r.op.recycle(a)
 		if _, code := awsclient.Classify(err); code == "ExpiredIteratorException" {
 			r.op.stats.expired.Add(1)
 			if err := r.seek(ctx); err != nil {
@@ -101,9 +103,10 @@ func (r *reader) call(ctx context.Context) (*kinesis.GetRecordsOutput, error) {
 	})
 }
 
-// deliver turns an answer into a batch.
-func (r *reader) deliver(out *kinesis.GetRecordsOutput) *kload.Batch {
-	b := r.op.batch()
+// deliver fills the batch. Its records point into the answer's memory, or into
+// the output's where the wire is JSON.
+func (r *reader) deliver(a *answer, out *kinesis.GetRecordsOutput) *kload.Batch {
+	b := &a.Batch
 	b.Partition, b.Received = r.shard, r.op.o.Clock.Now()
 	b.Behind = time.Duration(aws.ToInt64(out.MillisBehindLatest)) * time.Millisecond
 	for i := range out.Records {

@@ -21,6 +21,9 @@ const (
 // it grows as needed and is not safe for concurrent use.
 type Buffer struct{ b []byte }
 
+// Cap returns how many bytes the buffer holds on to.
+func (b *Buffer) Cap() int { return cap(b.b) }
+
 // bufferKey is the context key of a caller's *Buffer.
 type bufferKey struct{}
 
@@ -39,7 +42,10 @@ func (b *Buffer) fill(resp *http.Response) error {
 		return tooLarge()
 	}
 	if n := resp.ContentLength; n > 0 && n <= maxTrusted {
-		b.b = slices.Grow(b.b, int(n))[:n]
+		if cap(b.b) < int(n) {
+			b.b = make([]byte, n)
+		}
+		b.b = b.b[:n]
 		if _, err := io.ReadFull(resp.Body, b.b); err != nil {
 			return fmt.Errorf("reading the response: %w", err)
 		}

@@ -18,9 +18,10 @@ import (
 // deserializer reads shapes from CBOR.
 type deserializer struct {
 	awscbor.Decoder
-	copies bool // of blobs
-	texts  arena
-	open   []container
+	copies  bool // of blobs
+	texts   arena
+	open    []container
+	results *Results // where the caller wants those of PutRecords, or nil
 }
 
 // container is a structure, list or map being read.
@@ -37,6 +38,9 @@ func (d *deserializer) read(out smithy.Deserializable) error {
 	case *kinesis.GetRecordsOutput:
 		d.getRecords(out)
 	case *kinesis.PutRecordsOutput:
+		if d.results != nil {
+			d.results.begin()
+		}
 		d.putRecords(out)
 	default:
 		if err := out.Deserialize(d); err != nil {

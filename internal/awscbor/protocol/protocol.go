@@ -7,8 +7,10 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"sync"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/schemas"
 	"github.com/aws/smithy-go"
@@ -31,7 +33,7 @@ type Options struct {
 type Protocol struct {
 	opts      Options
 	json      smithyhttp.ClientProtocol
-	requests  sync.Pool // of *serializer
+	bodies    Bodies
 	responses sync.Pool // of *Buffer
 }
 
@@ -42,7 +44,6 @@ func New(o Options) *Protocol {
 	return &Protocol{
 		opts:      o,
 		json:      awsjson.New11(schemas.Kinesis_20131202),
-		requests:  sync.Pool{New: func() any { return new(serializer) }},
 		responses: sync.Pool{New: func() any { return new(Buffer) }},
 	}
 }
@@ -52,22 +53,19 @@ func New(o Options) *Protocol {
 // works too but allocates every request anew.
 func (p *Protocol) Use(o *kinesis.Options) {
 	o.Protocol = p
-	o.APIOptions = append(o.APIOptions, p.lend)
+	o.APIOptions = append(o.APIOptions, p.lend, digestBody)
 }
 
-// leaseKey is the context key of a call's *serializer.
-type leaseKey struct{}
-
-// lend gives each call a serializer until it has returned. By then no attempt
-// reads the request any more.
+// lend gives each call a body until it has returned; see [Body] for who may hold
+// it longer.
 func (p *Protocol) lend(s *middleware.Stack) error {
-	return s.Initialize.Add(middleware.InitializeMiddlewareFunc("kload.LendRequest",
+	return s.Initialize.Add(middleware.InitializeMiddlewareFunc("kload.LendBody",
 		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
 			middleware.InitializeOutput, middleware.Metadata, error,
 		) {
-			ss, _ := p.requests.Get().(*serializer)
-			defer p.requests.Put(ss)
-			return next.HandleInitialize(context.WithValue(ctx, leaseKey{}, ss), in)
+			b := p.bodies.Get()
+			defer b.Release()
+			return next.HandleInitialize(context.WithValue(ctx, bodyKey{}, b), in)
 		}), middleware.Before)
 }
 
@@ -81,18 +79,19 @@ func (p *Protocol) SerializeRequest(ctx context.Context, op *smithy.OperationSch
 	if op.IsInputEventStream() || op.IsOutputEventStream() {
 		return p.json.SerializeRequest(ctx, op, in, req)
 	}
-	ss, ok := ctx.Value(leaseKey{}).(*serializer)
+	b, ok := ctx.Value(bodyKey{}).(*Body)
 	if !ok {
-		ss = new(serializer)
+		b = new(Body)
 	}
-	ss.reset()
+	b.reset()
 	if op.Input == nil {
-		ss.buf = awscbor.AppendMap(ss.buf, 0)
+		b.buf = awscbor.AppendMap(b.buf, 0)
 	} else {
-		in.Serialize(ss)
+		b.buf = slices.Grow(b.buf, sizeHint(in))
+		in.Serialize(b)
 	}
-	if ss.err != nil {
-		return &smithy.SerializationError{Err: ss.err}
+	if b.err != nil {
+		return &smithy.SerializationError{Err: b.err}
 	}
 	req.Method = http.MethodPost
 	if req.URL.Path == "" {
@@ -100,12 +99,27 @@ func (p *Protocol) SerializeRequest(ctx context.Context, op *smithy.OperationSch
 	}
 	req.Header["X-Amz-Target"] = []string{schemas.Kinesis_20131202.ID().Name + "." + op.ID().Name}
 	req.Header["Content-Type"] = []string{awscbor.Media}
-	withBody, err := req.SetStream(bytes.NewReader(ss.buf))
+	withBody, err := req.SetStream(bytes.NewReader(b.buf))
 	if err != nil {
 		return fmt.Errorf("setting the request body: %w", err)
 	}
 	*req = *withBody
 	return nil
+}
+
+// sizeHint estimates the size of large requests, so that a new buffer need not
+// grow while it is written.
+func sizeHint(in smithy.Serializable) int {
+	put, ok := in.(*kinesis.PutRecordsInput)
+	if !ok {
+		return 0
+	}
+	const heads = 80 // of one entry, and an explicit hash key
+	n := 4 * heads
+	for i := range put.Records {
+		n += len(put.Records[i].Data) + len(aws.ToString(put.Records[i].PartitionKey)) + heads
+	}
+	return n
 }
 
 // DeserializeResponse reads the answer into out, or returns the error in it. The
@@ -140,6 +154,7 @@ func (p *Protocol) DeserializeResponse(
 		return nil
 	}
 	d := deserializer{Decoder: awscbor.NewDecoder(buf.b), copies: copies}
+	d.results, _ = ctx.Value(resultsKey{}).(*Results)
 	if err := d.read(out); err != nil {
 		return &smithy.DeserializationError{Err: err}
 	}

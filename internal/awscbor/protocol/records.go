@@ -136,7 +136,11 @@ func (d *deserializer) putRecords(out *kinesis.PutRecordsOutput) {
 		}
 		switch string(name) {
 		case "Records":
-			out.Records = d.results()
+			if d.results != nil {
+				d.results.read(d)
+			} else {
+				out.Records = d.entries()
+			}
 		case "FailedRecordCount":
 			failed := d.int32()
 			out.FailedRecordCount = &failed
@@ -148,7 +152,7 @@ func (d *deserializer) putRecords(out *kinesis.PutRecordsOutput) {
 	}
 }
 
-func (d *deserializer) results() []types.PutRecordsResultEntry {
+func (d *deserializer) entries() []types.PutRecordsResultEntry {
 	n := d.List()
 	list := make([]types.PutRecordsResultEntry, 0, min(max(n, 0), mostRecords))
 	var parts slab[resultParts]
@@ -156,13 +160,13 @@ func (d *deserializer) results() []types.PutRecordsResultEntry {
 	for d.Next(&n) {
 		list = append(list, types.PutRecordsResultEntry{})
 		if !d.Null() {
-			d.result(&list[len(list)-1], parts.take(n), &shards)
+			d.entry(&list[len(list)-1], parts.take(n), &shards)
 		}
 	}
 	return list
 }
 
-func (d *deserializer) result(r *types.PutRecordsResultEntry, p *resultParts, shards *shardNames) {
+func (d *deserializer) entry(r *types.PutRecordsResultEntry, p *resultParts, shards *shardNames) {
 	for n := d.Map(); d.Next(&n); {
 		name := d.Name()
 		if d.Null() {
@@ -186,8 +190,8 @@ func (d *deserializer) result(r *types.PutRecordsResultEntry, p *resultParts, sh
 	}
 }
 
-// shardNames keeps the names seen lately: an answer repeats a few of them. The
-// results share the strings, which nobody changes.
+// shardNames keeps the names seen lately: answers repeat a few of them. Results
+// share the strings, which nobody changes.
 type shardNames struct {
 	recent [16]*string
 }

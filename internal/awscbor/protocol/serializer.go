@@ -15,7 +15,8 @@ import (
 // not known when it begins, so all of them are of indefinite length, as AWS's
 // own clients write them.
 type serializer struct {
-	buf []byte
+	buf    []byte
+	digest payloadDigest
 	// structs says for each open structure, list, map and union whether it is a
 	// structure, whose members write their names themselves.
 	structs []bool
@@ -26,6 +27,7 @@ var _ smithy.ShapeSerializer = (*serializer)(nil)
 
 func (s *serializer) reset() {
 	s.buf, s.structs, s.err = s.buf[:0], s.structs[:0], nil
+	s.digest.reset()
 }
 
 // Bytes returns what was written.
@@ -79,6 +81,7 @@ func (s *serializer) WriteString(schema *smithy.Schema, v string) {
 func (s *serializer) WriteBlob(schema *smithy.Schema, v []byte) {
 	s.name(schema)
 	s.buf = awscbor.AppendBytes(s.buf, v)
+	s.digest.follow(s.buf)
 }
 
 func (s *serializer) WriteTime(schema *smithy.Schema, v time.Time) {

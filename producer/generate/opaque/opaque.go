@@ -8,42 +8,46 @@ import (
 	"math/rand/v2"
 
 	"github.com/kload/kload"
-	"github.com/kload/kload/internal/conf"
-	"github.com/kload/kload/internal/units"
+	"github.com/kload/kload/internal/sizes"
 )
 
 // Config configures the generator.
 type Config struct {
-	Size units.Bytes `yaml:"size" default:"250B" help:"payload size of every record"`
+	Size sizes.Config `yaml:"size" default:"250B" help:"payload size: fixed, or {uniform: …}, {lognormal: …}, {empirical: …}"`
 }
 
-// Validate checks the size against the largest record Kinesis takes.
-func (c *Config) Validate() []conf.Issue {
-	if c.Size < 1 || c.Size > 1<<20 {
-		return []conf.Issue{{Field: "size", Msg: "must be between 1B and 1MiB"}}
-	}
-	return nil
-}
+// RecordBytes returns the average size of a record, LargestBytes the largest.
+func (c *Config) RecordBytes() int { return c.Size.Mean() }
 
-// RecordBytes returns the size of a record.
-func (c *Config) RecordBytes() int { return int(c.Size) }
+// LargestBytes returns the size of the largest record.
+func (c *Config) LargestBytes() int { return c.Size.Max() }
+
+// Opaque reports that payloads are no JSON.
+func (c *Config) Opaque() bool { return true }
+
+// CounterNames lists what the generator counts.
+func (c *Config) CounterNames() []string { return []string{"size_clamped"} }
 
 // New returns the source. Payloads are slices of one block of random bytes at
 // changing offsets, so that no byte is rendered per record.
-func New(c *Config, seed uint64) kload.Source {
-	s := &source{size: int(c.Size), rand: rand.New(rand.NewPCG(seed, 0x6f7061717565))}
-	s.block = make([]byte, s.size+spread)
+func New(c *Config, seed uint64) (kload.Source, error) {
+	sizes, err := c.Size.Sampler(seed)
+	if err != nil {
+		return nil, err
+	}
+	s := &source{sizes: sizes, rand: rand.New(rand.NewPCG(seed, 0x6f7061717565))}
+	s.block = make([]byte, c.Size.Max()+spread)
 	for i := range s.block {
 		s.block[i] = byte(s.rand.Uint32())
 	}
-	return s
+	return s, nil
 }
 
 // spread is how many different payloads the block yields.
 const spread = 1 << 16
 
 type source struct {
-	size  int
+	sizes *sizes.Sampler
 	rand  *rand.Rand
 	block []byte
 }
@@ -52,10 +56,15 @@ type source struct {
 // key: the load's keys decide.
 func (s *source) Next(_ context.Context, dst []kload.Record) (int, error) {
 	for i := range dst {
-		at := s.rand.IntN(spread)
-		dst[i].Data = s.block[at : at+s.size : at+s.size]
+		at, n := s.rand.IntN(spread), s.sizes.Next()
+		dst[i].Data = s.block[at : at+n : at+n]
 	}
 	return len(dst), nil
+}
+
+// Counters returns how many sizes were cut to the allowed range.
+func (s *source) Counters() map[string]uint64 {
+	return map[string]uint64{"size_clamped": s.sizes.Clamped()}
 }
 
 // Close does nothing.

@@ -5,19 +5,29 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/invariants"
+	"github.com/kload/kload/internal/sizes"
 	"github.com/kload/kload/internal/units"
 	"github.com/kload/kload/producer/generate/opaque"
 )
 
-func payloads(t *testing.T, size units.Bytes, seed uint64, n int) []string {
+func source(t testing.TB, bytes units.Bytes, seed uint64) kload.Source {
+	t.Helper()
+	s, err := opaque.New(&opaque.Config{Size: sizes.Config{Fixed: bytes}}, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func payloads(t *testing.T, bytes units.Bytes, seed uint64, n int) []string {
 	t.Helper()
 	recs := make([]kload.Record, n)
-	if got, err := opaque.New(&opaque.Config{Size: size}, seed).Next(t.Context(), recs); got != n || err != nil {
+	if got, err := source(t, bytes, seed).Next(t.Context(), recs); got != n || err != nil {
 		t.Fatalf("Next gave %d, %v", got, err)
 	}
 	out := make([]string, n)
 	for i, r := range recs {
-		if out[i] = string(r.Data); len(r.Data) != int(size) || cap(r.Data) != int(size) || r.Key != nil || r.HasHash {
+		if out[i] = string(r.Data); len(r.Data) != int(bytes) || cap(r.Data) != int(bytes) || r.Key != nil || r.HasHash {
 			t.Fatalf("record %d: %d bytes of %d, key %q", i, len(r.Data), cap(r.Data), r.Key)
 		}
 	}
@@ -59,12 +69,23 @@ func TestBytes(t *testing.T) {
 	}
 }
 
-func TestValidate(t *testing.T) {
-	for size, ok := range map[units.Bytes]bool{0: false, -1: false, 1: true, 1 << 20: true, 1<<20 + 1: false} {
-		c := opaque.Config{Size: size}
-		if got := len(c.Validate()) == 0; got != ok || c.RecordBytes() != int(size) {
-			t.Errorf("size %d: valid %v, want %v; RecordBytes %d", size, got, ok, c.RecordBytes())
+// TestSizes draws from a distribution; the capacity of a payload is its length.
+func TestSizes(t *testing.T) {
+	s, err := opaque.New(&opaque.Config{Size: sizes.Config{Uniform: &sizes.Uniform{Min: 3, Max: 5}}}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recs, seen := make([]kload.Record, 200), map[int]int{}
+	if _, err := s.Next(t.Context(), recs); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range recs {
+		if seen[len(r.Data)]++; cap(r.Data) != len(r.Data) {
+			t.Fatalf("%d bytes of %d", len(r.Data), cap(r.Data))
 		}
+	}
+	if len(seen) != 3 || seen[3] == 0 || seen[4] == 0 || seen[5] == 0 {
+		t.Errorf("sizes %v", seen)
 	}
 }
 
@@ -72,7 +93,7 @@ func TestAllocations(t *testing.T) {
 	if invariants.Enabled {
 		t.Skip("the race detector allocates")
 	}
-	s, recs := opaque.New(&opaque.Config{Size: 250}, 1), make([]kload.Record, 1000)
+	s, recs := source(t, 250, 1), make([]kload.Record, 1000)
 	if n := testing.AllocsPerRun(20, func() {
 		if _, err := s.Next(t.Context(), recs); err != nil {
 			t.Fatal(err)
@@ -84,7 +105,7 @@ func TestAllocations(t *testing.T) {
 
 // BenchmarkNext is one record; 150 ns are its budget.
 func BenchmarkNext(b *testing.B) {
-	s, recs := opaque.New(&opaque.Config{Size: 250}, 1), make([]kload.Record, 1000)
+	s, recs := source(b, 250, 1), make([]kload.Record, 1000)
 	i := 0
 	b.ReportAllocs()
 	for b.Loop() {

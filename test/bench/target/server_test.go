@@ -1,4 +1,4 @@
-package bench_test
+package target_test
 
 import (
 	"bufio"
@@ -133,7 +133,7 @@ func launch(t *testing.T, cmd *exec.Cmd) (endpoint string) {
 // the interop tests. It returns nil, and says why, where that cannot be had.
 func startPeer(t *testing.T, name string) *server {
 	t.Helper()
-	dir := filepath.Join("..", "..", "internal", "interop", name)
+	dir := filepath.Join("..", "..", "..", "internal", "interop", name)
 	for _, tool := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Logf("%s is left out: install Node.js and npm to compare with it: %v", name, err)

@@ -1,4 +1,4 @@
-package bench_test
+package target_test
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-// Package bench measures the embedded target as a process, beside a null server
+// Package target measures the embedded target as a process, beside a null server
 // and other people's Kinesis-compatible servers in the same run:
 //
 //	make bench-local
@@ -9,4 +9,4 @@
 //
 // The null server is the floor: net/http reading the body into a pooled buffer
 // and writing a canned answer. kinesalite and kinesis-local need node and npm.
-package bench
+package target

@@ -1,0 +1,119 @@
+package producer_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"sync/atomic"
+	"time"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/producer"
+	"github.com/kload/kload/producer/drivertest"
+)
+
+// stream stands for a *kinesis.Client in the examples: a stream in memory.
+// Switch the retries of a real client off (aws.NopRetryer): the producer retries
+// by itself, and counts.
+func stream() producer.API { return drivertest.NewKinesis(2, nil) }
+
+func Example() {
+	ctx := context.Background()
+	p, err := producer.New(ctx, producer.Options{API: stream(), Stream: "events"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	var stored atomic.Int64
+	p.OnResult(func(r producer.Result) {
+		if err := r.Err(); err != nil {
+			log.Print(err)
+			return
+		}
+		stored.Add(1)
+	})
+	for i := range 1000 {
+		r := kload.Record{Key: fmt.Appendf(nil, "user-%d", i%10), Data: fmt.Appendf(nil, `{"n":%d}`, i), Seq: uint64(i)}
+		if err := p.Put(ctx, r); err != nil { // from any goroutine
+			log.Fatal(err)
+		}
+	}
+	if err := p.Close(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(stored.Load(), "stored in", p.Stats().StreamRecords, "stream records")
+	// Output: 1000 stored in 2 stream records
+}
+
+func ExampleProducer_PutSync() {
+	ctx := context.Background()
+	cfg := producer.DefaultConfig()
+	cfg.Aggregation.Linger = time.Millisecond
+	p, err := producer.New(ctx, producer.Options{API: stream(), Stream: "events", Config: cfg})
+	if err != nil {
+		log.Fatal(err)
+	}
+	res, err := p.PutSync(ctx, kload.Record{Key: []byte("user-1"), Data: []byte("hello")})
+	fmt.Println(res.Status, res.Shard, res.Attempts, err)
+	if err := p.Close(ctx); err != nil {
+		log.Fatal(err)
+	}
+	// Output: acked shardId-000000000001 1 <nil>
+}
+
+// Batches are the cheap way in: locks are taken once per batch and shard, and
+// outcomes come once per stream record.
+func ExampleProducer_PutBatch() {
+	ctx := context.Background()
+	var acked atomic.Int64
+	p, err := producer.New(ctx, producer.Options{
+		API: stream(), Stream: "events",
+		Outcomes: func(outcomes []kload.Outcome) {
+			for _, o := range outcomes {
+				if o.Status == kload.Acked {
+					acked.Add(int64(len(o.Records)))
+				}
+			}
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	batch := make([]kload.Record, 100)
+	for round := range 3 {
+		for i := range batch {
+			batch[i] = kload.Record{Key: fmt.Appendf(nil, "user-%d", i), Data: []byte("hello"), Seq: uint64(round*100 + i)}
+		}
+		if _, err := p.PutBatch(ctx, batch); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if err := p.Flush(ctx); err != nil { // all of them have their outcome now
+		log.Fatal(err)
+	}
+	fmt.Println(acked.Load(), "acknowledged")
+	if err := p.Close(ctx); err != nil {
+		log.Fatal(err)
+	}
+	// Output: 300 acknowledged
+}
+
+// Close keeps to its deadline: what is undecided by then is given up and said to
+// be.
+func ExampleProducer_Close() {
+	ctx := context.Background()
+	p, err := producer.New(ctx, producer.Options{API: stream(), Stream: "events"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := p.Put(ctx, kload.Record{Key: []byte("user-1"), Data: []byte("hello")}); err != nil {
+		log.Fatal(err)
+	}
+	soon, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := p.Close(soon); err != nil {
+		log.Fatal(err)
+	}
+	stats := p.Stats()
+	fmt.Println(stats.UserRecords, "accepted,", stats.Flushed.Close, "aggregate sealed by Close")
+	// Output: 1 accepted, 1 aggregate sealed by Close
+}

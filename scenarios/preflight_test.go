@@ -1,0 +1,86 @@
+package scenarios_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/scenarios"
+)
+
+// explained returns what explain says of a scenario above its resolved file.
+func explained(t *testing.T, src string, o scenarios.OpenOptions) string {
+	t.Helper()
+	s, err := scenarios.Decode("test.yaml", []byte(src), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := s.Explain()
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, _, _ := strings.Cut(string(text), "#\napiVersion")
+	return head
+}
+
+// TestForecast compares what is said beforehand with what shards then get.
+func TestForecast(t *testing.T) {
+	skewed := opaqueLoad("keys: {pinned: {of: 4, shards: [0, 0, 0, 2]}}, rate: {profile: [{constant: 400/s, for: 1s}]}, " + noAggregation)
+	tests := []struct {
+		name, src string
+		want      []string
+	}{
+		{"even", opaqueLoad("keys: sequential, rate: {profile: [{constant: 400/s, for: 1s}]}"), []string{"at the peak 400 records/s (", "for 4 shards; the busiest needs 1"}},
+		{"skewed", skewed, []string{"the busiest needs 30% of its limits", "shard 0         300 records/s", "shard 1           0 records/s", "shard 2         100 records/s"}},
+		{"without limits", skewed + "\ntarget: {limits: off}", []string{"at the peak 400 records/s (424 kB/s) for 4 shards\n", "shard 0         300 records/s     318 kB/s\n"}},
+		{"a closed loop", events("in_flight: 5, total: 10"), nil},
+	}
+	for _, tt := range tests {
+		got := explained(t, scenario(strings.Split(tt.src, "\n")[0], "stream: {shards: 4}", "seed: 3")+strings.Join(strings.Split(tt.src, "\n")[1:], "\n")+"\n", scenarios.OpenOptions{})
+		for _, want := range tt.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s lacks %q:\n%s", tt.name, want, got)
+			}
+		}
+		if tt.want == nil && strings.Contains(got, "at the peak") {
+			t.Errorf("%s:\n%s", tt.name, got)
+		}
+	}
+}
+
+// TestCost holds the estimate against the sums done by hand: 25 KiB units, one
+// per record without aggregation.
+func TestCost(t *testing.T) {
+	const load = "rate: {profile: [{constant: 1000/s, for: 3600s}]}"
+	tests := []struct {
+		name, src, want string
+	}{
+		{"single records", scenario(events(load+", "+noAggregation), "stream: {shards: 4}"), "about 0.17 USD on AWS: 8 shard hours, 3,600,000 PUT"},
+		{"aggregated", scenario(events(load), "stream: {shards: 4}"), "about 0.12 USD on AWS: 8 shard hours, 1"},
+		{"somebody's stream", scenario(events(load+", "+noAggregation), "stream: {create: false}"), "about 0.05 USD on AWS: 0 shard hours, 3,600,000 PUT"},
+		{"of unknown length", scenario(events("in_flight: 1, total: 5")), "at least 0.03 USD"},
+	}
+	for _, tt := range tests {
+		if got := explained(t, tt.src, scenarios.OpenOptions{Target: "aws"}); !strings.Contains(got, tt.want) {
+			t.Errorf("%s lacks %q:\n%s", tt.name, tt.want, got)
+		}
+	}
+}
+
+// TestBudget holds that a run above its budget touches nothing.
+func TestBudget(t *testing.T) {
+	for budget, refused := range map[string]bool{"0.02 USD": true, "1 USD": false} {
+		src := scenario("target: {kind: aws, region: us-east-1, endpoint: 'http://127.0.0.1:1'}", "budget: {max_cost: "+budget+"}")
+		s, err := scenarios.Decode("test.yaml", []byte(src), scenarios.OpenOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("AWS_ACCESS_KEY_ID", "x")
+		t.Setenv("AWS_SECRET_ACCESS_KEY", "x")
+		_, err = scenarios.Run(t.Context(), s, scenarios.RunOptions{Out: t.TempDir()})
+		if errors.Is(err, kload.ErrInvalid) != refused || errors.Is(err, kload.ErrUnreachable) == refused {
+			t.Errorf("budget %s: %v", budget, err)
+		}
+	}
+}
