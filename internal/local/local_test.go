@@ -121,13 +121,26 @@ func TestProcess(t *testing.T) {
 	if diff := cmp.Diff(report, again); diff != "" || err != nil {
 		t.Errorf("second Stop: %v (-want +got):\n%s", err, diff)
 	}
-	var stacks bytes.Buffer
-	if err := pprof.Lookup("goroutine").WriteTo(&stacks, 1); err != nil {
+	// The goroutine that said Done may take a moment to return.
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for left := stacks(t); strings.Contains(left, "local.(*Process)"); left = stacks(t) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("a goroutine is left:\n%s", left)
+		}
+	}
+}
+
+// stacks returns those of all goroutines.
+func stacks(t *testing.T) string {
+	t.Helper()
+	var text bytes.Buffer
+	if err := pprof.Lookup("goroutine").WriteTo(&text, 1); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(stacks.String(), "local.(*Process)") {
-		t.Errorf("a goroutine is left:\n%s", stacks.String())
-	}
+	return text.String()
 }
 
 func TestProcessDies(t *testing.T) {
