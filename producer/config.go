@@ -42,7 +42,7 @@ type Config struct {
 	Aggregation    Aggregation   `yaml:"aggregation" help:"packing of user records into stream records, KPL format"`
 	Collection     Collection    `yaml:"collection" help:"packing of stream records into PutRecords requests"`
 	Key            string        `yaml:"key" help:"partition key from a field of the record, such as {pickup_location_id}; same as keys: {field: …}"`
-	Wire           string        `yaml:"wire" default:"auto" enum:"auto|cbor|json" help:"encoding of requests; auto is cbor unless the service does not know it"`
+	Wire           string        `yaml:"wire" default:"auto" enum:"auto|cbor|json" help:"encoding of requests; auto is cbor with AWS and the embedded target, json with another endpoint"`
 	Connections    int           `yaml:"connections" default:"8" help:"PutRecords requests in flight at most"`
 	Ordered        bool          `yaml:"ordered" default:"false" help:"promise order per partition key: at most one stream record per shard in flight"`
 	TTL            time.Duration `yaml:"ttl" default:"30s" help:"how long a record is retried, from when it was accepted; 0 for ever"`

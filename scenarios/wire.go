@@ -14,9 +14,11 @@ type wireInfo struct {
 	Fallback string   `json:"fallback,omitempty"` // why auto became json
 }
 
-// negotiate settles what wire: auto stands for, if anything is set to it.
+// negotiate settles what wire: auto stands for, if anything is set to it. Other
+// people's services at an endpoint of their own get JSON without being asked: some
+// know CBOR well enough to answer, and wrongly.
 func (e *endpoint) negotiate(ctx context.Context) error {
-	if !wantsAuto(e.spec) {
+	if !wantsAuto(e.spec) || e.spec.Target.Endpoint != "" {
 		return nil
 	}
 	return e.client.Negotiate(ctx, e.spec.Stream.Name)

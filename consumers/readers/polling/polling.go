@@ -27,7 +27,7 @@ import (
 type Config struct {
 	Every time.Duration `yaml:"every" default:"200ms" help:"time between two GetRecords calls on a shard"`
 	Start string        `yaml:"start" default:"at_run_start" enum:"at_run_start|latest|trim_horizon" help:"where reading starts: at the run's first record, at the tip when the consumer is ready, or at the oldest record"`
-	Wire  string        `yaml:"wire" default:"auto" enum:"auto|cbor|json" help:"encoding of answers; auto is cbor unless the service does not know it"`
+	Wire  string        `yaml:"wire" default:"auto" enum:"auto|cbor|json" help:"encoding of answers; auto is cbor with AWS and the embedded target, json with another endpoint"`
 	Limit int           `yaml:"limit" default:"10000" help:"stream records per call"`
 
 	AllowThrottling bool `yaml:"allow_throttling" help:"accept more calls than a shard answers"`
