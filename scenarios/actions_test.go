@@ -326,7 +326,7 @@ actions:
 	if len(list) != 3 || list[0].State != "skipped" || list[0].Reason != "SKIP(aws)" || list[2].State != "ended" || list[2].Shards != 4 {
 		t.Errorf("actions %+v", list)
 	}
-	if len(notes) != 1 || !strings.HasPrefix(notes[0], "SKIP(aws) action at 100ms: fault") {
+	if len(notes) != 2 || !strings.HasPrefix(notes[0], "at the peak") || !strings.HasPrefix(notes[1], "SKIP(aws) action at 100ms: fault") {
 		t.Errorf("notes %q", notes)
 	}
 	if report, err := service.Stop(t.Context()); err != nil || len(report.Stats.Faults) != 0 || o.ledger("reader") != all(50) {

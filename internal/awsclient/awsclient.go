@@ -10,7 +10,6 @@ package awsclient
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -68,17 +67,14 @@ type Client struct {
 // New builds the clients. Errors wrap [kload.ErrUnreachable] and carry a hint:
 // no region, no credentials, broken configuration.
 func New(ctx context.Context, o Options) (*Client, error) {
-	c := &Client{transport: newTransport(o), wires: wires{agreed: JSON, used: map[Wire]bool{}}}
 	cfg, account, err := loadConfig(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	c.Region = cfg.Region
-	if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok { // AWS_CA_BUNDLE, or ca_bundle of the profile
-		c.transport.TLSClientConfig = &tls.Config{
-			RootCAs: b.GetTransport().TLSClientConfig.RootCAs, MinVersion: tls.VersionTLS12,
-		}
+	if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok && o.RootCAs == nil { // AWS_CA_BUNDLE, or ca_bundle of the profile
+		o.RootCAs = b.GetTransport().TLSClientConfig.RootCAs
 	}
+	c := &Client{Region: cfg.Region, transport: newTransport(o), wires: wires{agreed: JSON, used: map[Wire]bool{}}}
 	endpoint := func(ko *kinesis.Options) {
 		if o.Endpoint != "" {
 			ko.BaseEndpoint = aws.String(o.Endpoint)

@@ -462,8 +462,9 @@ func (m mutation) lab(set conformance.Setting) (awsclient.Options, func(), error
 	if set.Signed {
 		verifier = sigv4.New(sigv4.Key{ID: "local", Secret: "local"})
 	}
-	s, err := kinesis.New(kinesis.Config{Verifier: verifier,
-		Account: set.Account, Limits: kinesis.Limits{Off: set.NoLimits},
+	s, err := kinesis.New(kinesis.Config{
+		Verifier: verifier,
+		Account:  set.Account, Limits: kinesis.Limits{Off: set.NoLimits},
 		StoreBytes: set.StoreBytes, StateDelay: 500 * time.Millisecond,
 	})
 	if err != nil {
