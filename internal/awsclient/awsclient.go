@@ -40,7 +40,8 @@ type Options struct {
 	Local bool
 	// Connections bounds the open connections. Default: 64.
 	Connections int
-	// RootCAs are the authorities trusted for https. Default: the system's.
+	// RootCAs are the authorities trusted for https. Default: those of AWS_CA_BUNDLE
+	// or the profile, else the system's.
 	RootCAs *x509.CertPool
 	// Dial replaces the network, for in-memory tests. Default: TCP.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)

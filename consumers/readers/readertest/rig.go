@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/awscbor"
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/local/kinesis"
 	"github.com/kload/kload/internal/memnet"
@@ -245,6 +246,43 @@ func (f *faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	spoil(w, r)
 }
 
+// atTip reports whether an answer in CBOR has no records and none to come.
+func atTip(body []byte) bool {
+	records, behind := 0, int64(-1)
+	d := awscbor.NewDecoder(body)
+	for n := d.Map(); d.Next(&n); {
+		switch string(d.Name()) {
+		case "Records":
+			for l := d.List(); d.Next(&l); records++ {
+				d.Skip()
+			}
+		case "MillisBehindLatest":
+			behind = d.Int()
+		default:
+			d.Skip()
+		}
+	}
+	return d.Finish() == nil && records == 0 && behind == 0
+}
+
+// lastAnswer is the answer in CBOR that ends a shard.
+func lastAnswer(children []types.ChildShard) []byte {
+	b := awscbor.AppendList(awscbor.AppendText(awscbor.AppendMap(nil, 3), "Records"), 0)
+	b = awscbor.AppendInt(awscbor.AppendText(b, "MillisBehindLatest"), 0)
+	b = awscbor.AppendList(awscbor.AppendText(b, "ChildShards"), len(children))
+	for _, c := range children {
+		b = awscbor.AppendText(awscbor.AppendText(awscbor.AppendMap(b, 3), "ShardId"), *c.ShardId)
+		b = awscbor.AppendList(awscbor.AppendText(b, "ParentShards"), len(c.ParentShards))
+		for _, p := range c.ParentShards {
+			b = awscbor.AppendText(b, p)
+		}
+		b = awscbor.AppendMap(awscbor.AppendText(b, "HashKeyRange"), 2)
+		b = awscbor.AppendText(awscbor.AppendText(b, "StartingHashKey"), *c.HashKeyRange.StartingHashKey)
+		b = awscbor.AppendText(awscbor.AppendText(b, "EndingHashKey"), *c.HashKeyRange.EndingHashKey)
+	}
+	return b
+}
+
 func refuse(status int, code string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
@@ -280,7 +318,11 @@ func (f *faults) endShard(children []types.ChildShard) http.HandlerFunc {
 		f.next.ServeHTTP(rec, r)
 		body := rec.Body.Bytes()
 		var answer map[string]any
-		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".GetRecords") && json.Unmarshal(body, &answer) == nil && answer["MillisBehindLatest"] == 0.0 {
+		get, media := strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".GetRecords"), rec.Header().Get("Content-Type")
+		switch {
+		case get && media == awscbor.Media && atTip(body):
+			body = lastAnswer(children)
+		case get && json.Unmarshal(body, &answer) == nil && answer["MillisBehindLatest"] == 0.0:
 			delete(answer, "NextShardIterator")
 			var list []map[string]any
 			for _, c := range children {
@@ -291,7 +333,7 @@ func (f *faults) endShard(children []types.ChildShard) http.HandlerFunc {
 			answer["ChildShards"] = list
 			body, _ = json.Marshal(answer)
 		}
-		w.Header().Set("Content-Type", rec.Header().Get("Content-Type"))
+		w.Header().Set("Content-Type", media)
 		w.WriteHeader(rec.Code)
 		_, _ = w.Write(body)
 	}

@@ -142,9 +142,9 @@ func (r *rig) header(t *testing.T) {
 	if out, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=12").Output(); err == nil {
 		commit = strings.TrimSpace(string(out))
 	}
-	fmt.Fprintf(r.out, "goos: %s\ngoarch: %s\npkg: github.com/kload/kload/test/bench\ncpu: %s\n", runtime.GOOS, runtime.GOARCH, cpuModel())
+	fmt.Fprintf(r.out, "goos: %s\ngoarch: %s\npkg: github.com/kload/kload/test/bench/producer\ncpu: %s\n", runtime.GOOS, runtime.GOARCH, cpuModel())
 	fmt.Fprintf(r.out, "commit: %s\ngo: %s\ncores: %d\n", commit, runtime.Version(), runtime.NumCPU())
-	fmt.Fprintf(r.out, "command: go test ./test/bench -count=1 -v -run TestProducer -rounds %d -mb %d\n", *rounds, *megabytes)
+	fmt.Fprintf(r.out, "command: go test ./test/bench/producer -count=1 -v -run TestProducer -rounds %d -mb %d\n", *rounds, *megabytes)
 }
 
 func cpuModel() string {
