@@ -27,14 +27,21 @@ func (s *Server) front() (http.Handler, error) {
 		anyHost: s.cfg.AllowRemote,
 		home:    s.status.servePage,
 		pages: map[string]http.HandlerFunc{
-			"/healthz": func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-				_, _ = io.WriteString(w, "ok\n") // the client may be gone
-			},
+			"/healthz":     s.serveHealth,
 			"/metrics":     metrics.ServeHTTP,
 			"/status.json": s.status.serveJSON,
 		},
 	}, nil
+}
+
+// serveHealth answers ok while puts are taken.
+func (s *Server) serveHealth(w http.ResponseWriter, _ *http.Request) {
+	if err := s.service.kinesis.LogError(); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, "ok\n") // the client may be gone
 }
 
 // ServeHTTP is that of http.Handler.

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -17,6 +19,8 @@ import (
 
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/local"
+	"github.com/kload/kload/internal/local/kinesis"
+	"github.com/kload/kload/internal/memnet"
 	"github.com/kload/kload/internal/sigv4"
 )
 
@@ -119,4 +123,58 @@ func TestBuckets(t *testing.T) {
 	}); err == nil {
 		t.Error("the port of another server was taken")
 	}
+}
+
+// TestDataFails takes the directory away under a server, in virtual time: that is
+// told at once where health is asked for, and once to who serves.
+func TestDataFails(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	synctest.Test(t, func(t *testing.T) {
+		ln := memnet.Listen()
+		var notes []string
+		s, err := local.ListenOn(t.Context(), local.ServeConfig{
+			Config:  local.Config{Data: dir, StoreBytes: 4 << 20, Limits: kinesis.Limits{Off: true}},
+			Streams: []local.NewStream{{Name: "s", Shards: 1}},
+			Note:    func(line string) { notes = append(notes, line) },
+		}, ln)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			_, err := s.Serve(ctx)
+			ended <- err
+		}()
+		c, err := awsclient.New(t.Context(), awsclient.Options{Local: true, Endpoint: s.Endpoint(), Dial: ln.Dial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		health := func() int {
+			status, _, _ := get(t, &http.Client{Transport: &http.Transport{DialContext: ln.Dial, DisableKeepAlives: true}}, "http://localhost/healthz")
+			return status
+		}
+		if got := health(); got != http.StatusOK {
+			t.Errorf("healthy: %d", got)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		for range 40 { // past the end of a segment
+			err = putOne(t, c.Data, "s", strings.Repeat("x", 100000))
+		}
+		if got := health(); err == nil || got != http.StatusServiceUnavailable {
+			t.Errorf("without a directory: %v, health %d", err, got)
+		}
+		<-time.After(time.Minute)
+		synctest.Wait()
+		if len(notes) != 1 || !strings.Contains(notes[0], "puts are refused") {
+			t.Errorf("told %q", notes)
+		}
+		c.Close()
+		stop()
+		if err := <-ended; err == nil {
+			t.Error("the server ended without an error")
+		}
+	})
 }

@@ -116,10 +116,12 @@ func newStatus(s *Server) (*status, error) {
 	return st, nil
 }
 
-// watch takes samples until ctx ends.
+// watch takes samples until ctx ends. It tells when nothing is stored any more,
+// once.
 func (st *status) watch(ctx context.Context) {
 	tick := time.NewTicker(sampleEvery)
 	defer tick.Stop()
+	told := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -129,6 +131,10 @@ func (st *status) watch(ctx context.Context) {
 			st.mu.Lock()
 			st.before, st.newer = st.newer, taken
 			st.mu.Unlock()
+			if err := st.server.service.kinesis.LogError(); err != nil && !told {
+				told = true
+				st.server.note(fmt.Sprintf("puts are refused from now on: %v; nothing more is stored until kload is started again", err))
+			}
 		}
 	}
 }

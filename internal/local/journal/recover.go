@@ -47,7 +47,7 @@ func Open(dir string, o Options) (_ *Log, err error) {
 		}
 	}()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", kload.ErrInvalid, err)
 	}
 	if l.lock, err = lockDir(filepath.Join(dir, "lock")); err != nil {
 		return nil, err

@@ -55,6 +55,15 @@ func (s *Server) Close() error {
 	return s.log.Close()
 }
 
+// LogError returns why nothing is stored any more, nil while it is and without
+// Config.Data.
+func (s *Server) LogError() error {
+	if s.log == nil {
+		return nil
+	}
+	return s.log.Err()
+}
+
 // Recovered returns what the data directory held when the server began.
 func (s *Server) Recovered() journal.Recovered {
 	if s.log == nil {
