@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -105,6 +106,7 @@ func TestSubscribe(t *testing.T) {
 			last = *e.ContinuationSequenceNumber
 		}
 		sub.stream.Close()
+		synctest.Wait() // until the service knows: it would push what is put to it as well
 		for _, kind := range []types.ShardIteratorType{"AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER"} {
 			putOne(t, c, "0", string(kind))
 			again := subscribe(t, c, arn, 0, types.StartingPosition{Type: kind, SequenceNumber: &last})
@@ -115,6 +117,7 @@ func TestSubscribe(t *testing.T) {
 			<-time.After(10 * time.Second)
 			last = *again.next().ContinuationSequenceNumber
 			again.stream.Close()
+			synctest.Wait()
 		}
 		if st := s.Stats(); st.RecordsOut != 7 || st.Requests["SubscribeToShard"] != 3 {
 			t.Errorf("stats %+v", st)
