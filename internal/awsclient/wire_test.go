@@ -1,15 +1,22 @@
 package awsclient_test
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/http"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awscbor"
 	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/memnet"
 )
 
 // TestNegotiate tells services by how they answer a question in CBOR.
@@ -48,4 +55,35 @@ func TestNegotiate(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestApart calls over both pools of a client in turn: a connection each.
+func TestApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, stop := memnet.Serve(answer(200, "application/x-amz-json-1.1", `{"NextShardIterator":"i","Records":[]}`, nil))
+		defer stop()
+		var dialed atomic.Int64
+		c, err := awsclient.New(t.Context(), awsclient.Options{
+			Local: true, Endpoint: "http://kinesis.local",
+			Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				dialed.Add(1)
+				return l.Dial(ctx, network, addr)
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		apart := c.Apart(awsclient.JSON)
+		for range 3 {
+			for _, api := range []*kinesis.Client{c.Data, apart} {
+				if _, err := api.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: aws.String("i")}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if c.Calls() != 6 || c.Attempts() != 6 || dialed.Load() != 2 {
+			t.Errorf("%d calls, %d attempts, %d connections", c.Calls(), c.Attempts(), dialed.Load())
+		}
+	})
 }
