@@ -76,7 +76,11 @@ func (c *Client) Apart(w Wire) *kinesis.Client {
 	c.wires.mu.Lock()
 	c.wires.apart = append(c.wires.apart, t)
 	c.wires.mu.Unlock()
-	return kinesis.New(c.Over(w).Options(), func(o *kinesis.Options) { o.HTTPClient = newIsolating(t, &c.attempts) })
+	from := c.Over(w).Options()
+	return kinesis.New(from, func(o *kinesis.Options) {
+		o.Protocol = from.Protocol // New has put its own in its place
+		o.HTTPClient = newIsolating(t, &c.attempts)
+	})
 }
 
 // InForce returns the wires that Over gave clients of, and why Auto is JSON if the

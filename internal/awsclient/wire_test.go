@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -60,7 +61,11 @@ func TestNegotiate(t *testing.T) {
 // TestApart calls over both pools of a client in turn: a connection each.
 func TestApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, stop := memnet.Serve(answer(200, "application/x-amz-json-1.1", `{"NextShardIterator":"i","Records":[]}`, nil))
+		var asked []string
+		l, stop := memnet.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked = append(asked, r.Header.Get("Content-Type"))
+			answer(200, awscbor.Media, "\xa0", nil)(w, r)
+		}))
 		defer stop()
 		var dialed atomic.Int64
 		c, err := awsclient.New(t.Context(), awsclient.Options{
@@ -74,9 +79,9 @@ func TestApart(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		apart := c.Apart(awsclient.JSON)
+		apart := c.Apart(awsclient.CBOR)
 		for range 3 {
-			for _, api := range []*kinesis.Client{c.Data, apart} {
+			for _, api := range []*kinesis.Client{c.Over(awsclient.CBOR), apart} {
 				if _, err := api.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: aws.String("i")}); err != nil {
 					t.Fatal(err)
 				}
@@ -84,6 +89,9 @@ func TestApart(t *testing.T) {
 		}
 		if c.Calls() != 6 || c.Attempts() != 6 || dialed.Load() != 2 {
 			t.Errorf("%d calls, %d attempts, %d connections", c.Calls(), c.Attempts(), dialed.Load())
+		}
+		if diff := cmp.Diff(slices.Repeat([]string{awscbor.Media}, 6), asked); diff != "" {
+			t.Errorf("content types, -want +got: %s", diff)
 		}
 	})
 }
