@@ -67,7 +67,7 @@ func newRegistry() registry {
 		readers: map[string]plugin[readerEnv, kload.Opener]{
 			"polling": plug(func(c *polling.Config, e readerEnv) (kload.Opener, error) {
 				return polling.New(polling.Options{
-					API: e.client.Over(awsclient.Wire(c.Wire)), Stream: e.stream, Config: *c, Clock: e.clock, Fresh: e.fresh,
+					API: e.client.Apart(awsclient.Wire(c.Wire)), Stream: e.stream, Config: *c, Clock: e.clock, Fresh: e.fresh,
 				}), nil
 			}),
 		},

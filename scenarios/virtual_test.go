@@ -62,6 +62,8 @@ func short(name string) []string {
 	switch name {
 	case "quickstart":
 		return []string{"load.stocks.rate.profile.0.for=1s"}
+	case "max-throughput":
+		return []string{"load.events.in_flight=200", "load.events.total=5000", "stream.shards=2", "phases=[{name: run, for: 1s}]"}
 	case "taxi-replay":
 		return []string{"vars.speedup=64800", "load.trips.source.replay.limit=500"}
 	}
