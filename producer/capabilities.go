@@ -7,16 +7,13 @@ import "time"
 type Capabilities struct {
 	// Tags: it carries the trace beside the payload, in an aggregate.
 	Tags bool
-	// Order: it can promise order per partition key.
-	Order bool
 	// HashKeys: it honours explicit hash keys.
 	HashKeys bool
-	// Sheds: it is a [Trier], so that a load may shed or abort instead of blocking.
-	Sheds bool
 	// Packing is how it makes stream records of user records.
 	Packing Packing
 	// Settings lists the settings of the kinesis ingress that it follows, beside
-	// key, wire and memory; nil stands for all.
+	// key, wire and memory; nil stands for all. One that does not follow ordered
+	// promises no order.
 	Settings []string
 }
 
@@ -29,10 +26,9 @@ type Packing struct {
 
 // Capabilities says what the producer can do as it is configured.
 func (c *Config) Capabilities() Capabilities {
-	all := Capabilities{Order: true, HashKeys: true, Sheds: true}
+	can := Capabilities{HashKeys: true}
 	if a := c.Aggregation; a.Enabled {
-		all.Tags = true
-		all.Packing = Packing{Bytes: int(a.MaxBytes), Linger: a.Linger}
+		can.Tags, can.Packing = true, Packing{Bytes: int(a.MaxBytes), Linger: a.Linger}
 	}
-	return all
+	return can
 }

@@ -44,7 +44,7 @@ func (r *run) addLoad(p *loadPlan) *loadRun {
 		index: len(r.loads),
 		ledger: r.ledger.AddLoad(p.name, ledger.LoadOptions{
 			Counted: p.carrier == trace.None,
-			Ordered: p.kinesis != nil && p.kinesis.Ordered && p.byKey,
+			Ordered: p.ingress.Ordered && p.byKey,
 			ByKey:   p.byKey,
 		}),
 		hops:     hdr.NewSet(p.name, loadHops()...),

@@ -10,7 +10,6 @@ import (
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/local"
 	"github.com/kload/kload/internal/shard"
-	"github.com/kload/kload/producer"
 	"github.com/kload/kload/results"
 )
 
@@ -74,7 +73,7 @@ func localConfig(s *Spec, inj injection) local.Config {
 func connections(s *Spec) int {
 	n := s.Consumers.Len() * s.mostShards()
 	for _, l := range s.Load.All() {
-		if c, ok := l.Ingress.Config.(*producer.Config); ok {
+		if c, ok := l.Ingress.Config.(*kinesisIngress); ok {
 			n += c.Connections
 		}
 	}

@@ -22,7 +22,7 @@ func (*Config) CounterNames() []string { return direct.CounterNames() }
 
 // Capabilities says what the driver can do.
 func (*Config) Capabilities() producer.Capabilities {
-	return producer.Capabilities{HashKeys: true, Sheds: true, Settings: []string{"connections", "ttl", "request_timeout"}}
+	return producer.Capabilities{HashKeys: true, Settings: []string{"connections", "ttl", "request_timeout"}}
 }
 
 // API is the part of the Kinesis client that the driver uses.

@@ -40,9 +40,6 @@ func (c *Config) Validate() []conf.Issue {
 	if c.MaxBytes < 1 || c.MaxBytes > mostBytes {
 		issues = append(issues, conf.Issue{Field: "max_bytes", Msg: "must be between 1B and 10MiB, the most one PutRecords takes"})
 	}
-	if c.Linger < 0 {
-		issues = append(issues, conf.Issue{Field: "linger", Msg: "must not be negative"})
-	}
 	return issues
 }
 
@@ -51,7 +48,7 @@ func (*Config) CounterNames() []string { return direct.CounterNames() }
 
 // Capabilities says what the driver can do.
 func (*Config) Capabilities() producer.Capabilities {
-	return producer.Capabilities{HashKeys: true, Sheds: true, Settings: []string{"connections", "ttl", "request_timeout"}}
+	return producer.Capabilities{HashKeys: true, Settings: []string{"connections", "ttl", "request_timeout"}}
 }
 
 // API is the part of the Kinesis client that the driver uses.
