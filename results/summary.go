@@ -162,6 +162,16 @@ type HopStats struct {
 type Processes struct {
 	Kload  ProcessStats `json:"kload"`
 	Target *TargetStats `json:"target,omitempty"`
+	// Driver is the process of a driver that has one of its own; nil for others,
+	// whose work is part of Kload.
+	Driver *TargetStats `json:"driver,omitempty"`
+}
+
+// client is what putting and reading records took: kload and the process of its
+// driver together.
+func (p *Processes) client() *TargetStats {
+	k, d := &p.Kload, p.Driver
+	return &TargetStats{CPUS: k.CPUS + d.CPUS, MaxRSS: k.MaxRSS + d.MaxRSS, Allocated: k.Allocated + d.Allocated, GCS: k.GCS + d.GCS}
 }
 
 // ProcessStats is what the measuring process used.
@@ -181,13 +191,21 @@ type ProcessStats struct {
 	WireFallbacks uint64 `json:"wire_fallbacks,omitempty"`
 }
 
-// TargetStats is what the target's process used; zero allocation and GC figures
+// TargetStats is what another process than kload's own used; zero allocation and GC figures
 // were not available.
 type TargetStats struct {
 	CPUS      float64 `json:"cpu_s"`
 	MaxRSS    uint64  `json:"max_rss_bytes"`
 	Allocated uint64  `json:"allocated_bytes,omitempty"`
 	GCS       float64 `json:"gc_s,omitempty"`
+}
+
+// Add counts another process in.
+func (t *TargetStats) Add(cpuSeconds float64, maxRSS, allocated uint64, gcSeconds float64) {
+	t.CPUS += cpuSeconds
+	t.MaxRSS += maxRSS
+	t.Allocated += allocated
+	t.GCS += gcSeconds
 }
 
 // Clock states how far the clocks behind the latencies can be trusted.

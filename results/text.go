@@ -275,6 +275,9 @@ func (p *page) processes(s *Summary) {
 	}
 	k := s.Process.Kload
 	row("kload", k.CPUS, k.MaxRSS, k.Allocated, k.GCS, k.WallS)
+	if d := s.Process.Driver; d != nil {
+		row("driver", d.CPUS, d.MaxRSS, d.Allocated, d.GCS, 0)
+	}
 	if g := s.Process.Target; g != nil {
 		row("target", g.CPUS, g.MaxRSS, g.Allocated, g.GCS, 0)
 	}

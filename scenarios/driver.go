@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/kload/kload/internal/trace"
 	"github.com/kload/kload/producer"
 	"github.com/kload/kload/producer/direct"
+	"github.com/kload/kload/producer/drivers/a8m"
 )
 
 // kinesisIngress configures the way into the stream. The settings of kload's own
@@ -91,6 +93,31 @@ type driverEnv struct {
 
 // api returns the client of the wire that is set.
 func (e *driverEnv) api() *kinesis.Client { return e.client.Over(awsclient.Wire(e.config.Wire)) }
+
+// library returns what the driver a8m is given. In virtual time, where nothing but
+// the test's own network is to be reached, the library runs in this process.
+func (e *driverEnv) library(c *a8m.Config) a8m.Options {
+	o := a8m.Options{
+		Config: *c, Stream: e.stream, Connections: e.config.Connections, Timeout: e.config.RequestTimeout, Memory: int(e.config.Memory),
+		Client: e.how, Wire: awsclient.Wire(e.config.Wire), Clock: e.clock, Outcomes: e.outcomes, Event: e.event,
+	}
+	if o.Wire == awsclient.Auto {
+		o.Wire = awsclient.JSON // as programs that use it have it
+	}
+	api := e.client.Over(o.Wire) // which takes down that the wire is used
+	if e.how.Dial != nil {
+		o.API = api
+	}
+	return o
+}
+
+// DriverVerb is the argument under which an executable that runs scenarios must
+// call [Driver].
+const DriverVerb = a8m.ChildVerb
+
+// Driver is the process of a driver that has one of its own. It ends when stdin
+// does.
+func Driver(stdin io.Reader, stdout io.Writer) error { return a8m.Child(stdin, stdout) }
 
 // direct returns what drivers have in common that send records as they are.
 func (e *driverEnv) direct() direct.Options {

@@ -15,6 +15,7 @@ import (
 	"github.com/kload/kload/internal/ledger"
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/producer"
+	"github.com/kload/kload/producer/drivers/a8m"
 	"github.com/kload/kload/producer/drivers/putrecord"
 	"github.com/kload/kload/producer/drivers/putrecords"
 	"github.com/kload/kload/producer/generate/accesscard"
@@ -71,6 +72,7 @@ func newRegistry() registry {
 					API: e.api(), Stream: e.stream, Config: *e.config, Clock: e.clock, Seed: e.seed, Outcomes: e.outcomes, Event: e.event,
 				})
 			}),
+			"a8m": plug(func(c *a8m.Config, e driverEnv) (kload.Ingress, error) { return a8m.New(e.ctx, e.library(c)) }),
 			"putrecords": plug(func(c *putrecords.Config, e driverEnv) (kload.Ingress, error) {
 				return putrecords.New(e.ctx, *c, e.api(), e.stream, e.direct()), nil
 			}),
@@ -181,6 +183,7 @@ type (
 	ingressEnv struct {
 		ctx      context.Context //nolint:containedctx // only carried into the constructor it is built for
 		client   *awsclient.Client
+		how      awsclient.Options // that the client was made with
 		stream   string
 		clock    *pace.Clock
 		seed     uint64

@@ -17,6 +17,7 @@ import (
 type endpoint struct {
 	local   local.Target // nil for aws
 	client  *awsclient.Client
+	how     awsclient.Options // that it was made with
 	spec    *Spec
 	created bool      // this run created the stream
 	born    time.Time // when the service says the stream was created
@@ -42,7 +43,7 @@ func connect(ctx context.Context, s *Spec, inj injection, mem Network) (*endpoin
 	if err != nil {
 		return nil, err // only for aws: there is no target to stop
 	}
-	e.client = client
+	e.client, e.how = client, o
 	return e, nil
 }
 
