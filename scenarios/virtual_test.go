@@ -80,7 +80,7 @@ func TestMutations(t *testing.T) {
 	for _, e := range scenarios.List() {
 		mutants = append(mutants, mutant{scenario: e.Name})
 	}
-	for _, driver := range []string{"putrecords", "putrecord"} {
+	for _, driver := range []string{"a8m", "putrecords", "putrecord"} {
 		mutants = append(mutants, mutant{"producer-drivers", "vars.driver=" + driver})
 	}
 	for _, m := range mutants {
