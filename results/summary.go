@@ -16,6 +16,7 @@
 package results
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"reflect"
@@ -97,8 +98,31 @@ type LoadCounts struct {
 	Sources map[string]uint64 `json:"sources,omitempty"`
 	// Codes counts records that were not acknowledged by error code.
 	Codes map[string]uint64 `json:"codes,omitempty"`
+	// Shards says where records went, as far as acknowledgements tell; nil when
+	// nothing was acknowledged.
+	Shards *ShardCounts `json:"shards,omitempty"`
 	// Producer says how kload's own producer worked; nil for another ingress.
 	Producer *ProducerDetail `json:"producer,omitempty"`
+}
+
+// ShardCounts is how a load's acknowledged user records lie in the shards.
+type ShardCounts struct {
+	Acked   map[string]uint64 `json:"acked"`
+	Busiest string            `json:"busiest"`
+	Share   float64           `json:"share"` // of the busiest, of all of them
+	Of      int               `json:"of"`    // shards that there are
+}
+
+// skewed is how many times an even share makes a shard worth a word.
+const skewed = 1.2
+
+// note says in words that one shard gets far more than the others, "" if none
+// does.
+func (c *ShardCounts) note() string {
+	if c == nil || c.Share*float64(c.Of) <= skewed {
+		return ""
+	}
+	return fmt.Sprintf("%s took %.1f%% of the records, %.1f times an even share of %d shards", c.Busiest, 100*c.Share, c.Share*float64(c.Of), c.Of)
 }
 
 // ProducerDetail is how a producer packed records and what it met.

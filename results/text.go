@@ -118,6 +118,9 @@ func (p *page) loads(s *Summary) {
 		t.row(name, units.Thousands(l.Scheduled), units.Thousands(l.Sent), units.Thousands(l.Acked),
 			units.Thousands(l.Rejected), units.Thousands(l.Unknown), ratio(l.DeliveredRatio), rate)
 		notes = append(notes, name+": "+l.notes())
+		if skew := l.Shards.note(); skew != "" {
+			notes = append(notes, name+": "+skew)
+		}
 	}
 	p.table(t)
 	for _, n := range notes {

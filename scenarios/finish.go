@@ -258,6 +258,7 @@ func (r *run) fillBooks(s *results.Summary, books ledger.Report) {
 			Shed: l.Shed, Unsent: l.Unsent, DeliveredRatio: l.DeliveredRatio, Bytes: l.Bytes, StreamRecords: l.StreamRecords,
 			Requests: st.Requests, Attempts: st.Attempts, Throttled: st.Throttled,
 			Sources: r.loads[i].counters(), Codes: l.Codes, Producer: r.loads[i].producerDetail(),
+			Shards: r.loads[i].shardCounts(len(r.endpoint.shards)),
 		}
 	}
 	for i, c := range books.Consumers {
