@@ -2,6 +2,7 @@ package a8m_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"testing"
 
@@ -61,7 +62,7 @@ func TestReadFrame(t *testing.T) {
 		{"too long", "\x00\x00\x00\x7fD", nil},
 	} {
 		_, _, err := a8m.ReadFrame(bytes.NewReader([]byte(tt.in)))
-		if err == nil || tt.end != nil && err != tt.end && !bytes.Contains([]byte(err.Error()), []byte(tt.end.Error())) {
+		if err == nil || tt.end != nil && !errors.Is(err, tt.end) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}

@@ -26,7 +26,7 @@ type link struct {
 
 func launch(ctx context.Context, o *Options) (*link, error) {
 	if o.API != nil {
-		return goroutines(o), nil
+		return goroutines(context.WithoutCancel(ctx), o), nil
 	}
 	exe, err := os.Executable()
 	if err != nil {
@@ -66,12 +66,12 @@ func launch(ctx context.Context, o *Options) (*link, error) {
 }
 
 // goroutines runs the child's part in this process.
-func goroutines(o *Options) *link {
+func goroutines(ctx context.Context, o *Options) *link {
 	childIn, in := io.Pipe()
 	out, childOut := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		err := serve(childIn, childOut, o.Clock, func(context.Context, *settings) (API, sdkCounts, error) { return o.API, nil, nil })
+		err := serve(ctx, childIn, childOut, o.Clock, func(context.Context, *settings) (API, sdkCounts, error) { return o.API, nil, nil })
 		ended <- err
 		_ = childOut.CloseWithError(io.EOF) // it never fails
 	}()

@@ -29,7 +29,7 @@ const ChildVerb = "__a8m"
 // group and it is the parent who decides.
 func Child(stdin io.Reader, stdout io.Writer) error {
 	ossignal.Ignore(os.Interrupt)
-	return serve(stdin, stdout, pace.NewClock(), connect)
+	return serve(context.Background(), stdin, stdout, pace.NewClock(), connect)
 }
 
 // sdkCounts returns how many data calls a client made, and the requests for them.
@@ -63,13 +63,16 @@ type server struct {
 	gone    bool       // nobody waits for what is queued
 }
 
-func serve(in io.Reader, out io.Writer, clock *pace.Clock, connect func(context.Context, *settings) (API, sdkCounts, error)) error {
+// connector makes a client.
+type connector func(context.Context, *settings) (API, sdkCounts, error)
+
+func serve(ctx context.Context, in io.Reader, out io.Writer, clock *pace.Clock, connect connector) error {
 	r := bufio.NewReaderSize(in, 64<<10)
 	s := &server{out: newOutbox(), ended: make(chan struct{}), wake: make(chan struct{}, 1)}
 	var writing sync.WaitGroup
 	var writeErr error
 	writing.Go(func() { writeErr = s.out.drain(out) })
-	err := s.start(r, clock, connect)
+	err := s.start(ctx, r, clock, connect)
 	if err == nil {
 		go s.feed()
 		go s.obey(r)
@@ -83,7 +86,7 @@ func serve(in io.Reader, out io.Writer, clock *pace.Clock, connect func(context.
 }
 
 // start reads the settings and starts the library.
-func (s *server) start(in io.Reader, clock *pace.Clock, connect func(context.Context, *settings) (API, sdkCounts, error)) error {
+func (s *server) start(ctx context.Context, in io.Reader, clock *pace.Clock, connect connector) error {
 	kind, body, err := readFrame(in)
 	var set settings
 	if err == nil && kind == frameSettings {
@@ -92,7 +95,7 @@ func (s *server) start(in io.Reader, clock *pace.Clock, connect func(context.Con
 	if err != nil || kind != frameSettings {
 		return fmt.Errorf("reading the settings of the driver: %w", errors.Join(err, io.ErrUnexpectedEOF))
 	}
-	api, counts, err := connect(context.Background(), &set)
+	api, counts, err := connect(ctx, &set)
 	if err != nil {
 		return err
 	}

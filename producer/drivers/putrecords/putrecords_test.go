@@ -111,7 +111,7 @@ func TestRequests(t *testing.T) {
 // only what failed is sent again.
 func TestEntries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		script := func(call int, entries []drivertest.Entry) (a drivertest.Answer) {
+		script := func(call int, _ []drivertest.Entry) (a drivertest.Answer) {
 			if call == 0 {
 				a.Code = func(i int) string {
 					if i%10 == 3 {
