@@ -40,6 +40,14 @@ type pending struct {
 	decided bool
 }
 
+// ending is how the child ended.
+type ending struct {
+	killed bool // by us
+	bye    *farewell
+	usage  producer.Usage
+	crash  string // why, where it was neither told to nor killed
+}
+
 // Ingress is the library as a way into a stream.
 type Ingress struct {
 	o     Options
@@ -57,13 +65,10 @@ type Ingress struct {
 	peak     int
 	closed   bool
 	gone     bool // the child takes no more records
-	killed   bool // by us
 	fatal    error
 	told     bool // a put returned it
 	tally    tally
-	bye      *farewell
-	usage    producer.Usage
-	crash    string        // why the child ended by itself
+	last     ending
 	changed  chan struct{} // closed and replaced when records are decided
 	refused  atomic.Uint64
 	blocked  atomic.Uint64 // ns
@@ -210,8 +215,8 @@ func (g *Ingress) take(kind byte, body []byte) error {
 		g.mu.Unlock()
 		signal(g.space)
 	case frameFarewell:
-		g.bye = new(farewell)
-		if err := json.Unmarshal(body, g.bye); err != nil {
+		g.last.bye = new(farewell)
+		if err := json.Unmarshal(body, g.last.bye); err != nil {
 			return fmt.Errorf("decoding the last frame: %w", err)
 		}
 	default:
@@ -263,19 +268,19 @@ func (g *Ingress) settle(d *decided) error {
 func (g *Ingress) end(err error) {
 	usage, reason := g.link.wait()
 	g.mu.Lock()
-	g.gone, g.usage = true, usage
-	if g.bye != nil {
-		g.usage = g.bye.Usage
-		g.usage.CPUSeconds = usage.CPUSeconds
+	g.gone, g.last.usage = true, usage
+	if g.last.bye != nil {
+		g.last.usage = g.last.bye.Usage
+		g.last.usage.CPUSeconds = usage.CPUSeconds
 	}
 	code := codeClosed
-	if g.bye == nil && !g.killed {
+	if g.last.bye == nil && !g.last.killed {
 		if code = codeCrashed; reason == "" && !errors.Is(err, io.EOF) {
 			reason = err.Error()
 		}
-		g.crash = cmp.Or(reason, "its process ended without a word")
+		g.last.crash = cmp.Or(reason, "its process ended without a word")
 	}
-	crash := g.crash
+	crash := g.last.crash
 	left := decided{Outcome: kload.Outcome{Status: kload.Unknown, Attempts: 1, Ambiguous: 1, Code: code}, tally: g.tally}
 	for i := range g.records { // of what it did with them it has told nothing
 		if !g.records[i].decided {
@@ -309,7 +314,7 @@ func (g *Ingress) failure() error {
 func (g *Ingress) crashReason() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.crash
+	return g.last.crash
 }
 
 // Flush waits for the outcomes of what was accepted before: the library cannot be
@@ -380,7 +385,7 @@ func (g *Ingress) abandon() {
 
 func (g *Ingress) kill() {
 	g.mu.Lock()
-	g.killed = true
+	g.last.killed = true
 	g.mu.Unlock()
 	g.link.kill()
 	<-g.ended
@@ -417,7 +422,7 @@ func (g *Ingress) Counters() map[string]uint64 {
 		"retries": s.Retries, "failed": s.Failed, "refused": s.Refused, "blocked_ns": s.BlockedNs, "peak_bytes": s.PeakBytes,
 		"wrong_keys": g.tally.wrongKeys, "driver_crashed": 0,
 	}
-	if g.crash != "" {
+	if g.last.crash != "" {
 		m["driver_crashed"] = 1
 	}
 	return m
@@ -433,5 +438,5 @@ func (*Config) CounterNames() []string {
 func (g *Ingress) Usage() producer.Usage {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.usage
+	return g.last.usage
 }
