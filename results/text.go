@@ -118,6 +118,9 @@ func (p *page) loads(s *Summary) {
 		t.row(name, units.Thousands(l.Scheduled), units.Thousands(l.Sent), units.Thousands(l.Acked),
 			units.Thousands(l.Rejected), units.Thousands(l.Unknown), ratio(l.DeliveredRatio), rate)
 		notes = append(notes, name+": "+l.notes())
+		if skew := l.Shards.note(); skew != "" {
+			notes = append(notes, name+": "+skew)
+		}
 	}
 	p.table(t)
 	for _, n := range notes {
@@ -275,6 +278,9 @@ func (p *page) processes(s *Summary) {
 	}
 	k := s.Process.Kload
 	row("kload", k.CPUS, k.MaxRSS, k.Allocated, k.GCS, k.WallS)
+	if d := s.Process.Driver; d != nil {
+		row("driver", d.CPUS, d.MaxRSS, d.Allocated, d.GCS, 0)
+	}
 	if g := s.Process.Target; g != nil {
 		row("target", g.CPUS, g.MaxRSS, g.Allocated, g.GCS, 0)
 	}

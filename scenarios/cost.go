@@ -78,7 +78,7 @@ func (p *plan) estimate() (cost, error) {
 	span := phaseSpan(p.spec.Phases)
 	for i := range p.loads {
 		l := &p.loads[i]
-		if l.schedule == nil || l.kinesis == nil {
+		if l.schedule == nil {
 			c.Unknown = true
 			continue
 		}
@@ -99,11 +99,11 @@ func (l *loadPlan) putUnits(f *forecast, unit float64) float64 {
 	if f == nil || l.meanBytes == 0 {
 		return records
 	}
-	if a := l.kinesis.Aggregation; a.Enabled {
+	if pack := l.can.Packing; pack.Bytes > 0 {
 		// Full aggregates, and one sealed by lingering per shard and linger time.
-		full := records * l.meanBytes / float64(a.MaxBytes)
-		lingering := float64(len(f.Shards)) * float64(l.schedule.Span()) / math.Max(float64(a.Linger), 1)
-		return full*math.Ceil(float64(a.MaxBytes)/unit) + min(records, lingering)
+		full := records * l.meanBytes / float64(pack.Bytes)
+		lingering := float64(len(f.Shards)) * float64(l.schedule.Span()) / math.Max(float64(pack.Linger), 1)
+		return full*math.Ceil(float64(pack.Bytes)/unit) + min(records, lingering)
 	}
 	return records * math.Ceil(l.meanBytes/unit)
 }

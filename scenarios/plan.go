@@ -45,7 +45,8 @@ type loadPlan struct {
 	carrier   trace.Carrier
 	keys      producer.KeyerConfig // nil keeps the source's keys
 	byKey     bool                 // the partition key alone decides the shard
-	kinesis   *producer.Config     // nil for another ingress
+	ingress   *kinesisIngress
+	can       producer.Capabilities // of the driver
 }
 
 // Sources may implement these on their configuration, to tell the plan what it
@@ -128,18 +129,13 @@ func phaseSpan(phases []Phase) time.Duration {
 func (v *validator) load(name string, l Load) loadPlan {
 	path := "load." + name
 	p := loadPlan{name: name, spec: l}
-	p.carrier, _ = trace.ParseCarrier(l.Trace) // the decoder knows the values
-	p.kinesis, _ = l.Ingress.Config.(*producer.Config)
+	p.carrier, _ = trace.ParseCarrier(l.Trace)        // the decoder knows the values
+	p.ingress, _ = l.Ingress.Config.(*kinesisIngress) // the only kind there is
+	p.can = p.ingress.Capabilities()
 	v.schedule(path, &p)
 	v.keys(path, &p)
 	v.payload(path, &p)
-	if p.kinesis != nil && p.kinesis.Ordered && !p.byKey {
-		v.problem(path+".ingress.kinesis.ordered", "order per partition key cannot be promised: explicit hash keys spread the records of a key over the shards",
-			"set keys: {uniform: {}} or keys: {field: {name: …}}, or remove ordered")
-	}
-	if p.carrier == trace.Tag && p.kinesis != nil && !p.kinesis.Aggregation.Enabled {
-		v.problem(path+".trace", "trace: tag needs aggregation, which is off", "set trace: json for JSON payloads, trace: prefix for others")
-	}
+	v.driver(path, &p)
 	return p
 }
 
@@ -165,7 +161,7 @@ func (v *validator) payload(path string, p *loadPlan) {
 	switch p.keys.(type) {
 	case *producer.FieldKeys, *producer.TemplateKeys:
 		where := ".keys"
-		if p.kinesis != nil && p.kinesis.Key != "" {
+		if p.ingress.Key != "" {
 			where = ".ingress.kinesis.key"
 		}
 		v.problem(path+where, "opaque payloads have no fields", "use keys: uniform, const or random_hash")
@@ -180,11 +176,11 @@ func (v *validator) keys(path string, p *loadPlan) {
 		keyed = maybe.Keyed()
 	}
 	switch {
-	case p.kinesis != nil && p.kinesis.Key != "" && p.spec.Keys.Kind != "":
+	case p.ingress.Key != "" && p.spec.Keys.Kind != "":
 		v.problem(path+".keys", "partition keys are set twice, here and in ingress.kinesis.key", "remove one")
-	case p.kinesis != nil && p.kinesis.Key != "":
+	case p.ingress.Key != "":
 		var template *producer.TemplateKeys
-		if template, err = producer.ParseKeyTemplate(p.kinesis.Key); err != nil {
+		if template, err = producer.ParseKeyTemplate(p.ingress.Key); err != nil {
 			v.problem(path+".ingress.kinesis.key", err.Error(), hintOf(err))
 			return
 		}

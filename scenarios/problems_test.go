@@ -124,6 +124,12 @@ func problemCases() []problemCase {
 		plain("polling too fast", "consumers: {reader: {read: {polling: {every: 100ms}}}}"),
 
 		plain("tag without aggregation", events("rate: {profile: [{constant: 1/s, for: 1s}]}, ingress: {kinesis: {aggregation: {enabled: false}}}")),
+		plain("tag without an aggregate", events("rate: {profile: [{constant: 1/s, for: 1s}]}, ingress: {kinesis: {driver: putrecords}}")),
+		plain("settings that the driver has not", events("rate: {profile: [{constant: 1/s, for: 1s}]}, trace: prefix, "+
+			"ingress: {kinesis: {driver: putrecord, connections: 99, ordered: true, gate: none, aggregation: {linger: 1s}}}")),
+		plain("requests that the service refuses", events("rate: {profile: [{constant: 1/s, for: 1s}]}, trace: prefix, "+
+			"ingress: {kinesis: {driver: {putrecords: {max_records: 501, max_bytes: 11MiB}}}}")),
+		plain("unknown driver", events("rate: {profile: [{constant: 1/s, for: 1s}]}, ingress: {kinesis: {driver: kcl}}")),
 		plain("JSON trace in opaque payloads", opaqueLoad("rate: {profile: [{constant: 1/s, for: 1s}]}, trace: json")),
 		plain("field of opaque payloads", opaqueLoad("rate: {profile: [{constant: 1/s, for: 1s}]}, keys: {field: {name: x}}")),
 		plain("keys set twice", events("rate: {profile: [{constant: 1/s, for: 1s}]}, keys: {const: {}}, ingress: {kinesis: {key: '{ticker}'}}")),

@@ -15,6 +15,9 @@ import (
 	"github.com/kload/kload/internal/ledger"
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/producer"
+	"github.com/kload/kload/producer/drivers/a8m"
+	"github.com/kload/kload/producer/drivers/putrecord"
+	"github.com/kload/kload/producer/drivers/putrecords"
 	"github.com/kload/kload/producer/generate/accesscard"
 	"github.com/kload/kload/producer/generate/banktx"
 	"github.com/kload/kload/producer/generate/opaque"
@@ -34,6 +37,7 @@ type registry struct {
 	sources   map[string]plugin[sourceEnv, kload.Source]
 	keys      map[string]plugin[none, producer.KeyerConfig]
 	ingresses map[string]plugin[ingressEnv, kload.Ingress]
+	drivers   map[string]plugin[driverEnv, kload.Ingress]
 	readers   map[string]plugin[readerEnv, kload.Opener]
 	hosts     map[string]plugin[hostEnv, kload.Host]
 	sinks     map[string]plugin[sinkEnv, kload.Sink]
@@ -58,10 +62,22 @@ func newRegistry() registry {
 			"random_hash": plug(func(c *producer.RandomHashKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
 		},
 		ingresses: map[string]plugin[ingressEnv, kload.Ingress]{
-			"kinesis": plug(func(c *producer.Config, e ingressEnv) (kload.Ingress, error) {
+			"kinesis": plug(func(c *kinesisIngress, e ingressEnv) (kload.Ingress, error) {
+				return build(newRegistry().drivers, c.Driver, driverEnv{e, &c.Config})
+			}),
+		},
+		drivers: map[string]plugin[driverEnv, kload.Ingress]{
+			"kpl": plug(func(_ *none, e driverEnv) (kload.Ingress, error) {
 				return producer.New(e.ctx, producer.Options{
-					API: e.client.Over(awsclient.Wire(c.Wire)), Stream: e.stream, Config: *c, Clock: e.clock, Seed: e.seed, Outcomes: e.outcomes, Event: e.event,
+					API: e.api(), Stream: e.stream, Config: *e.config, Clock: e.clock, Seed: e.seed, Outcomes: e.outcomes, Event: e.event,
 				})
+			}),
+			"a8m": plug(func(c *a8m.Config, e driverEnv) (kload.Ingress, error) { return a8m.New(e.ctx, e.library(c)) }),
+			"putrecords": plug(func(c *putrecords.Config, e driverEnv) (kload.Ingress, error) {
+				return putrecords.New(e.ctx, *c, e.api(), e.stream, e.direct()), nil
+			}),
+			"putrecord": plug(func(_ *putrecord.Config, e driverEnv) (kload.Ingress, error) {
+				return putrecord.New(e.ctx, e.api(), e.stream, e.direct()), nil
 			}),
 		},
 		readers: map[string]plugin[readerEnv, kload.Opener]{
@@ -167,6 +183,7 @@ type (
 	ingressEnv struct {
 		ctx      context.Context //nolint:containedctx // only carried into the constructor it is built for
 		client   *awsclient.Client
+		how      awsclient.Options // that the client was made with
 		stream   string
 		clock    *pace.Clock
 		seed     uint64
@@ -219,7 +236,7 @@ func build[E, T any](plugins map[string]plugin[E, T], c conf.Choice, env E) (T, 
 // kinds is the registry in the form the decoder wants.
 func (r registry) kinds() conf.Kinds {
 	return conf.Kinds{
-		"source": configs(r.sources), "keys": configs(r.keys), "ingress": configs(r.ingresses),
+		"source": configs(r.sources), "keys": configs(r.keys), "ingress": configs(r.ingresses), "driver": configs(r.drivers),
 		"reader": configs(r.readers), "host": configs(r.hosts), "sink": configs(r.sinks),
 		"action": configs(r.actions),
 	}

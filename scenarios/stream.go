@@ -13,7 +13,6 @@ import (
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/trace"
-	"github.com/kload/kload/producer"
 )
 
 // Deadlines of control-plane work.
@@ -150,7 +149,7 @@ func (e *endpoint) distribution(s *types.StreamDescriptionSummary) error {
 		return nil
 	}
 	for name, l := range e.spec.Load.All() {
-		if c, ok := l.Ingress.Config.(*producer.Config); ok && c.Aggregation.Enabled && l.Trace == trace.Tag.String() {
+		if l.Trace == trace.Tag.String() {
 			return kload.WithHint(fmt.Errorf("%w: stream %s has record distribution AUTO, which does not take the aggregates that carry the trace of load %s", kload.ErrInvalid, e.spec.Stream.Name, name),
 				"set trace: prefix or json")
 		}

@@ -66,7 +66,7 @@ func (v *validator) capacity(p *plan) {
 	checked, before := 0, len(v.problems)
 	for i := range p.loads {
 		l := &p.loads[i]
-		if l.spec.AllowThrottling || l.schedule == nil || l.kinesis == nil {
+		if l.spec.AllowThrottling || l.schedule == nil {
 			continue
 		}
 		checked++
@@ -100,7 +100,7 @@ func (l *loadPlan) demand() demand {
 	d := demand{records: l.peak}
 	_, d.oneShard = l.keys.(*producer.ConstKeys)
 	size := l.carrier.Overhead()
-	if l.kinesis.Aggregation.Enabled {
+	if l.can.Packing.Bytes > 0 {
 		size += aggregateOverhead
 	} else {
 		d.streamRecords = d.records

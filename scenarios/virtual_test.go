@@ -64,6 +64,10 @@ func short(name string) []string {
 		return []string{"load.stocks.rate.profile.0.for=1s"}
 	case "max-throughput":
 		return []string{"load.events.in_flight=200", "load.events.total=5000", "stream.shards=2", "phases=[{name: run, for: 1s}]"}
+	case "producer-drivers":
+		return []string{"load.events.rate.profile.0.for=1s"}
+	case "hot-shard":
+		return []string{"load.events.rate.profile=[{constant: 1000/s, for: 1s}]", "phases=[]"}
 	case "taxi-replay":
 		return []string{"vars.speedup=64800", "load.trips.source.replay.limit=500"}
 	}
@@ -73,9 +77,21 @@ func short(name string) []string {
 // TestMutations injects every fault that applies into every scenario of the
 // library: each must be found, as exactly one.
 func TestMutations(t *testing.T) {
+	type mutant struct{ scenario, set string }
+	var mutants []mutant
 	for _, e := range scenarios.List() {
-		consumer := open(t, e.Name, scenarios.OpenOptions{}).Spec.Consumers.Names()[0]
+		mutants = append(mutants, mutant{scenario: e.Name})
+	}
+	for _, driver := range []string{"a8m", "putrecords", "putrecord"} {
+		mutants = append(mutants, mutant{"producer-drivers", "vars.driver=" + driver})
+	}
+	for _, m := range mutants {
+		consumer := open(t, m.scenario, scenarios.OpenOptions{}).Spec.Consumers.Names()[0]
 		var sent uint64
+		sets := append(short(m.scenario), "drain_timeout=1s")
+		if m.set != "" {
+			sets = append(sets, m.set)
+		}
 		for _, fault := range []struct {
 			inject string
 			spoil  func(*ledger)
@@ -87,13 +103,13 @@ func TestMutations(t *testing.T) {
 			{"dup=1@consumer:" + consumer, func(l *ledger) { l.Duplicates = 1 }},
 			{"drop=1@sink:" + consumer, func(l *ledger) { l.Sunk-- }},
 		} {
-			t.Run(e.Name+" "+fault.inject, func(t *testing.T) {
+			t.Run(m.scenario+" "+m.set+" "+fault.inject, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					o := scenarios.RunOptions{}
 					if fault.inject != "" {
 						o.Inject = []string{fault.inject}
 					}
-					out := run(t.Context(), t, show(t, e.Name), o, append(short(e.Name), "drain_timeout=1s")...)
+					out := run(t.Context(), t, show(t, m.scenario), o, sets...)
 					if fault.inject == "" {
 						out.judged(t, results.Pass, 0)
 						sent = out.ledger(consumer).Acked
