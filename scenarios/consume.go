@@ -59,13 +59,14 @@ func (r *run) addConsumer(name string, spec Consumer) error {
 	if err != nil {
 		return fmt.Errorf("opening the host of consumer %s: %w", name, err)
 	}
-	c.consumer = consumers.New(r.consumerOptions(c))
+	c.consumer = consumers.New(r.consumerOptions(c, spec))
 	return nil
 }
 
-func (r *run) consumerOptions(c *consumerRun) consumers.Options {
+func (r *run) consumerOptions(c *consumerRun, spec Consumer) consumers.Options {
 	o := consumers.Options{
 		Name: c.name, Opener: c.opener, Host: c.host, Workers: min(2, runtime.GOMAXPROCS(0)), PlainByKey: true,
+		Strays: consumers.Range(spec.Range),
 		Tap: consumers.TapOptions{
 			Ledger: c.ledger, Run: r.number, Hops: c.hops, Measured: r.measure(), Arrived: r.arrived,
 		},
@@ -89,7 +90,7 @@ func (r *run) arrived(b *kload.Batch) {
 
 // counters gathers what reader and sink have to account for.
 func (c *consumerRun) counters() map[string]uint64 {
-	out := map[string]uint64{"bad_aggregates": c.consumer.BadAggregates()}
+	out := c.consumer.Deaggregation().Counters()
 	for _, part := range []any{c.opener, c.sink} {
 		if p, ok := part.(kload.Counted); ok {
 			maps.Copy(out, p.Counters())

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/consumers"
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/internal/trace"
@@ -219,20 +220,19 @@ func (p *plan) names() results.Names {
 	for _, l := range p.loads {
 		n.Loads = append(n.Loads, results.Owner{
 			Name: l.name, Hops: loadHops(),
-			Counters: counterNames("arrive_dropped", sourceConfig(l.spec), l.keys, l.spec.Ingress.Config),
+			Counters: counterNames([]string{"arrive_dropped"}, sourceConfig(l.spec), l.keys, l.spec.Ingress.Config),
 		})
 	}
 	for name, c := range p.spec.Consumers.All() {
 		n.Consumers = append(n.Consumers, results.Owner{
-			Name: name, Hops: consumerHops(), Counters: counterNames("bad_aggregates", c.Read.Config, c.Host.Config, c.Sink.Config),
+			Name: name, Hops: consumerHops(), Counters: counterNames(consumers.Deaggregation{}.CounterNames(), c.Read.Config, c.Host.Config, c.Sink.Config),
 		})
 	}
 	return n
 }
 
 // counterNames lists the counters of plug-ins, which their configurations know.
-func counterNames(own string, configs ...any) []string {
-	names := []string{own}
+func counterNames(names []string, configs ...any) []string {
 	for _, c := range configs {
 		if c, ok := c.(interface{ CounterNames() []string }); ok {
 			names = append(names, c.CounterNames()...)
