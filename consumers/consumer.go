@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -112,14 +113,17 @@ func (c *Consumer) position(ctx context.Context) (map[string]kload.Reader, error
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(openAtOnce)
 	for _, p := range parts {
+		if p.From.Start == kload.AtEnd || p.From.Start == kload.TrimHorizon && slices.ContainsFunc(p.Parents, listed(parts)) {
+			continue
+		}
 		g.Go(func() error {
-			r, err := c.o.Opener.Open(gctx, p.Partition, false)
+			r, err := c.o.Opener.Open(gctx, p.ID, p.From)
 			if err != nil {
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			readers[p.Partition] = r
+			readers[p.ID] = r
 			return nil
 		})
 	}
@@ -137,9 +141,17 @@ func (c *Consumer) position(ctx context.Context) (map[string]kload.Reader, error
 	return readers, nil
 }
 
+// listed returns whether a partition is among those given: whether there is
+// still something of it to read.
+func listed(parts []kload.Partition) func(id string) bool {
+	return func(id string) bool {
+		return slices.ContainsFunc(parts, func(p kload.Partition) bool { return p.ID == id })
+	}
+}
+
 // follow reads a partition from its start once its parents have been read.
 func (c *Consumer) follow(ctx context.Context, partition string) error {
-	r, err := c.o.Opener.Open(ctx, partition, true)
+	r, err := c.o.Opener.Open(ctx, partition, kload.Position{Start: kload.TrimHorizon})
 	if err != nil {
 		c.open.Done()
 		if ctx.Err() != nil {
@@ -187,7 +199,7 @@ func fetch(ctx context.Context, r kload.Reader, w *worker) (ended bool, err erro
 
 // ended books the end of a partition and goes on with the children whose parents
 // have all been read.
-func (c *Consumer) ended(ctx context.Context, partition string, children []kload.Child) {
+func (c *Consumer) ended(ctx context.Context, partition string, children []kload.Partition) {
 	defer c.open.Done()
 	for _, child := range c.succeed(partition, children) {
 		c.open.Add(1)
@@ -197,22 +209,22 @@ func (c *Consumer) ended(ctx context.Context, partition string, children []kload
 
 // succeed replaces a partition by the children that are free to be read, in one
 // step: in between, a consumer with everything before it would look caught up.
-func (c *Consumer) succeed(partition string, children []kload.Child) []string {
+func (c *Consumer) succeed(partition string, children []kload.Partition) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.done[partition] = true
 	delete(c.caught, partition)
 	var free []string
 	for _, child := range children {
-		waits := c.seen[child.Partition]
+		waits := c.seen[child.ID]
 		for _, parent := range child.Parents {
 			// A parent never seen is itself a child of something still being read: two
 			// shards merge while both are open. Its end will bring the child again.
 			waits = waits || !c.done[parent]
 		}
 		if !waits {
-			c.seen[child.Partition], c.caught[child.Partition] = true, caught{}
-			free = append(free, child.Partition)
+			c.seen[child.ID], c.caught[child.ID] = true, caught{}
+			free = append(free, child.ID)
 		}
 	}
 	return free

@@ -78,24 +78,26 @@ func (in *input) add(partition, payload string) *kload.Batch {
 }
 
 // end appends the last batch of a partition. It is empty, as it often is.
-func (in *input) end(partition string, children ...kload.Child) {
+func (in *input) end(partition string, children ...kload.Partition) {
 	in.batches[partition] = append(in.batches[partition], &kload.Batch{Partition: partition, End: true, Children: children})
 }
 
-func (in *input) Partitions(context.Context) (list []kload.Child, err error) {
+func (in *input) Partitions(context.Context) (list []kload.Partition, err error) {
 	for _, id := range in.listed {
-		list = append(list, kload.Child{Partition: id})
+		list = append(list, kload.Partition{ID: id})
 	}
 	return list, in.openErr["*"]
 }
 
-func (in *input) Open(_ context.Context, partition string, child bool) (kload.Reader, error) {
-	in.note("open %s %v", partition, child)
+func (in *input) Open(_ context.Context, partition string, from kload.Position) (kload.Reader, error) {
+	in.note("open %s %v", partition, from.Start)
 	if gate := in.gates["open "+partition]; gate != nil {
 		<-gate
 	}
 	return &scripted{in: in, partition: partition, left: in.batches[partition]}, in.openErr[partition]
 }
+
+func (in *input) Close(context.Context) error { return nil }
 
 // recycle spoils a batch for whoever still holds it.
 func (in *input) recycle(b *kload.Batch) {

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime"
@@ -99,7 +100,8 @@ func (c *consumerRun) counters() map[string]uint64 {
 	return out
 }
 
-// close completes the host, which closes its sink and books what that stored.
+// close completes the host, which closes its sink and books what that stored,
+// and undoes what the reader did to the target.
 func (c *consumerRun) close(ctx context.Context) error {
 	var err error
 	switch {
@@ -107,6 +109,11 @@ func (c *consumerRun) close(ctx context.Context) error {
 		err = c.host.Close(ctx)
 	case c.sink != nil:
 		err = c.sink.Close()
+	}
+	if c.opener != nil {
+		undoing, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUp)
+		defer cancel()
+		err = errors.Join(err, c.opener.Close(undoing))
 	}
 	if err != nil {
 		return fmt.Errorf("closing consumer %s: %w", c.name, err)

@@ -13,9 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awsclient"
@@ -82,38 +80,23 @@ func New(o Options) *Opener {
 	return &Opener{o: o, start: time.Unix(0, o.Clock.Now())}
 }
 
-// Partitions lists the open shards; of a stream with history, with start:
-// trim_horizon, also the closed ones that still hold data.
-func (op *Opener) Partitions(ctx context.Context) ([]kload.Child, error) {
-	filter := types.ShardFilterTypeAtLatest
-	if op.o.Config.Start == "trim_horizon" {
-		filter = types.ShardFilterTypeAtTrimHorizon
+// Partitions lists the shards. See [kload.Opener].
+func (op *Opener) Partitions(ctx context.Context) ([]kload.Partition, error) {
+	start, _ := kload.ParseStart(op.o.Config.Start)
+	if start == kload.AtRunStart && op.o.Fresh {
+		start = kload.TrimHorizon
 	}
-	in := &kinesis.ListShardsInput{StreamName: aws.String(op.o.Stream), ShardFilter: &types.ShardFilter{Type: filter}}
-	pacer := pace.NewPacer(op.o.Clock)
-	var parts []kload.Child
-	for {
-		var out *kinesis.ListShardsOutput
-		err := op.persist(ctx, pacer, "listing the shards of stream "+op.o.Stream, func(ctx context.Context) (err error) {
-			out, err = op.o.API.ListShards(ctx, in)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, s := range out.Shards {
-			parts = append(parts, kload.Child{Partition: aws.ToString(s.ShardId)})
-		}
-		if out.NextToken == nil {
-			return parts, nil
-		}
-		in = &kinesis.ListShardsInput{NextToken: out.NextToken}
-	}
+	var parts []kload.Partition
+	err := op.persist(ctx, pace.NewPacer(op.o.Clock), "listing the shards of stream "+op.o.Stream, func(ctx context.Context) (err error) {
+		parts, err = awsclient.ListPartitions(ctx, op.o.API, op.o.Stream, start)
+		return err
+	})
+	return parts, err
 }
 
 // Open positions a reader on a shard.
-func (op *Opener) Open(ctx context.Context, shard string, child bool) (kload.Reader, error) {
-	r := &reader{op: op, shard: shard, pacer: pace.NewPacer(op.o.Clock), child: child}
+func (op *Opener) Open(ctx context.Context, shard string, from kload.Position) (kload.Reader, error) {
+	r := &reader{op: op, shard: shard, pacer: pace.NewPacer(op.o.Clock), from: from}
 	if err := r.seek(ctx); err != nil {
 		return nil, err
 	}
@@ -124,6 +107,9 @@ func (op *Opener) Open(ctx context.Context, shard string, child bool) (kload.Rea
 	op.opens++
 	return r, nil
 }
+
+// Close does nothing: polling leaves nothing at the service.
+func (*Opener) Close(context.Context) error { return nil }
 
 // callTimeout bounds one call; the service answers in milliseconds.
 const callTimeout = 30 * time.Second

@@ -92,9 +92,9 @@ func scripted(t *testing.T, f func(t *testing.T, s *script, open func(start stri
 	})
 }
 
-func openShard(t *testing.T, op *polling.Opener, child bool) kload.Reader {
+func openShard(t *testing.T, op *polling.Opener, from kload.Position) kload.Reader {
 	t.Helper()
-	r, err := op.Open(t.Context(), "shardId-0", child)
+	r, err := op.Open(t.Context(), "shardId-0", from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestInterval(t *testing.T) {
 					return page(), nil
 				}
 				op := open("latest", false)
-				r := openShard(t, op, false)
+				r := openShard(t, op, kload.Position{})
 				for len(s.calls) < len(tc.took) {
 					next(t, r).Release()
 				}
@@ -158,7 +158,7 @@ func TestShardsTakeTurns(t *testing.T) {
 	scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
 		op := open("latest", false)
 		for range 9 {
-			r := openShard(t, op, false)
+			r := openShard(t, op, kload.Position{})
 			s.began = time.Now()
 			next(t, r).Release()
 		}
@@ -174,20 +174,16 @@ func TestShardsTakeTurns(t *testing.T) {
 func TestPosition(t *testing.T) {
 	const horizon, latest, stamp = "TRIM_HORIZON", "LATEST", "AT_TIMESTAMP 0s"
 	tests := []struct {
-		start        string
-		fresh, child bool
+		from         kload.Position
 		first, again string
 	}{
-		{"at_run_start", false, false, latest, stamp},
-		{"at_run_start", true, false, horizon, horizon},
-		{"latest", false, false, latest, stamp},
-		{"latest", true, false, latest, stamp},
-		{"trim_horizon", false, false, horizon, horizon},
-		{"at_run_start", false, true, horizon, horizon},
-		{"latest", false, true, horizon, horizon},
+		{kload.Position{}, latest, stamp},
+		{kload.Position{Start: kload.Latest}, latest, stamp},
+		{kload.Position{Start: kload.TrimHorizon}, horizon, horizon},
+		{kload.Position{Start: kload.After, Sequence: "9", Sub: 3}, "AT_SEQUENCE_NUMBER 9", "AT_SEQUENCE_NUMBER 9"},
 	}
 	for _, tc := range tests {
-		t.Run(fmt.Sprintf("%s/fresh=%v/child=%v", tc.start, tc.fresh, tc.child), func(t *testing.T) {
+		t.Run(tc.from.Start.String(), func(t *testing.T) {
 			scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
 				s.records = func(n int) (*kinesis.GetRecordsOutput, error) {
 					switch n {
@@ -198,9 +194,9 @@ func TestPosition(t *testing.T) {
 					}
 					return page(), nil
 				}
-				op := open(tc.start, tc.fresh)
+				op := open("latest", false)
 				<-time.After(time.Second)
-				r := openShard(t, op, tc.child)
+				r := openShard(t, op, tc.from)
 				for len(s.calls) < 5 {
 					next(t, r).Release()
 				}
@@ -223,7 +219,7 @@ func TestBatch(t *testing.T) {
 			out.Records[1].ApproximateArrivalTimestamp, out.Records[1].PartitionKey = nil, nil
 			return out, nil
 		}
-		got := next(t, openShard(t, open("latest", false), false))
+		got := next(t, openShard(t, open("latest", false), kload.Position{}))
 		want := []kload.StreamRecord{
 			{Data: []byte("data 1"), Key: []byte("key"), Sequence: "1", Arrived: 5e6},
 			{Data: []byte("data 2"), Key: []byte{}, Sequence: "2"},
@@ -250,7 +246,7 @@ func TestFatalErrors(t *testing.T) {
 			scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
 				s.records = func(int) (*kinesis.GetRecordsOutput, error) { return nil, tc.err }
 				op := open("latest", false)
-				_, err := openShard(t, op, false).Next(t.Context())
+				_, err := openShard(t, op, kload.Position{}).Next(t.Context())
 				h, hinted := errors.AsType[*kload.HintError](err)
 				if !errors.Is(err, tc.err) || !strings.Contains(err.Error(), "reading records of shardId-0: ") ||
 					hinted != (tc.hint != "") || hinted && !strings.Contains(h.Hint, tc.hint) {
@@ -273,7 +269,7 @@ func TestCancellationIsNoFailure(t *testing.T) {
 			return nil, &types.InternalFailureException{}
 		}
 		op := open("latest", false)
-		if _, err := openShard(t, op, false).Next(ctx); !errors.Is(err, context.Canceled) {
+		if _, err := openShard(t, op, kload.Position{}).Next(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
 		if diff := cmp.Diff(polling.Stats{}, op.Stats()); diff != "" {
@@ -282,49 +278,69 @@ func TestCancellationIsNoFailure(t *testing.T) {
 	})
 }
 
+// TestPartitions lists an open shard and the closed one it continues, from each
+// place that reading can start at.
 func TestPartitions(t *testing.T) {
-	shards := func(token *string, ids ...string) func() (*kinesis.ListShardsOutput, error) {
-		out := &kinesis.ListShardsOutput{NextToken: token}
-		for _, id := range ids {
-			out.Shards = append(out.Shards, types.Shard{ShardId: aws.String(id)})
+	keys := &types.HashKeyRange{StartingHashKey: aws.String("0"), EndingHashKey: aws.String("9")}
+	closed := types.Shard{ShardId: aws.String("old"), HashKeyRange: keys, SequenceNumberRange: &types.SequenceNumberRange{EndingSequenceNumber: aws.String("5")}}
+	open := types.Shard{ShardId: aws.String("new"), HashKeyRange: keys, ParentShardId: aws.String("old"), AdjacentParentShardId: aws.String("gone")}
+	answer := func(token *string, shards ...types.Shard) func() (*kinesis.ListShardsOutput, error) {
+		return func() (*kinesis.ListShardsOutput, error) {
+			return &kinesis.ListShardsOutput{NextToken: token, Shards: shards}, nil
 		}
-		return func() (*kinesis.ListShardsOutput, error) { return out, nil }
 	}
 	fail := func(err error) func() (*kinesis.ListShardsOutput, error) {
 		return func() (*kinesis.ListShardsOutput, error) { return nil, err }
 	}
-	scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
-		s.lists = []func() (*kinesis.ListShardsOutput, error){
-			shards(aws.String("more"), "a", "b"), fail(&types.LimitExceededException{}), shards(nil, "c"),
-			shards(nil), fail(&types.ResourceNotFoundException{}),
-		}
-		op := open("at_run_start", false)
-		got, err := op.Partitions(t.Context())
-		if diff := cmp.Diff([]kload.Child{{Partition: "a"}, {Partition: "b"}, {Partition: "c"}}, got); diff != "" || err != nil {
-			t.Errorf("%v (-want +got):\n%s", err, diff)
-		}
-		if got, err := open("trim_horizon", true).Partitions(t.Context()); len(got) != 0 || err != nil {
-			t.Errorf("%v, %v", got, err)
-		}
-		if _, err := op.Partitions(t.Context()); !errors.Is(err, kload.ErrUnreachable) {
-			t.Errorf("a missing stream: %v", err)
-		}
-		want := []string{"s AT_LATEST", "more", "more", "s AT_TRIM_HORIZON", "s AT_LATEST"}
-		if diff := cmp.Diff(want, s.listed); diff != "" {
-			t.Errorf("asked (-want +got):\n%s", diff)
-		}
-		counters := map[string]uint64{"get_records": 0, "empty": 0, "read_throttled": 1, "read_failed": 0, "iterators_expired": 0}
-		if diff := cmp.Diff(counters, op.Counters()); diff != "" {
-			t.Errorf("counters (-want +got):\n%s", diff)
-		}
-	})
+	tests := []struct {
+		start    string
+		fresh    bool
+		old, new kload.Start
+	}{
+		{"latest", false, kload.AtEnd, kload.Latest},
+		{"latest", true, kload.AtEnd, kload.Latest},
+		{"at_run_start", false, kload.AtEnd, kload.AtRunStart},
+		{"at_run_start", true, kload.TrimHorizon, kload.TrimHorizon},
+		{"trim_horizon", false, kload.TrimHorizon, kload.TrimHorizon},
+	}
+	for _, tc := range tests {
+		t.Run(fmt.Sprintf("%s/fresh=%v", tc.start, tc.fresh), func(t *testing.T) {
+			scripted(t, func(t *testing.T, s *script, opener func(string, bool) *polling.Opener) {
+				s.lists = []func() (*kinesis.ListShardsOutput, error){
+					answer(aws.String("more"), closed), fail(&types.LimitExceededException{}), // then all over again
+					answer(aws.String("more"), closed), answer(nil, open),
+					fail(&types.ResourceNotFoundException{}),
+				}
+				op := opener(tc.start, tc.fresh)
+				got, err := op.Partitions(t.Context())
+				all := kload.HashRange{End: kload.HashKey{Lo: 9}}
+				want := []kload.Partition{
+					{ID: "old", Range: all, HasRange: true, From: kload.Position{Start: tc.old}},
+					{ID: "new", Parents: []string{"old", "gone"}, Range: all, HasRange: true, From: kload.Position{Start: tc.new}},
+				}
+				if diff := cmp.Diff(want, got); diff != "" || err != nil {
+					t.Errorf("%v (-want +got):\n%s", err, diff)
+				}
+				if _, err := op.Partitions(t.Context()); !errors.Is(err, kload.ErrUnreachable) {
+					t.Errorf("a missing stream: %v", err)
+				}
+				if diff := cmp.Diff([]string{"s", "more", "s", "more", "s"}, s.listed); diff != "" {
+					t.Errorf("asked (-want +got):\n%s", diff)
+				}
+				counters := map[string]uint64{"get_records": 0, "empty": 0, "read_throttled": 1, "read_failed": 0, "iterators_expired": 0}
+				if diff := cmp.Diff(counters, op.Counters()); diff != "" {
+					t.Errorf("counters (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
 }
 
 // TestReleasedBatch shows what whoever keeps a batch without retaining it gets.
 func TestReleasedBatch(t *testing.T) {
 	scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
 		s.records = func(n int) (*kinesis.GetRecordsOutput, error) { return page(fmt.Sprint(n)), nil }
-		r := openShard(t, open("latest", false), false)
+		r := openShard(t, open("latest", false), kload.Position{})
 		b := next(t, r)
 		data, key := b.Records[0].Data, b.Records[0].Key
 		b.Retain()

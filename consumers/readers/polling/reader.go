@@ -25,7 +25,7 @@ type reader struct {
 	op       *Opener
 	shard    string
 	pacer    *pace.Pacer
-	child    bool   // continues a shard read to its end: starts at its oldest record
+	from     kload.Position
 	iterator string // empty after the end of the shard
 	last     string // sequence number delivered last
 	next     int64  // when the next call is due
@@ -37,13 +37,18 @@ type reader struct {
 func (r *reader) seek(ctx context.Context) error {
 	in := &kinesis.GetShardIteratorInput{
 		StreamName: aws.String(r.op.o.Stream), ShardId: aws.String(r.shard),
-		ShardIteratorType: r.startType(),
+		ShardIteratorType: types.ShardIteratorTypeLatest,
 	}
 	switch {
 	case r.last != "":
 		in.ShardIteratorType = types.ShardIteratorTypeAfterSequenceNumber
 		in.StartingSequenceNumber = aws.String(r.last)
-	case in.ShardIteratorType == types.ShardIteratorTypeLatest && r.next != 0:
+	case r.from.Start == kload.After:
+		in.ShardIteratorType = types.ShardIteratorTypeAtSequenceNumber
+		in.StartingSequenceNumber = aws.String(r.from.Sequence)
+	case r.from.Start == kload.TrimHorizon:
+		in.ShardIteratorType = types.ShardIteratorTypeTrimHorizon
+	case r.next != 0:
 		in.ShardIteratorType = types.ShardIteratorTypeAtTimestamp
 		in.Timestamp = aws.Time(r.op.start)
 	}
@@ -54,14 +59,6 @@ func (r *reader) seek(ctx context.Context) error {
 		}
 		return err
 	})
-}
-
-func (r *reader) startType() types.ShardIteratorType {
-	switch {
-	case r.child, r.op.o.Config.Start == "trim_horizon", r.op.o.Config.Start == "at_run_start" && r.op.o.Fresh:
-		return types.ShardIteratorTypeTrimHorizon
-	}
-	return types.ShardIteratorTypeLatest
 }
 
 // Next waits for the next poll and returns its answer. See [kload.Reader].
@@ -79,7 +76,7 @@ func (r *reader) Next(ctx context.Context) (*kload.Batch, error) {
 		a := r.op.answer()
 		out, err := r.call(a.under(ctx))
 		if err == nil {
-			return r.deliver(a, out), nil
+			return r.deliver(a, out)
 		}
 		r.op.recycle(a)
 		if _, code := awsclient.Classify(err); code == "ExpiredIteratorException" {
@@ -105,7 +102,7 @@ func (r *reader) call(ctx context.Context) (*kinesis.GetRecordsOutput, error) {
 
 // deliver fills the batch. Its records point into the answer's memory, or into
 // the output's where the wire is JSON.
-func (r *reader) deliver(a *answer, out *kinesis.GetRecordsOutput) *kload.Batch {
+func (r *reader) deliver(a *answer, out *kinesis.GetRecordsOutput) (*kload.Batch, error) {
 	b := &a.Batch
 	b.Partition, b.Received = r.shard, r.op.o.Clock.Now()
 	b.Behind = time.Duration(aws.ToInt64(out.MillisBehindLatest)) * time.Millisecond
@@ -125,13 +122,13 @@ func (r *reader) deliver(a *answer, out *kinesis.GetRecordsOutput) *kload.Batch 
 		r.op.stats.empty.Add(1)
 	}
 	r.iterator = aws.ToString(out.NextShardIterator)
-	if r.iterator == "" {
-		b.End = true
-		for _, c := range out.ChildShards {
-			b.Children = append(b.Children, kload.Child{Partition: aws.ToString(c.ShardId), Parents: c.ParentShards})
-		}
+	if r.iterator != "" {
+		return b, nil
 	}
-	return b
+	b.End = true
+	var err error
+	b.Children, err = awsclient.Children(out.ChildShards)
+	return b, err
 }
 
 // Close does nothing: the service forgets iterators by itself.

@@ -9,9 +9,9 @@ package readertest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -24,6 +24,7 @@ import (
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/internal/shard"
 )
 
 // Env is what an opener under test is given.
@@ -45,6 +46,7 @@ func Run(t *testing.T, open Factory) {
 		"reads everything once and in order": everything,
 		"is positioned when opened":          positioned,
 		"reads a child from its start":       child,
+		"goes on behind a record":            resumed,
 		"gets over failures":                 failures,
 		"gets over expired positions":        expiry,
 		"keeps retained batches":             retained,
@@ -58,14 +60,21 @@ func Run(t *testing.T, open Factory) {
 
 func everything(t *testing.T, open Factory) {
 	bubble(t, open, setup{shards: 3, fresh: true}, func(r *rig) {
-		ids := r.partitions()
-		if want := []string{"shardId-000000000000", "shardId-000000000001", "shardId-000000000002"}; !slices.Equal(ids, want) {
-			r.Fatalf("partitions %q, want %q", ids, want)
+		parts := r.partitions()
+		var want []kload.Partition
+		for i, keys := range shard.Split(3) {
+			want = append(want, kload.Partition{
+				ID: fmt.Sprintf("shardId-%012d", i), Range: kload.HashRange(keys), HasRange: true,
+				From: kload.Position{Start: kload.TrimHorizon},
+			})
+		}
+		if diff := cmp.Diff(want, parts); diff != "" {
+			r.Fatalf("partitions (-want +got):\n%s", diff)
 		}
 		early := r.put(100)
 		var readers []*reading
-		for _, id := range ids {
-			readers = append(readers, r.open(id, false))
+		for _, p := range parts {
+			readers = append(readers, r.open(p.ID, p.From))
 		}
 		chunks := []map[string][]string{early}
 		got := make([][]string, len(readers))
@@ -95,15 +104,15 @@ func everything(t *testing.T, open Factory) {
 			})
 		}
 		wg.Wait()
-		want := map[string][]string{}
+		written := map[string][]string{}
 		for _, c := range chunks {
 			for id, payloads := range c {
-				want[id] = append(want[id], payloads...)
+				written[id] = append(written[id], payloads...)
 			}
 		}
 		for i, rd := range readers {
-			rest := rd.take(len(want[rd.partition]) - len(got[i]))
-			if diff := cmp.Diff(want[rd.partition], append(got[i], rest...)); diff != "" {
+			rest := rd.take(len(written[rd.partition]) - len(got[i]))
+			if diff := cmp.Diff(written[rd.partition], append(got[i], rest...)); diff != "" {
 				r.Errorf("%s (-want +got):\n%s", rd.partition, diff)
 			}
 		}
@@ -113,7 +122,7 @@ func everything(t *testing.T, open Factory) {
 func positioned(t *testing.T, open Factory) {
 	bubble(t, open, setup{shards: 1}, func(r *rig) {
 		r.put(5)
-		rd := r.openOne(false)
+		rd := r.openOne()
 		written := r.put(5)
 		<-time.After(time.Minute)
 		rd.expect(written, r.put(5))
@@ -123,7 +132,22 @@ func positioned(t *testing.T, open Factory) {
 func child(t *testing.T, open Factory) {
 	bubble(t, open, setup{shards: 1}, func(r *rig) {
 		written := r.put(5)
-		r.openOne(true).expect(written, r.put(5))
+		r.open(r.partitions()[0].ID, kload.Position{Start: kload.TrimHorizon}).expect(written, r.put(5))
+	})
+}
+
+// resumed goes on behind a user record. The stream record that held it comes
+// again, since the rest of it may be unread.
+func resumed(t *testing.T, open Factory) {
+	bubble(t, open, setup{shards: 1, fresh: true, ttl: 10 * time.Second}, func(r *rig) {
+		first := r.openOne()
+		written := r.put(5)
+		first.expect(written)
+		id := first.partition
+		last := written[id][4:]
+		rd := r.open(id, kload.Position{Start: kload.After, Sequence: first.last, Sub: 7})
+		<-time.After(20 * time.Second) // its position expires
+		rd.expect(map[string][]string{id: last}, r.put(5))
 	})
 }
 
@@ -142,7 +166,7 @@ func failures(t *testing.T, open Factory) {
 			bubble(t, open, setup{shards: 1, fresh: true}, func(r *rig) {
 				r.faults.set(2, fault(r.faults)) // opening included
 				early := r.put(20)
-				rd := r.openOne(false)
+				rd := r.openOne()
 				r.faults.set(1, fault(r.faults))
 				time.AfterFunc(3*time.Second, func() { r.faults.set(3, fault(r.faults)) })
 				rd.expect(early, r.put(20))
@@ -162,7 +186,7 @@ func expiry(t *testing.T, open Factory) {
 	}
 	t.Run("after the last record read", func(t *testing.T) {
 		bubble(t, open, setup{shards: 1, ttl: ttl}, func(r *rig) {
-			rd := r.openOne(false)
+			rd := r.openOne()
 			rd.expect(r.put(10))
 			outage(r)
 			rd.expect(r.put(10))
@@ -173,7 +197,7 @@ func expiry(t *testing.T, open Factory) {
 			r.put(10)
 			<-time.After(time.Second)
 			r.opener = open(r.env)
-			rd := r.openOne(false)
+			rd := r.openOne()
 			outage(r)
 			rd.expect(r.put(10))
 			outage(r)
@@ -185,7 +209,7 @@ func expiry(t *testing.T, open Factory) {
 func retained(t *testing.T, open Factory) {
 	bubble(t, open, setup{shards: 1, fresh: true}, func(r *rig) {
 		written := r.put(20)
-		rd := r.openOne(false)
+		rd := r.openOne()
 		var kept *kload.Batch
 		for kept == nil || len(kept.Records) == 0 {
 			if kept != nil {
@@ -213,7 +237,7 @@ func cancelled(t *testing.T, open Factory) {
 	for name, fault := range map[string]http.HandlerFunc{"waiting": nil, "calling": hang} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, open, setup{shards: 1, fresh: true}, func(r *rig) {
-				rd := r.openOne(false)
+				rd := r.openOne()
 				rd.next().Release()
 				r.faults.set(1, fault)
 				const soon = 7 * time.Millisecond
@@ -237,19 +261,22 @@ func cancelled(t *testing.T, open Factory) {
 func ended(t *testing.T, open Factory) {
 	bubble(t, open, setup{shards: 1, fresh: true}, func(r *rig) {
 		keys := &types.HashKeyRange{StartingHashKey: aws.String("0"), EndingHashKey: aws.String("9")}
-		want := []kload.Child{
-			{Partition: "shardId-000000000001", Parents: []string{"shardId-000000000000"}},
-			{Partition: "shardId-000000000002", Parents: []string{"shardId-000000000000", "shardId-000000000009"}},
+		want := []kload.Partition{
+			{ID: "shardId-000000000001", Parents: []string{"shardId-000000000000"}},
+			{ID: "shardId-000000000002", Parents: []string{"shardId-000000000000", "shardId-000000000009"}},
+		}
+		for i := range want {
+			want[i].Range, want[i].HasRange, want[i].From.Start = kload.HashRange{End: kload.HashKey{Lo: 9}}, true, kload.TrimHorizon
 		}
 		var children []types.ChildShard
 		for _, c := range want {
-			children = append(children, types.ChildShard{ShardId: aws.String(c.Partition), ParentShards: c.Parents, HashKeyRange: keys})
+			children = append(children, types.ChildShard{ShardId: aws.String(c.ID), ParentShards: c.Parents, HashKeyRange: keys})
 		}
 		written := r.put(10)
-		rd := r.openOne(false)
+		rd := r.openOne()
 		r.faults.set(1, r.faults.endShard(children))
 		var payloads []string
-		var got []kload.Child
+		var got []kload.Partition
 		for last := false; !last; {
 			b, err := rd.Next(r.Context())
 			if err != nil {
@@ -285,13 +312,13 @@ func refused(t *testing.T, open Factory) {
 		}
 	}
 	bubble(t, open, setup{shards: 1}, func(r *rig) {
-		rd := r.openOne(false)
+		rd := r.openOne()
 		if _, err := r.writer.Control.DeleteStream(r.Context(), &sdk.DeleteStreamInput{StreamName: aws.String(stream)}); err != nil {
 			r.Fatal(err)
 		}
 		_, err := r.opener.Partitions(r.Context())
 		judge(r, "listing a missing stream", err)
-		_, err = r.opener.Open(r.Context(), rd.partition, false)
+		_, err = r.opener.Open(r.Context(), rd.partition, kload.Position{})
 		judge(r, "opening a shard of a missing stream", err)
 		_, err = rd.Next(r.Context())
 		judge(r, "reading a deleted stream", err)

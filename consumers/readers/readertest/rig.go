@@ -65,6 +65,10 @@ func bubble(t *testing.T, open Factory, s setup, f func(r *rig)) {
 		r.env = Env{Client: r.client(r.faults), Stream: stream, Clock: pace.NewClock(), Fresh: s.fresh}
 		r.opener = open(r.env)
 		f(r)
+		r.faults.set(1, nil)
+		if err := r.opener.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Errorf("closing the opener: %v", err)
+		}
 	})
 }
 
@@ -100,27 +104,25 @@ func (r *rig) put(n int) map[string][]string {
 }
 
 // partitions lists what there is to read.
-func (r *rig) partitions() (ids []string) {
+func (r *rig) partitions() []kload.Partition {
 	r.Helper()
 	parts, err := r.opener.Partitions(r.Context())
 	if err != nil {
 		r.Fatal(err)
 	}
-	for _, p := range parts {
-		ids = append(ids, p.Partition)
-	}
-	return ids
+	return parts
 }
 
-// openOne opens the only shard.
-func (r *rig) openOne(child bool) *reading {
+// openOne opens the only shard where it is configured to start.
+func (r *rig) openOne() *reading {
 	r.Helper()
-	return r.open(r.partitions()[0], child)
+	p := r.partitions()[0]
+	return r.open(p.ID, p.From)
 }
 
-func (r *rig) open(partition string, child bool) *reading {
+func (r *rig) open(partition string, from kload.Position) *reading {
 	r.Helper()
-	rd, err := r.opener.Open(r.Context(), partition, child)
+	rd, err := r.opener.Open(r.Context(), partition, from)
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -138,6 +140,23 @@ type reading struct {
 	kload.Reader
 	partition string
 	last      string // sequence number
+}
+
+// Next calls the reader as a consumer does: one that is polled when it is due,
+// until it has an answer.
+func (rd *reading) Next(ctx context.Context) (*kload.Batch, error) {
+	polled, ok := rd.Reader.(kload.Polled)
+	if !ok {
+		return rd.Reader.Next(ctx)
+	}
+	for {
+		if _, err := pace.NewPacer(rd.env.Clock).Until(ctx, polled.Due()); err != nil {
+			return nil, err
+		}
+		if b, err := rd.Reader.Next(ctx); b != nil || err != nil {
+			return b, err
+		}
+	}
 }
 
 const (
