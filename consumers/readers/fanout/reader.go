@@ -243,12 +243,17 @@ type subscription struct {
 	watch  *time.Timer // cancels it when it is silent for too long
 }
 
-// read waits for a frame. A context that ends meanwhile ends the subscription.
+// read waits for a frame; events of kinds that are not known are passed over. A
+// context that ends meanwhile ends the subscription.
 func (s *subscription) read(ctx context.Context, f *frame) error {
 	defer context.AfterFunc(ctx, s.cancel)()
 	s.watch.Reset(silence)
 	defer s.watch.Stop()
-	return f.read(s.body)
+	for {
+		if err := f.read(s.body); err != nil || string(f.message) != "event" || string(f.kind) == "SubscribeToShardEvent" {
+			return err
+		}
+	}
 }
 
 func (s *subscription) close() {

@@ -3,6 +3,7 @@ package fanout
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,7 +80,7 @@ func (r *registration) ready(ctx context.Context) error {
 		return err
 	}
 	return kload.WithHint(fmt.Errorf("%w: consumer %s is not ACTIVE after %v", kload.ErrUnreachable, r.name, registerLimit),
-		"a stream takes 20 registered consumers and makes 5 at a time: see 'aws kinesis list-stream-consumers'")
+		"the service makes five consumers at a time: see 'aws kinesis list-stream-consumers', and try again")
 }
 
 // activate looks at the consumer until it is ACTIVE.
@@ -160,11 +161,28 @@ func (r *registration) register(ctx context.Context) error {
 			r.own, r.lost = aws.ToString(out.Consumer.ConsumerARN), false
 		case code == inUse:
 			return nil
+		case code == "LimitExceededException":
+			if full := r.full(ctx); full != nil {
+				return full
+			}
 		case class == awsclient.Ambiguous, class == awsclient.Cancelled:
 			r.lost = true
 		}
 		return err
 	})
+}
+
+// full returns an error if the stream takes no more consumers. Five at a time may
+// be in the making: that passes.
+func (r *registration) full(ctx context.Context) error {
+	const quota = 20
+	out, err := r.client.Control.ListStreamConsumers(ctx, &kinesis.ListStreamConsumersInput{StreamARN: aws.String(r.streamARN)})
+	moving := func(c types.Consumer) bool { return c.ConsumerStatus != types.ConsumerStatusActive }
+	if err != nil || len(out.Consumers) < quota || slices.ContainsFunc(out.Consumers, moving) {
+		return nil
+	}
+	return kload.WithHint(fmt.Errorf("%w: stream %s has %d registered consumers and takes no more", kload.ErrUnreachable, r.stream, len(out.Consumers)),
+		"deregister one that is not needed: see 'aws kinesis list-stream-consumers'")
 }
 
 // undo deregisters the consumer if it was registered here, and only then.
