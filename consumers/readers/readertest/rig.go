@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -56,7 +57,7 @@ func bubble(t *testing.T, open Factory, s setup, f func(r *rig)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &rig{T: t, target: server, faults: &faults{next: server}}
+		r := &rig{T: t, target: server, faults: &faults{next: server, rng: rand.New(rand.NewPCG(1, 1))}}
 		r.writer = r.client(server)
 		_, err = r.writer.Control.CreateStream(t.Context(), &sdk.CreateStreamInput{StreamName: aws.String(stream), ShardCount: &s.shards})
 		if err != nil {
@@ -279,18 +280,18 @@ type faults struct {
 	next http.Handler
 
 	mu    sync.Mutex
-	calls int
+	rng   *rand.Rand
 	fault http.HandlerFunc // nil: none
-	every int              // spoils one call in so many
+	every int              // spoils one call in so many, on average
 	live  []context.CancelFunc
 }
 
-// set spoils one call in every so many from now on; a nil fault none. A fault
+// set spoils one call in so many from now on, at random; a nil fault none. A fault
 // also cuts off answers under way, so that readers that are pushed to call too.
 func (f *faults) set(every int, fault http.HandlerFunc) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.fault, f.every, f.calls = fault, every, 0
+	f.fault, f.every = fault, every
 	if fault == nil {
 		return
 	}
@@ -304,9 +305,8 @@ func (f *faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cut := context.WithCancel(r.Context())
 	defer cut()
 	f.mu.Lock()
-	f.calls++
 	spoil := f.fault
-	if spoil != nil && f.calls%f.every != 0 {
+	if spoil != nil && f.rng.IntN(f.every) > 0 {
 		spoil = nil
 	}
 	if spoil == nil {
