@@ -68,6 +68,7 @@ func newRegistry() registry {
 			"polling": plug(func(c *polling.Config, e readerEnv) (kload.Opener, error) {
 				return polling.New(polling.Options{
 					API: e.client.Over(awsclient.Wire(c.Wire)), Stream: e.stream, Config: *c, Clock: e.clock, Fresh: e.fresh,
+					ReadBytes: e.readBytes,
 				}), nil
 			}),
 		},
@@ -178,6 +179,8 @@ type (
 		stream string
 		clock  *pace.Clock
 		fresh  bool
+		// readBytes is what pollers get of a shard in a second, 0 for no limit.
+		readBytes float64
 	}
 	hostEnv struct {
 		sink     kload.Sink
