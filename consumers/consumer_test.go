@@ -249,8 +249,8 @@ func TestInputFails(t *testing.T) {
 		want   string
 		ready  bool
 	}{
-		{"listing", func(in *input) { in.openErr["*"] = broken }, "positioning consumer c: broken", false},
-		{"opening", func(in *input) { in.openErr["p"] = broken }, "positioning consumer c: broken", false},
+		{"listing", func(in *input) { in.openErr["*"] = broken }, "consumer c: positioning: broken", false},
+		{"opening", func(in *input) { in.openErr["p"] = broken }, "consumer c: positioning: broken", false},
 		{"reading", func(in *input) { in.readErr["p"] = broken }, "consumer c: reading p: broken", true},
 		{"opening a child", func(in *input) {
 			in.end("p", kload.Partition{ID: "child", Parents: []string{"p"}})

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/consumers"
@@ -53,6 +55,10 @@ type input struct {
 	*testing.T
 	diary
 	listed  []string
+	from    kload.Position // of what is listed
+	polled  bool           // readers are
+	most    int64          // calls of polled readers at a time
+	calls   atomic.Int64
 	batches map[string][]*kload.Batch
 	gates   map[string]chan struct{} // a reader waits for its gate before each batch
 	openErr map[string]error
@@ -84,7 +90,7 @@ func (in *input) end(partition string, children ...kload.Partition) {
 
 func (in *input) Partitions(context.Context) (list []kload.Partition, err error) {
 	for _, id := range in.listed {
-		list = append(list, kload.Partition{ID: id})
+		list = append(list, kload.Partition{ID: id, From: in.from})
 	}
 	return list, in.openErr["*"]
 }
@@ -94,7 +100,14 @@ func (in *input) Open(_ context.Context, partition string, from kload.Position) 
 	if gate := in.gates["open "+partition]; gate != nil {
 		<-gate
 	}
-	return &scripted{in: in, partition: partition, left: in.batches[partition]}, in.openErr[partition]
+	in.mu.Lock()
+	r := &scripted{in: in, partition: partition, left: in.batches[partition]}
+	in.batches[partition] = nil // whoever opens it again finds nothing new
+	in.mu.Unlock()
+	if in.polled {
+		return &polled{scripted: r, due: time.Now().UnixNano()}, in.openErr[partition]
+	}
+	return r, in.openErr[partition]
 }
 
 func (in *input) Close(context.Context) error { return nil }
@@ -156,10 +169,41 @@ func (r *scripted) Close() error {
 	return nil
 }
 
-// host is a [kload.Host] made of a function.
+// polled is called every tenth of a second, and every other time is not answered.
+type polled struct {
+	*scripted
+	due  int64
+	turn int
+}
+
+func (p *polled) Due() int64 { return p.due }
+
+func (p *polled) Next(ctx context.Context) (*kload.Batch, error) {
+	p.in.mu.Lock()
+	p.in.most = max(p.in.most, p.in.calls.Add(1))
+	if now := time.Now().UnixNano(); now < p.due {
+		p.in.Errorf("%s was called %d ns early", p.partition, p.due-now)
+	}
+	p.in.mu.Unlock()
+	defer p.in.calls.Add(-1)
+	p.due += int64(100 * time.Millisecond)
+	<-time.After(time.Millisecond)
+	p.turn++
+	if p.turn%2 == 1 || len(p.left) == 0 {
+		return nil, nil
+	}
+	return p.scripted.Next(ctx)
+}
+
+// host is a [kload.Host] made of a function, for batches with records.
 type host func(ctx context.Context, b *kload.Batch) error
 
-func (h host) Process(ctx context.Context, b *kload.Batch) error { return h(ctx, b) }
+func (h host) Process(ctx context.Context, b *kload.Batch) error {
+	if len(b.Users) == 0 {
+		return nil
+	}
+	return h(ctx, b)
+}
 
 func (host) Close(context.Context) error { return nil }
 

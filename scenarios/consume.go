@@ -33,14 +33,11 @@ type consumerRun struct {
 func (r *run) addConsumer(name string, spec Consumer) error {
 	c := &consumerRun{name: name, ledger: r.ledger.AddConsumer(name), hops: hdr.NewSet(name, consumerHops(spec.Read.Config)...)}
 	r.consumers = append(r.consumers, c)
-	for _, s := range r.endpoint.shards {
-		c.ledger.SetRange(s.ID, s.Range)
-	}
 	reg := newRegistry()
 	var err error
 	c.opener, err = build(reg.readers, spec.Read, readerEnv{
 		client: r.endpoint.client, stream: r.plan.spec.Stream.Name, clock: r.clock, hops: c.hops,
-		name: ownName(name, r.id), fresh: r.endpoint.created,
+		name: ownName(name, r.id), fresh: r.endpoint.created, readBytes: r.plan.readBytes(),
 	})
 	if err != nil {
 		return fmt.Errorf("opening the reader of consumer %s: %w", name, err)
@@ -80,7 +77,7 @@ func ownName(consumer, run string) string {
 
 func (r *run) consumerOptions(c *consumerRun, spec Consumer) consumers.Options {
 	o := consumers.Options{
-		Name: c.name, Opener: c.opener, Host: c.host, Workers: min(2, runtime.GOMAXPROCS(0)), PlainByKey: true,
+		Name: c.name, Opener: c.opener, Host: c.host, Clock: r.clock, Workers: min(2, runtime.GOMAXPROCS(0)), PlainByKey: true,
 		Strays: consumers.Range(spec.Range),
 		Tap: consumers.TapOptions{
 			Ledger: c.ledger, Run: r.number, Hops: c.hops, Measured: r.measure(), Arrived: r.arrived,

@@ -215,6 +215,18 @@ func (p *loadPlan) keyer(seed uint64) producer.Keyer {
 	return p.keys.Keyer(seed)
 }
 
+// readBytes is what pollers get of a shard in a second, 0 for no limit.
+func (p *plan) readBytes() float64 {
+	limits := p.spec.Target.Limits
+	switch {
+	case p.spec.Target.Kind == "aws":
+		limits = serviceLimits()
+	case limits.Off:
+		return 0
+	}
+	return float64(limits.ReadBytes)
+}
+
 // names returns what expectations may refer to.
 func (p *plan) names() results.Names {
 	var n results.Names

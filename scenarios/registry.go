@@ -69,6 +69,7 @@ func newRegistry() registry {
 			"polling": plug(func(c *polling.Config, e readerEnv) (kload.Opener, error) {
 				return polling.New(polling.Options{
 					API: e.client.Over(awsclient.Wire(c.Wire)), Stream: e.stream, Config: *c, Clock: e.clock, Fresh: e.fresh,
+					ReadBytes: e.readBytes,
 				}), nil
 			}),
 			"fanout": plug(func(c *fanout.Config, e readerEnv) (kload.Opener, error) {
@@ -186,6 +187,8 @@ type (
 		hops   *hdr.Set
 		name   string // for what the reader makes at the target; nobody else uses it
 		fresh  bool
+		// readBytes is what pollers get of a shard in a second, 0 for no limit.
+		readBytes float64
 	}
 	hostEnv struct {
 		sink     kload.Sink

@@ -172,7 +172,7 @@ func (v *validator) readers() {
 	pollers := 0
 	for name, c := range v.spec.Consumers.All() {
 		if cfg, ok := c.Read.Config.(*polling.Config); ok && !cfg.AllowThrottling {
-			calls += 1 / cfg.Every.Seconds()
+			calls += 1e9 / float64(cfg.Every)
 			pollers++
 			last = name
 		}

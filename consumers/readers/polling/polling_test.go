@@ -86,7 +86,7 @@ func scripted(t *testing.T, f func(t *testing.T, s *script, open func(start stri
 		f(t, s, func(start string, fresh bool) *polling.Opener {
 			return polling.New(polling.Options{
 				API: s, Stream: "s", Clock: pace.NewClock(), Fresh: fresh,
-				Config: polling.Config{Every: every, Start: start, Limit: 100},
+				Config: polling.Config{Every: polling.Interval(every), Start: start, Limit: 100},
 			})
 		})
 	})
@@ -101,18 +101,24 @@ func openShard(t *testing.T, op *polling.Opener, from kload.Position) kload.Read
 	return r
 }
 
+// next calls the reader when it is due, until it has an answer.
 func next(t *testing.T, r kload.Reader) *kload.Batch {
 	t.Helper()
-	b, err := r.Next(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	for {
+		<-time.After(time.Duration(r.(kload.Polled).Due() - time.Now().UnixNano()))
+		b, err := r.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b != nil {
+			return b
+		}
 	}
-	return b
 }
 
-// TestInterval gives calls a duration each and checks when the following ones
+// TestRhythm gives calls a duration each and checks when the following ones
 // are made.
-func TestInterval(t *testing.T) {
+func TestRhythm(t *testing.T) {
 	ms := time.Millisecond
 	tests := []struct {
 		name   string
@@ -153,7 +159,7 @@ func TestInterval(t *testing.T) {
 	}
 }
 
-// TestShardsTakeTurns opens more shards than there are places in an interval.
+// TestShardsTakeTurns opens shards one after the other.
 func TestShardsTakeTurns(t *testing.T) {
 	scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
 		op := open("latest", false)
@@ -162,7 +168,7 @@ func TestShardsTakeTurns(t *testing.T) {
 			s.began = time.Now()
 			next(t, r).Release()
 		}
-		const want = "0s 25ms 50ms 75ms 100ms 125ms 150ms 175ms 0s"
+		const want = "0s 100ms 50ms 150ms 25ms 125ms 75ms 175ms 12.5ms"
 		if got := strings.Join(s.calls, " "); got != want {
 			t.Errorf("first calls after %s, want %s", got, want)
 		}
@@ -368,18 +374,83 @@ func TestReleasedBatch(t *testing.T) {
 	})
 }
 
+// TestLargeAnswers has a shard give half a second's and five seconds' worth.
+func TestLargeAnswers(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		rate float64
+		want string
+	}{
+		{"no limit", 0, "0s 200ms 400ms 600ms"},
+		{"paid for", 2000, "0s 500ms 5.5s 5.7s"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{began: time.Now(), records: func(n int) (*kinesis.GetRecordsOutput, error) {
+					out := page("1")
+					out.Records[0].Data = make([]byte, []int{997, 9_997, 0, 0}[n]) // and a key of three
+					return out, nil
+				}}
+				op := polling.New(polling.Options{
+					API: s, Stream: "s", Clock: pace.NewClock(), ReadBytes: tc.rate,
+					Config: polling.Config{Every: polling.Interval(every), Limit: 100},
+				})
+				r := openShard(t, op, kload.Position{})
+				for len(s.calls) < 4 {
+					next(t, r).Release()
+				}
+				if got := strings.Join(s.calls, " "); got != tc.want {
+					t.Errorf("called at %s, want %s", got, tc.want)
+				}
+			})
+		})
+	}
+}
+
+func TestInterval(t *testing.T) {
+	for _, tc := range []struct {
+		text string
+		want time.Duration
+		bad  string
+	}{
+		{"200ms", 200 * time.Millisecond, ""},
+		{"kcl3", 1500 * time.Millisecond, ""},
+		{"kcl-lowlat", 250 * time.Millisecond, ""},
+		{"go", 250 * time.Millisecond, ""},
+		{"lambda", time.Second, ""},
+		{"firehose", time.Second, ""},
+		{"0s", 0, ""},
+		{"kcl2", 0, "unknown interval"},
+		{"-1s", 0, "unknown interval"},
+		{"", 0, "a duration is a number"},
+		{"200", 0, "needs a unit"},
+	} {
+		t.Run(tc.text, func(t *testing.T) {
+			var i polling.Interval
+			err := i.UnmarshalText([]byte(tc.text))
+			if i != polling.Interval(tc.want) || (err == nil) != (tc.bad == "") || err != nil && !strings.Contains(err.Error(), tc.bad) {
+				t.Errorf("%v, %v", i, err)
+			}
+		})
+	}
+	want := polling.Floor{Mean: 100 * time.Millisecond, P99: 198 * time.Millisecond}
+	if got := polling.Interval(every).Floor(); got != want {
+		t.Errorf("floor %+v, want %+v", got, want)
+	}
+}
+
 func TestConfig(t *testing.T) {
-	ok := polling.Config{Every: every, Start: "latest", Limit: 10_000}
+	ok := polling.Config{Every: polling.Interval(every), Start: "latest", Limit: 10_000}
 	tests := []struct {
 		name  string
 		with  func(*polling.Config)
 		field string // at fault
 	}{
 		{"good", func(*polling.Config) {}, ""},
-		{"fastest", func(c *polling.Config) { c.Every = 10 * time.Millisecond }, ""},
-		{"too fast", func(c *polling.Config) { c.Every = 10*time.Millisecond - 1 }, "every"},
+		{"fastest", func(c *polling.Config) { c.Every = polling.Interval(10 * time.Millisecond) }, ""},
+		{"too fast", func(c *polling.Config) { c.Every = polling.Interval(10*time.Millisecond - 1) }, "every"},
 		{"no interval", func(c *polling.Config) { c.Every = 0 }, "every"},
-		{"negative interval", func(c *polling.Config) { c.Every = -time.Second }, "every"},
+		{"negative interval", func(c *polling.Config) { c.Every = polling.Interval(-time.Second) }, "every"},
 		{"one record", func(c *polling.Config) { c.Limit = 1 }, ""},
 		{"no records", func(c *polling.Config) { c.Limit = 0 }, "limit"},
 		{"too many records", func(c *polling.Config) { c.Limit = 10_001 }, "limit"},
