@@ -2,11 +2,13 @@ package consumers_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"testing/synctest"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/awslabs/kinesis-aggregation/go/v2/deaggregator"
@@ -266,6 +268,30 @@ func BenchmarkDeaggregate(b *testing.B) {
 				}
 			}
 			perRecord(b)
+		})
+	}
+}
+
+// TestStraysOfAShard reads an aggregate from a shard whose range is known: it is
+// the consumer that knows which belong.
+func TestStraysOfAShard(t *testing.T) {
+	for strays, want := range map[consumers.Range]int{consumers.RangeKeep: 2, consumers.RangeDropStray: 1, consumers.RangeKCL: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			in := newInput(t, "p")
+			in.ranges = map[string]kload.HashRange{"p": {End: kload.HashKey{Hi: 1}}}
+			in.batches["p"] = append(in.batches["p"], batchOf([]byte("key"), aggregate(
+				kpl.User{Key: []byte("k"), Data: []byte("in"), HasHash: true},
+				kpl.User{Key: []byte("k"), Data: []byte("out"), Hash: kload.HashKey{Hi: 2}, HasHash: true},
+			)))
+			in.end("p")
+			got := 0
+			c := newConsumer(in, host(func(_ context.Context, b *kload.Batch) error {
+				got += len(b.Users)
+				return nil
+			}), func(o *consumers.Options) { o.Strays = strays })
+			if err := c.Run(t.Context(), func() {}); err != nil || got != want || c.Deaggregation().StrayRecords != 1 {
+				t.Errorf("%s: %d user records, %+v, %v", strays, got, c.Deaggregation(), err)
+			}
 		})
 	}
 }

@@ -55,9 +55,10 @@ type input struct {
 	*testing.T
 	diary
 	listed  []string
-	from    kload.Position // of what is listed
-	polled  bool           // readers are
-	most    int64          // calls of polled readers at a time
+	ranges  map[string]kload.HashRange // where they are known
+	from    kload.Position             // of what is listed
+	polled  bool                       // readers are
+	most    int64                      // calls of polled readers at a time
 	calls   atomic.Int64
 	batches map[string][]*kload.Batch
 	gates   map[string]chan struct{} // a reader waits for its gate before each batch
@@ -90,7 +91,8 @@ func (in *input) end(partition string, children ...kload.Partition) {
 
 func (in *input) Partitions(context.Context) (list []kload.Partition, err error) {
 	for _, id := range in.listed {
-		list = append(list, kload.Partition{ID: id, From: in.from})
+		keys, known := in.ranges[id]
+		list = append(list, kload.Partition{ID: id, From: in.from, Range: keys, HasRange: known})
 	}
 	return list, in.openErr["*"]
 }

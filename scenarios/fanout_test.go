@@ -149,7 +149,9 @@ func TestFanoutLeavesNothing(t *testing.T) {
 		},
 		{
 			name: "interrupted while it cannot know whether it registered", registered: 1, end: after(200 * time.Millisecond), verdict: results.Interrupted, exit: 130,
-			lose: func(op string, n int) bool { return op == "RegisterStreamConsumer" || op == "DescribeStreamConsumer" && n > 1 && n < 4 },
+			lose: func(op string, n int) bool {
+				return op == "RegisterStreamConsumer" || op == "DescribeStreamConsumer" && n > 1 && n < 4
+			},
 		},
 		{name: "failed", registered: 1, inject: []string{"drop=1@consumer:reader"}, verdict: results.Fail, exit: 3},
 		{name: "the load fails", sets: []string{"load.events.source={generate: {stock: {}}}", "load.events.keys={field: {name: nope}}"}, registered: 1, verdict: results.Errored, exit: 2},

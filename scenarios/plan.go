@@ -7,6 +7,7 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/consumers"
+	"github.com/kload/kload/consumers/readers/polling"
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/internal/trace"
@@ -225,6 +226,18 @@ func (p *plan) readBytes() float64 {
 		return 0
 	}
 	return float64(limits.ReadBytes)
+}
+
+// pollingFloor says what polling adds to a consumer's latencies, nil if it does
+// not poll.
+func (p *plan) pollingFloor(consumer string) *results.PollingFloor {
+	c, _ := p.spec.Consumers.Get(consumer)
+	cfg, ok := c.Read.Config.(*polling.Config)
+	if !ok {
+		return nil
+	}
+	mean, p99 := cfg.Every.Floor()
+	return &results.PollingFloor{Every: int64(cfg.Every), Mean: int64(mean), P99: int64(p99)}
 }
 
 // names returns what expectations may refer to.

@@ -92,6 +92,7 @@ func newRegistry() registry {
 			"split":              plug(newSplit),
 			"merge":              plug(newMerge),
 			"update_shard_count": plug(newCount),
+			"pause_consumer":     plug(newPause),
 		},
 	}
 }

@@ -51,9 +51,8 @@ func (i *Interval) UnmarshalText(text []byte) error {
 	return err
 }
 
-// Floor is what polling adds to a latency at the least: records arrive at any
-// time, so that they wait evenly between nothing and a whole interval.
-type Floor struct{ Mean, P99 time.Duration }
-
-// Floor returns the floor of the interval.
-func (i Interval) Floor() Floor { return Floor{time.Duration(i) / 2, time.Duration(i) / 100 * 99} }
+// Floor returns what polling adds to a latency at the least. Records arrive at
+// any time, so that they wait evenly between nothing and a whole interval.
+func (i Interval) Floor() (mean, p99 time.Duration) {
+	return time.Duration(i) / 2, time.Duration(i) / 100 * 99
+}

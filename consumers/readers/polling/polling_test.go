@@ -433,9 +433,8 @@ func TestInterval(t *testing.T) {
 			}
 		})
 	}
-	want := polling.Floor{Mean: 100 * time.Millisecond, P99: 198 * time.Millisecond}
-	if got := polling.Interval(every).Floor(); got != want {
-		t.Errorf("floor %+v, want %+v", got, want)
+	if mean, p99 := polling.Interval(every).Floor(); mean != 100*time.Millisecond || p99 != 198*time.Millisecond {
+		t.Errorf("floor %v, %v", mean, p99)
 	}
 }
 
