@@ -88,7 +88,7 @@ func TestMutations(t *testing.T) {
 					if inject != "" {
 						o.Inject = []string{inject}
 					}
-					out := run(t.Context(), t, show(t, e.Name), o, append(short(e.Name), "drain_timeout=4s")...)
+					out := run(t.Context(), t, show(t, e.Name), o, append(short(e.Name), "drain_timeout=15s")...)
 					if inject == "" {
 						out.judged(t, results.Pass, 0)
 						sent = out.ledger(names[0]).Acked
