@@ -29,7 +29,7 @@ type decoded struct {
 	ContinuationSequenceNumber string
 	MillisBehindLatest         float64
 	ChildShards                []struct {
-		ShardId      string
+		ShardID      string `json:"ShardId"`
 		ParentShards []string
 		HashKeyRange struct{ StartingHashKey, EndingHashKey string }
 	}
@@ -114,7 +114,7 @@ func compare(t *testing.T, name, payload string, d *fanout.Decoder, b *kload.Bat
 	var ids []string
 	for i, c := range b.Children {
 		ids = append(ids, c.ID)
-		if w := want.ChildShards[i]; c.ID != w.ShardId || !slices.Equal(c.Parents, w.ParentShards) || !c.HasRange || c.From.Start != kload.TrimHorizon {
+		if w := want.ChildShards[i]; c.ID != w.ShardID || !slices.Equal(c.Parents, w.ParentShards) || !c.HasRange || c.From.Start != kload.TrimHorizon {
 			t.Errorf("%s: child %+v, want %+v", name, c, w)
 		}
 	}

@@ -178,7 +178,9 @@ func TestRegistration(t *testing.T) {
 				<-time.After(delay)
 				r.deregister("old")
 				return "old"
-			}, "", "", []string{"theirs"}, 1,
+			}, "", "",
+			[]string{"theirs"},
+			1,
 		},
 		{
 			"a stream that makes five others",
@@ -187,7 +189,9 @@ func TestRegistration(t *testing.T) {
 					r.register(fmt.Sprint("other", i))
 				}
 				return "mine"
-			}, "", "", []string{"other0", "other1", "other2", "other3", "other4", "theirs"}, 1,
+			}, "", "",
+			[]string{"other0", "other1", "other2", "other3", "other4", "theirs"},
+			1,
 		},
 		{"an ARN of another stream", func(r *rig) string { return strings.Replace(r.arn, ":stream/s", ":stream/other", 1) + "/consumer/c:1" }, "is not one of stream s", "name a consumer", []string{"theirs"}, 0},
 		{"an ARN that is gone", func(r *rig) string { return r.arn + "/consumer/theirs:1" }, "looking for the registered consumer", "", []string{"theirs"}, 0},

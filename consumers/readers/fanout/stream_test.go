@@ -35,8 +35,10 @@ func TestStreams(t *testing.T) {
 		{"it ends at once", nil, []string{"9"}, "TRIM_HORIZON", "", 5 * time.Second, ""},
 		{"it is silent", []func(*pusher){push(event("5", "5")), (*pusher).wait}, []string{"5", "9"}, "AFTER_SEQUENCE_NUMBER 5", "subscriptions_cut", 40 * time.Second, ""},
 		{
-			"records come again", []func(*pusher){push(event("5", "1", "5")), push(event("11", "1", "5", "10", "11")), push(event("11", "11"))},
-			[]string{"1", "5", "10", "11"}, "AFTER_SEQUENCE_NUMBER 11", "", 5 * time.Second, "",
+			"records come again",
+			[]func(*pusher){push(event("5", "1", "5")), push(event("11", "1", "5", "10", "11")), push(event("11", "11"))},
+			[]string{"1", "5", "10", "11"},
+			"AFTER_SEQUENCE_NUMBER 11", "", 5 * time.Second, "",
 		},
 		{"an event of another kind", []func(*pusher){func(p *pusher) { p.frame("event", "SomethingNew", `{"what":["ever"]}`) }, push(event("5", "5"))}, []string{"5", "9"}, "AFTER_SEQUENCE_NUMBER 5", "", 5 * time.Second, ""},
 		{"an event that cannot be continued", []func(*pusher){push(event("5", "5")), push(event("", "8"))}, []string{"5", "9"}, "AFTER_SEQUENCE_NUMBER 5", "subscriptions_cut", 5 * time.Second, ""},
