@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,13 +26,14 @@ import (
 func TestCuts(t *testing.T) {
 	const cuts = 100
 	bubble(t, local.Config{}, func(r *rig) {
-		rng := rand.New(rand.NewPCG(1, 2))
-		left := cuts
+		rng := rand.New(rand.NewPCG(1, 2)) // the target's
+		var left atomic.Int64
+		left.Store(cuts)
 		remove := r.target.Control("SubscribeToShard", func(c faults.Call) (faults.Verdict, bool) {
-			if c.Frame == 0 || left == 0 || rng.IntN(4) > 0 {
+			if c.Frame == 0 || left.Load() == 0 || rng.IntN(4) > 0 {
 				return faults.Verdict{}, true
 			}
-			left--
+			left.Add(-1)
 			return faults.Verdict{Cut: []faults.Cut{faults.BeforeCommit, faults.MidBody, faults.AfterCommit}[rng.IntN(3)]}, true
 		})
 		defer remove()
@@ -39,7 +41,8 @@ func TestCuts(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			for left > 0 {
+			rng := rand.New(rand.NewPCG(3, 4))
+			for left.Load() > 0 {
 				want = append(want, fmt.Sprint(len(want)))
 				r.put(want[len(want)-1])
 				<-time.After(time.Duration(rng.IntN(400)) * time.Millisecond)
