@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -26,8 +25,6 @@ const (
 	resubscribeAfter = 5 * time.Second
 	// retryAfter keeps to one call per second for a consumer and shard.
 	retryAfter = time.Second
-	// jitter keeps two that want the same subscription from staying in step.
-	jitter = 500 * time.Millisecond
 	// silence is how long a stream may say nothing. The service sends an event every
 	// few seconds, also without records.
 	silence = 40 * time.Second
@@ -131,7 +128,7 @@ func (r *reader) subscribe(ctx context.Context) error {
 		switch class, code := awsclient.Classify(err); {
 		case code == inUse:
 			r.op.stats.inUse.Add(1)
-			r.due = now + int64(resubscribeAfter+rand.N(jitter))
+			r.due = now + int64(resubscribeAfter)
 		case class == awsclient.Throttled:
 			r.op.stats.throttled.Add(1)
 		case class == awsclient.Fatal && !errors.Is(err, errNoStream):
@@ -205,7 +202,7 @@ func (r *reader) lose(ctx context.Context, err error) error {
 		r.op.stats.cut.Add(1)
 	case api.ErrorCode() == inUse:
 		r.op.stats.takenOver.Add(1)
-		r.due = max(r.due, r.lost+int64(resubscribeAfter+rand.N(jitter)))
+		r.due = max(r.due, r.lost+int64(resubscribeAfter))
 	case awsclient.ClassifyCode(api.ErrorCode(), 0) == awsclient.Fatal:
 		return explain(err, "reading "+r.shard)
 	default:
