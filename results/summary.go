@@ -163,8 +163,20 @@ type ConsumerCounts struct {
 	// ByCount says that identity was not available: lost and duplicates are
 	// differences of counts, and one may hide the other.
 	ByCount bool `json:"by_count,omitempty"`
+	// Polling is what polling adds to this consumer's latencies; nil for a reader
+	// that does not poll.
+	Polling *PollingFloor `json:"polling,omitempty"`
 	// Counters holds the host's and the sink's own counters.
 	Counters map[string]uint64 `json:"counters,omitempty"`
+}
+
+// PollingFloor is the wait that polling at an interval is predicted to add to
+// fetch, whatever the service does: evenly between nothing and the interval. A
+// result well below it is suspicious. Times are in nanoseconds.
+type PollingFloor struct {
+	Every int64 `json:"every_ns"`
+	Mean  int64 `json:"mean_ns"`
+	P99   int64 `json:"p99_ns"`
 }
 
 // HopStats sums up one hop of one owner. Times are in nanoseconds.

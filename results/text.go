@@ -169,11 +169,27 @@ func (p *page) consumers(s *Summary) {
 		if n := c.notes(); n != "" {
 			notes = append(notes, name+": "+n)
 		}
+		if c.Polling != nil {
+			notes = append(notes, name+": "+c.Polling.note(s.Hops[name+"/"+kload.HopFetch.String()]))
+		}
 	}
 	p.table(t)
 	for _, n := range notes {
 		p.wrapped("  ", n)
 	}
+}
+
+// note states the floor beside what was measured.
+func (f *PollingFloor) note(fetch HopStats) string {
+	text := fmt.Sprintf("polls every %s, so fetch should be %s on average and %s at p99, or more", duration(f.Every), duration(f.Mean), duration(f.P99))
+	if mean := int64(fetch.Mean); fetch.Count > 0 {
+		text += "; its mean was " + duration(mean)
+		// Aggregates sealed in step with the polls may be a little faster.
+		if mean < f.Mean/2 {
+			text += ", which is suspicious"
+		}
+	}
+	return text
 }
 
 // notes says in words what has no column and did happen.

@@ -266,7 +266,7 @@ func (r *run) fillBooks(s *results.Summary, books ledger.Report) {
 			Read: c.Read, ReadUnique: c.ReadUnique, Duplicates: c.Duplicates, Redelivered: c.Redelivered, Lost: c.Lost,
 			Reordered: c.Reordered, Misrouted: c.Misrouted, Corrupt: c.Corrupt, OK: c.OK, Filtered: c.Filtered,
 			DeadLettered: c.DeadLettered, Sunk: c.Sunk, Foreign: c.Foreign, Untraced: c.Untraced, Phantom: c.Phantom,
-			ByCount: c.ByCount, Counters: r.consumers[i].counters(),
+			ByCount: c.ByCount, Counters: r.consumers[i].counters(), Polling: r.plan.pollingFloor(c.Name),
 		}
 	}
 	for _, c := range r.consumers {

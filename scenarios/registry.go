@@ -6,6 +6,7 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/consumers/hosts/plain"
+	"github.com/kload/kload/consumers/readers/fanout"
 	"github.com/kload/kload/consumers/readers/polling"
 	"github.com/kload/kload/consumers/sinks/discard"
 	"github.com/kload/kload/consumers/sinks/file"
@@ -84,6 +85,12 @@ func newRegistry() registry {
 			"polling": plug(func(c *polling.Config, e readerEnv) (kload.Opener, error) {
 				return polling.New(polling.Options{
 					API: e.client.Apart(awsclient.Wire(c.Wire)), Stream: e.stream, Config: *c, Clock: e.clock, Fresh: e.fresh,
+					ReadBytes: e.readBytes,
+				}), nil
+			}),
+			"fanout": plug(func(c *fanout.Config, e readerEnv) (kload.Opener, error) {
+				return fanout.New(fanout.Options{
+					Client: e.client, Stream: e.stream, Config: *c, Clock: e.clock, Hops: e.hops, Name: e.name, Fresh: e.fresh,
 				}), nil
 			}),
 		},
@@ -101,6 +108,7 @@ func newRegistry() registry {
 			"split":              plug(newSplit),
 			"merge":              plug(newMerge),
 			"update_shard_count": plug(newCount),
+			"pause_consumer":     plug(newPause),
 		},
 	}
 }
@@ -194,7 +202,11 @@ type (
 		client *awsclient.Client
 		stream string
 		clock  *pace.Clock
+		hops   *hdr.Set
+		name   string // for what the reader makes at the target; nobody else uses it
 		fresh  bool
+		// readBytes is what pollers get of a shard in a second, 0 for no limit.
+		readBytes float64
 	}
 	hostEnv struct {
 		sink     kload.Sink

@@ -3,6 +3,7 @@ package scenarios_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -70,6 +71,12 @@ func short(name string) []string {
 		return []string{"load.events.rate.profile=[{constant: 1000/s, for: 1s}]", "phases=[]"}
 	case "taxi-replay":
 		return []string{"vars.speedup=64800", "load.trips.source.replay.limit=500"}
+	case "consumer-compare":
+		return []string{"load.events.rate.profile.0.for=3s"}
+	case "backlog-drain":
+		return []string{
+			"vars.pause=2s", "actions.0.at=500ms", "phases.0.for=5s", "phases.1.for=1s", "load.events.rate.profile.0={constant: 1000/s, for: 6s}",
+		}
 	}
 	return nil
 }
@@ -86,43 +93,47 @@ func TestMutations(t *testing.T) {
 		mutants = append(mutants, mutant{"producer-drivers", "vars.driver=" + driver})
 	}
 	for _, m := range mutants {
-		consumer := open(t, m.scenario, scenarios.OpenOptions{}).Spec.Consumers.Names()[0]
+		names := open(t, m.scenario, scenarios.OpenOptions{}).Spec.Consumers.Names()
 		var sent uint64
-		sets := append(short(m.scenario), "drain_timeout=1s")
+		sets := append(short(m.scenario), "drain_timeout=15s")
 		if m.set != "" {
 			sets = append(sets, m.set)
 		}
-		for _, fault := range []struct {
-			inject string
-			spoil  func(*ledger)
-		}{
-			{"", func(*ledger) {}},
-			{"drop=1@target", func(l *ledger) { l.Lost, l.ReadUnique, l.OK, l.Sunk = 1, l.ReadUnique-1, l.OK-1, l.Sunk-1 }},
-			{"dup=1@target", func(l *ledger) { l.Duplicates = 1 }},
-			{"drop=1@consumer:" + consumer, func(l *ledger) { l.Lost, l.ReadUnique, l.OK, l.Sunk = 1, l.ReadUnique-1, l.OK-1, l.Sunk-1 }},
-			{"dup=1@consumer:" + consumer, func(l *ledger) { l.Duplicates = 1 }},
-			{"drop=1@sink:" + consumer, func(l *ledger) { l.Sunk-- }},
-		} {
-			t.Run(m.scenario+" "+m.set+" "+fault.inject, func(t *testing.T) {
+		mutate := func(inject string, spoilt []string, spoil func(*ledger)) {
+			t.Run(m.scenario+" "+m.set+" "+inject, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					o := scenarios.RunOptions{}
-					if fault.inject != "" {
-						o.Inject = []string{fault.inject}
+					if inject != "" {
+						o.Inject = []string{inject}
 					}
 					out := run(t.Context(), t, show(t, m.scenario), o, sets...)
-					if fault.inject == "" {
+					if inject == "" {
 						out.judged(t, results.Pass, 0)
-						sent = out.ledger(consumer).Acked
+						sent = out.ledger(names[0]).Acked
 					} else {
 						out.judged(t, results.Fail, 3)
 					}
-					want := all(sent)
-					fault.spoil(&want)
-					if d := cmp.Diff(want, out.ledger(consumer)); d != "" || out.err != nil || sent == 0 {
-						t.Errorf("%v (-want +got)\n%s", out.err, d)
+					for _, name := range names {
+						want := all(sent)
+						if slices.Contains(spoilt, name) {
+							spoil(&want)
+						}
+						if d := cmp.Diff(want, out.ledger(name)); d != "" || out.err != nil || sent == 0 {
+							t.Errorf("%s: %v (-want +got)\n%s", name, out.err, d)
+						}
 					}
 				})
 			})
+		}
+		lost := func(l *ledger) { l.Lost, l.ReadUnique, l.OK, l.Sunk = 1, l.ReadUnique-1, l.OK-1, l.Sunk-1 }
+		doubled := func(l *ledger) { l.Duplicates = 1 }
+		mutate("", nil, nil)
+		mutate("drop=1@target", names, lost)
+		mutate("dup=1@target", names, doubled)
+		for _, name := range names {
+			mutate("drop=1@consumer:"+name, []string{name}, lost)
+			mutate("dup=1@consumer:"+name, []string{name}, doubled)
+			mutate("drop=1@sink:"+name, []string{name}, func(l *ledger) { l.Sunk-- })
 		}
 	}
 }

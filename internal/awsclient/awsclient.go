@@ -61,6 +61,8 @@ type Client struct {
 
 	options   Options
 	transport *http.Transport
+	streaming *http.Transport // of subscriptions
+	events    *isolating      // over streaming
 	wires     wires
 	calls     atomic.Uint64
 	attempts  atomic.Uint64
@@ -77,6 +79,8 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		o.RootCAs = b.GetTransport().TLSClientConfig.RootCAs
 	}
 	c := &Client{Region: cfg.Region, options: o, transport: newTransport(o), wires: wires{agreed: JSON, used: map[Wire]bool{}}}
+	c.streaming = newEventTransport(o)
+	c.events = newIsolating(c.streaming, &c.attempts)
 	endpoint := func(ko *kinesis.Options) {
 		if o.Endpoint != "" {
 			ko.BaseEndpoint = aws.String(o.Endpoint)
@@ -107,6 +111,7 @@ func (c *Client) Attempts() uint64 { return c.attempts.Load() }
 // Close closes idle connections.
 func (c *Client) Close() {
 	c.transport.CloseIdleConnections()
+	c.streaming.CloseIdleConnections()
 	c.wires.mu.Lock()
 	defer c.wires.mu.Unlock()
 	for _, t := range c.wires.apart {
