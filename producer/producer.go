@@ -27,6 +27,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
@@ -150,12 +151,35 @@ func (p *Producer) wakeLinger() {
 func (p *Producer) sealDue(now int64) (next int64) {
 	p.intake.RLock()
 	defer p.intake.RUnlock()
+	busy := false
 	for i := range p.agg.lanes {
 		if due := p.agg.lanes[i].due.Load(); due != 0 && due <= now {
-			p.seal(i, flushLinger, now)
+			busy = !p.trySeal(i, now) || busy
 		}
 	}
-	return p.agg.lingering()
+	if next = p.agg.lingering(); busy {
+		next = max(next, now+int64(lingerAgain))
+	}
+	return next
+}
+
+// lingerAgain is when a lane that was in use is looked at again.
+const lingerAgain = time.Millisecond
+
+// trySeal seals and queues the open aggregate of one lane if it has lingered
+// until now. It says whether it could see to that: who appends to a lane may have
+// lost its processor, and nobody should wait for that. p.intake is held.
+func (p *Producer) trySeal(i int, now int64) bool {
+	l := &p.agg.lanes[i]
+	if !l.mu.TryLock() {
+		return false
+	}
+	defer l.mu.Unlock()
+	if l.due.Load() <= now { // it may be another one by now
+		p.agg.seal(i, flushLinger)
+		p.queue.push(l.take())
+	}
+	return true
 }
 
 // sealAll seals every open aggregate.
@@ -163,20 +187,17 @@ func (p *Producer) sealAll(why flushReason) {
 	p.intake.RLock()
 	defer p.intake.RUnlock()
 	for i := range p.agg.lanes {
-		p.seal(i, why, 0)
+		p.seal(i, why)
 	}
 }
 
-// seal seals and queues the open aggregate of one lane; one that has not lingered
-// until due, if that is not 0, stays open. p.intake is held.
-func (p *Producer) seal(i int, why flushReason, due int64) {
+// seal seals and queues the open aggregate of one lane. p.intake is held.
+func (p *Producer) seal(i int, why flushReason) {
 	l := &p.agg.lanes[i]
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if due == 0 || l.due.Load() <= due { // it may be another one by now
-		p.agg.seal(i, why)
-		p.queue.push(l.take())
-	}
+	p.agg.seal(i, why)
+	p.queue.push(l.take())
 }
 
 // Flush sends what is buffered and waits for its outcomes. See [kload.Ingress].

@@ -3,7 +3,9 @@ package producer
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/kload/kload/internal/kpl"
 	"github.com/kload/kload/internal/pace"
@@ -16,6 +18,11 @@ import (
 // and stay small when it is fast. A shard whose gate is shut, or that has to keep
 // order, holds back its own records only. What is looked at is proportional to
 // what is taken, however much is held back.
+//
+// Nobody waits for the queue's lock in steady state: whoever holds it may have
+// lost its processor, and would make all others wait. New records come through an
+// inbox without a lock; a sender that finds the lock taken leaves word and goes
+// back to wait; records that were stored are only counted.
 type queue struct {
 	clock *pace.Clock
 	limit Collection
@@ -28,15 +35,17 @@ type queue struct {
 	split   *splitter
 	wake    chan struct{} // holds a token while there may be something to take
 	digests sync.Pool     // of *digestion
+	inbox   inbox         // new records on their way into the lanes
+	flying  atomic.Int64  // records out with senders
+	missed  atomic.Bool   // a sender found the lock taken
 
 	mu        sync.Mutex
 	shards    *shard.Map // that the lanes are by
 	lanes     []queueLane
 	ready     deque[int] // lanes that may have something to take
 	timers    timers     // lanes and unordered retries that wait for a time
-	queued    int        // records here
-	flying    int        // records out with senders
-	stale     int        // of these, mapped by an older shard map
+	queued    int        // records here, without those in the inbox
+	stale     int        // ordered: records out with senders that an older shard map mapped
 	throttles map[string]uint64
 	late      []*streamRecord // whose time to live ended, on their way to expired
 	closed    bool
@@ -65,14 +74,46 @@ func (q *queue) push(recs []*streamRecord) {
 	if len(recs) == 0 {
 		return
 	}
+	q.inbox.push(recs)
+	q.signal()
+}
+
+// lock takes the lock and sorts in what is new.
+func (q *queue) lock() {
 	q.mu.Lock()
-	for _, r := range recs {
+	q.sortIn()
+}
+
+// tryLock is lock without waiting. Where it fails, whoever has the lock will wake a
+// sender when it lets go.
+func (q *queue) tryLock() bool {
+	if !q.mu.TryLock() {
+		q.missed.Store(true)
+		if !q.mu.TryLock() { // it is still taken, by one who will look at missed
+			return false
+		}
+	}
+	q.sortIn()
+	return true
+}
+
+func (q *queue) unlock() {
+	q.mu.Unlock()
+	if q.missed.Load() && q.missed.Swap(false) {
+		q.signal()
+	}
+}
+
+// sortIn moves what is in the inbox to the lanes. q.mu is held.
+func (q *queue) sortIn() {
+	for r := q.inbox.take(); r != nil; {
+		next := r.next
+		r.next = nil
 		q.lanes[r.shard].recs.pushBack(r)
 		q.enlist(r.shard)
+		q.queued++
+		r = next
 	}
-	q.queued += len(recs)
-	q.mu.Unlock()
-	q.signal()
 }
 
 // retry puts records back whose notBefore was set.
@@ -80,15 +121,16 @@ func (q *queue) retry(recs []*streamRecord) {
 	if len(recs) == 0 {
 		return
 	}
-	q.mu.Lock()
+	q.lock()
 	now := q.clock.Now()
+	q.flying.Add(-int64(len(recs)))
 	for _, r := range recs {
 		q.landed(r, now)
 		for _, part := range q.split.fit(r, q.shards) {
 			q.putBack(part)
 		}
 	}
-	q.mu.Unlock()
+	q.unlock()
 	q.signal()
 }
 
@@ -106,25 +148,25 @@ func (q *queue) putBack(r *streamRecord) {
 
 // done takes records off that are decided.
 func (q *queue) done(recs []*streamRecord) {
-	if len(recs) == 0 {
-		return
+	q.flying.Add(-int64(len(recs)))
+	if !q.ordered && !slices.ContainsFunc(recs, (*streamRecord).throttled) {
+		return // nobody has to know
 	}
-	q.mu.Lock()
+	q.lock()
 	now := q.clock.Now()
 	for _, r := range recs {
 		q.landed(r, now)
 	}
 	wake := q.ordered && q.queued > 0
-	q.mu.Unlock()
+	q.unlock()
 	if wake {
 		q.signal()
 	}
 }
 
-// landed books a record that is no longer in flight and tells its shard's gate
-// how it went. q.mu is held.
+// landed tells the gate of a record's shard how its attempt went, and its lane
+// that it is back. q.mu is held.
 func (q *queue) landed(r *streamRecord, now int64) {
-	q.flying--
 	throttled := r.throttled()
 	if throttled {
 		q.throttles[r.shardID]++
@@ -155,11 +197,11 @@ func (q *queue) enlist(i int) {
 // remap sorts everything by a new shard map. Records that no longer fit one
 // shard are taken apart and aggregated anew.
 func (q *queue) remap(m *shard.Map) {
-	q.mu.Lock()
+	q.lock()
 	old, timed, before := q.lanes, q.timers, q.shards
 	q.shards, q.lanes = m, make([]queueLane, m.Len())
 	q.ready, q.timers = deque[int]{}, timers{}
-	q.queued, q.stale = 0, q.flying
+	q.queued, q.stale = 0, int(q.flying.Load())
 	for i := range q.lanes { // a shard that stays keeps its gate
 		if at, ok := before.Find(m.At(i).ID); ok {
 			q.lanes[i].gate = old[at].gate
@@ -181,29 +223,29 @@ func (q *queue) remap(m *shard.Map) {
 			}
 		}
 	}
-	q.mu.Unlock()
+	q.unlock()
 	q.signal()
 }
 
 // idle reports whether no sealed record is queued or in flight.
 func (q *queue) idle() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.queued == 0 && q.flying == 0
+	q.lock()
+	defer q.unlock()
+	return q.queued == 0 && q.flying.Load() == 0
 }
 
 // close makes take return nothing once the queue is empty.
 func (q *queue) close() {
-	q.mu.Lock()
+	q.lock()
 	q.closed = true
-	q.mu.Unlock()
+	q.unlock()
 	q.signal()
 }
 
 // rest empties the queue when nobody takes from it any more.
 func (q *queue) rest() []*streamRecord {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	q.lock()
+	defer q.unlock()
 	var rest []*streamRecord
 	for i := range q.lanes {
 		for recs := &q.lanes[i].recs; recs.len() > 0; {
@@ -222,8 +264,8 @@ func (q *queue) rest() []*streamRecord {
 // throttlesByShard returns how many stream records each shard refused for their
 // rate.
 func (q *queue) throttlesByShard() map[string]uint64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	q.lock()
+	defer q.unlock()
 	return maps.Clone(q.throttles)
 }
 
@@ -250,7 +292,9 @@ func (q *queue) take(ctx context.Context, p *pace.Pacer, dst []*streamRecord) []
 // tryTake takes without waiting. next is when something held back may go, 0 for
 // none; end says that nothing will come any more.
 func (q *queue) tryTake(dst []*streamRecord) (recs []*streamRecord, next int64, end bool) {
-	q.mu.Lock()
+	if !q.tryLock() {
+		return dst, 0, false
+	}
 	now := q.clock.Now()
 	q.fire(now)
 	req := request{recs: dst, limit: q.limit}
@@ -264,7 +308,7 @@ func (q *queue) tryTake(dst []*streamRecord) (recs []*streamRecord, next int64, 
 	if len(q.timers) > 0 {
 		next = q.timers[0].at
 	}
-	q.flying += len(req.recs)
+	q.flying.Add(int64(len(req.recs)))
 	if len(req.recs) > 0 && q.queued > 0 {
 		q.signal() // another sender may go on
 	}
@@ -273,7 +317,7 @@ func (q *queue) tryTake(dst []*streamRecord) (recs []*streamRecord, next int64, 
 	end = q.closed && q.queued == 0 && len(req.recs) == 0
 	late := q.late
 	q.late = nil
-	q.mu.Unlock()
+	q.unlock()
 	if len(late) > 0 {
 		q.expired(late)
 	}

@@ -137,7 +137,7 @@ func (p *Producer) install(m *shard.Map) {
 	p.intake.Lock()
 	defer p.intake.Unlock()
 	for i := range p.agg.lanes {
-		p.seal(i, flushReshard, 0)
+		p.seal(i, flushReshard)
 	}
 	p.agg = p.newAggregator(m)
 	p.queue.remap(m)

@@ -69,7 +69,7 @@ type counters struct {
 	userRecords, streamRecords, bytes, requests, attempts, retries,
 	throttled, failed, mispredicted, expired, refused, blockedNs,
 	mapRefreshed, mapRefreshFailed, resplit, duplicatesPossible,
-	fillBytes, fillRoom atomic.Uint64
+	fillBytes, fillRoom, called, requestNs atomic.Uint64
 	aggregationOff atomic.Bool
 	flushed        [flushReasons]atomic.Uint64
 	maxBytes       uint64 // of an aggregate
@@ -84,7 +84,7 @@ type settled struct {
 	decided, put, dataPut          uint64 // user records; payload bytes
 	streamPut, streamDataPut       uint64
 	attemptedRecords, userAttempts uint64 // user records sent at all; how often all in all
-	bufferedNs, requestNs, called  uint64
+	bufferedNs                     uint64
 	attempted                      [8]uint64
 }
 
@@ -104,10 +104,8 @@ func (c *counters) sealed(r *streamRecord, why flushReason) {
 
 // answered counts one call to the service.
 func (c *counters) answered(ns int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.settled.requestNs += uint64(ns)
-	c.settled.called++
+	c.requestNs.Add(uint64(ns))
+	c.called.Add(1)
 }
 
 // failure counts n attempts that ended with an error code.

@@ -38,6 +38,8 @@ type streamRecord struct {
 	stray     bool   // an attempt stored it in a shard that not all of it belongs to
 	code      string // why the latest attempt failed
 
+	next *streamRecord // in the inbox
+
 	buf []byte // memory of the aggregate, recycled with the record
 }
 
