@@ -104,6 +104,7 @@ func (c *Consumer) open(ctx context.Context, p kload.Partition, r *reading) erro
 	if p.HasRange {
 		c.o.Tap.Ledger.SetRange(p.ID, shard.Range(p.Range))
 	}
+	c.o.Tap.Ledger.Restarted(p.ID) // explains what comes again, if it was read before
 	var err error
 	if r.reader, err = c.position(ctx, p, r.from); err != nil {
 		return err
