@@ -19,8 +19,10 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/consumers"
+	"github.com/kload/kload/consumers/readers/fanout"
 	"github.com/kload/kload/consumers/readers/polling"
 	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/hdr"
 	"github.com/kload/kload/internal/local/kinesis"
 	"github.com/kload/kload/internal/memnet"
 	"github.com/kload/kload/internal/pace"
@@ -133,13 +135,29 @@ func (*storm) Close(context.Context) error { return nil }
 // TestReshardStorm changes the shards two hundred times, most of them between
 // two polls: of each key every record is read, once and in order.
 func TestReshardStorm(t *testing.T) {
+	for name, open := range map[string]func(*awsclient.Client) kload.Opener{
+		"polling": func(c *awsclient.Client) kload.Opener {
+			return polling.New(polling.Options{
+				API: c.Over(awsclient.CBOR), Stream: "s", Fresh: true, Clock: pace.NewClock(),
+				Config: polling.Config{Every: polling.Interval(time.Second), Limit: 10},
+			})
+		},
+		"fanout": func(c *awsclient.Client) kload.Opener {
+			return fanout.New(fanout.Options{
+				Client: c, Stream: "s", Fresh: true, Clock: pace.NewClock(), Name: "storm", Hops: hdr.NewSet("c", kload.HopResubscribe),
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) { weather(t, open) })
+	}
+}
+
+func weather(t *testing.T, open func(*awsclient.Client) kload.Opener) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		const keys, records, reshards = 8, 800, 200
 		s := newStorm(t)
-		opener := polling.New(polling.Options{
-			API: s.client.Over(awsclient.CBOR), Stream: "s", Fresh: true, Clock: pace.NewClock(),
-			Config: polling.Config{Every: polling.Interval(time.Second), Limit: 10},
-		})
+		opener := open(s.client)
 		c := newConsumer(opener, s, func(o *consumers.Options) { o.PlainByKey = true })
 		ctx, cancel := context.WithCancel(t.Context())
 		wait := background(ctx, c)
@@ -165,6 +183,7 @@ func TestReshardStorm(t *testing.T) {
 		if err := wait(); err != nil && !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
+		fail(t, opener.Close(t.Context()))
 		for k := range keys {
 			if got := s.next[fmt.Sprint("key ", k)]; got != records {
 				t.Errorf("%d records of key %d read, want %d", got, k, records)

@@ -7,13 +7,16 @@ import (
 )
 
 // Decoder reads events from one stream after another, in the same memory.
-type Decoder struct{ e event }
+type Decoder struct {
+	e event
+	h head
+}
 
 // Read reads the next frame and, if it is an event, decodes it. The records are
 // valid until the next call.
 func (d *Decoder) Read(r io.Reader) (*kload.Batch, error) {
 	d.e.Records, d.e.Children, d.e.End = d.e.Records[:0], nil, false
-	if err := d.e.frame.read(r); err != nil {
+	if _, err := d.ReadFrame(r); err != nil {
 		return nil, err
 	}
 	return &d.e.Batch, d.e.decode()
@@ -30,6 +33,9 @@ func (d *Decoder) Headers() (message, kind, reason string) {
 
 // ReadFrame reads a frame and returns its payload.
 func (d *Decoder) ReadFrame(r io.Reader) ([]byte, error) {
-	err := d.e.frame.read(r)
+	err := d.h.read(r)
+	if err == nil {
+		err = d.e.frame.read(&d.h, r)
+	}
 	return d.e.frame.payload, err
 }

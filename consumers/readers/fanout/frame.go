@@ -32,19 +32,24 @@ type frame struct {
 	payload []byte
 }
 
-// read fills the frame. It returns io.EOF only where no byte follows the last
-// frame: the stream has ended, and has not been cut.
-func (f *frame) read(r io.Reader) error {
-	f.buf = slices.Grow(f.buf[:0], prelude)[:prelude]
-	if _, err := io.ReadFull(r, f.buf); err != nil {
-		return err
-	}
-	total, headers := binary.BigEndian.Uint32(f.buf), binary.BigEndian.Uint32(f.buf[4:])
-	if crc32.ChecksumIEEE(f.buf[:8]) != binary.BigEndian.Uint32(f.buf[8:]) || total > maxFrame ||
+// head is the beginning of a frame: whoever waits for one needs no more memory.
+type head [prelude]byte
+
+// read waits for a frame. It returns io.EOF only where no byte follows the last
+// one: the stream has ended, and has not been cut.
+func (h *head) read(r io.Reader) error {
+	_, err := io.ReadFull(r, h[:])
+	return err
+}
+
+// read fills the frame with what follows its head.
+func (f *frame) read(h *head, r io.Reader) error {
+	total, headers := binary.BigEndian.Uint32(h[:]), binary.BigEndian.Uint32(h[4:])
+	if crc32.ChecksumIEEE(h[:8]) != binary.BigEndian.Uint32(h[8:]) || total > maxFrame ||
 		total < prelude+checksum || headers > total-prelude-checksum {
 		return errDamaged
 	}
-	f.buf = slices.Grow(f.buf, int(total)-prelude)[:total]
+	f.buf = append(slices.Grow(f.buf[:0], int(total)), h[:]...)[:total]
 	if _, err := io.ReadFull(r, f.buf[prelude:]); errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	} else if err != nil {

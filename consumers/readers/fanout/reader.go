@@ -57,16 +57,10 @@ func (r *reader) Next(ctx context.Context) (*kload.Batch, error) {
 				return nil, err
 			}
 		}
-		e := r.op.event()
-		err := r.sub.read(ctx, &e.frame)
-		received := r.op.o.Clock.Now() // before decoding, which takes its time
-		if err == nil {
-			err = r.take(e, received)
-		}
+		e, err := r.receive(ctx)
 		if err == nil {
 			return &e.Batch, nil
 		}
-		r.op.recycle(e)
 		if err := r.lose(ctx, err); err != nil {
 			return nil, err
 		}
@@ -74,11 +68,38 @@ func (r *reader) Next(ctx context.Context) (*kload.Batch, error) {
 	return nil, io.EOF
 }
 
+// receive waits for an event; those of kinds that are not known are passed over.
+// An event takes memory from when it begins to come in.
+func (r *reader) receive(ctx context.Context) (*event, error) {
+	defer r.sub.guard(ctx)()
+	for {
+		if err := r.sub.head.read(r.sub.body); err != nil {
+			return nil, err
+		}
+		e := r.op.event()
+		err := e.frame.read(&r.sub.head, r.sub.body)
+		received := r.op.o.Clock.Now() // before decoding, which takes its time
+		if err == nil {
+			err = r.take(e, received)
+		}
+		if err == nil {
+			return e, nil
+		}
+		r.op.recycle(e)
+		if !errors.Is(err, errUnknown) {
+			return nil, err
+		}
+	}
+}
+
 // take makes a batch of a frame. What was delivered before is left out: after a
 // cut, the service may begin with records that came through.
 func (r *reader) take(e *event, received int64) error {
 	switch string(e.frame.message) {
 	case "event":
+		if string(e.frame.kind) != "SubscribeToShardEvent" {
+			return errUnknown
+		}
 	case "exception":
 		var said struct{ Message string }
 		_ = json.Unmarshal(e.frame.payload, &said) // the code is what counts
@@ -139,6 +160,9 @@ func (r *reader) subscribe(ctx context.Context) error {
 	}
 }
 
+// errUnknown is an event of a kind that this package does not know.
+var errUnknown = errors.New("an event of an unknown kind")
+
 // errNoStream says that a call was answered, but not with an event stream.
 var errNoStream = errors.New("the event stream broke off before its first event")
 
@@ -157,7 +181,11 @@ func (r *reader) call(ctx context.Context) (*subscription, error) {
 	}
 	r.due = r.op.o.Clock.Now() + int64(resubscribeAfter)
 	var greeting frame
-	if err := greeting.read(sub.body); err != nil || string(greeting.kind) != "initial-response" {
+	err = sub.head.read(sub.body)
+	if err == nil {
+		err = greeting.read(&sub.head, sub.body)
+	}
+	if err != nil || string(greeting.kind) != "initial-response" {
 		sub.close()
 		return nil, errors.Join(errNoStream, err)
 	}
@@ -238,18 +266,17 @@ type subscription struct {
 	body   io.ReadCloser
 	cancel context.CancelFunc
 	watch  *time.Timer // cancels it when it is silent for too long
+	head   head
 }
 
-// read waits for a frame; events of kinds that are not known are passed over. A
-// context that ends meanwhile ends the subscription.
-func (s *subscription) read(ctx context.Context, f *frame) error {
-	defer context.AfterFunc(ctx, s.cancel)()
+// guard ends the subscription with ctx, or when nothing comes for too long, until
+// the returned function is called.
+func (s *subscription) guard(ctx context.Context) (stop func()) {
+	unwatched := context.AfterFunc(ctx, s.cancel)
 	s.watch.Reset(silence)
-	defer s.watch.Stop()
-	for {
-		if err := f.read(s.body); err != nil || string(f.message) != "event" || string(f.kind) == "SubscribeToShardEvent" {
-			return err
-		}
+	return func() {
+		unwatched()
+		s.watch.Stop()
 	}
 }
 
