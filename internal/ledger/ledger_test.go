@@ -593,7 +593,7 @@ func TestListsAreCapped(t *testing.T) {
 }
 
 func TestOrderTableIsBounded(t *testing.T) {
-	const keys = 1<<18 + 3
+	const keys = 1<<20 + 3
 	b := newBook(ledger.LoadOptions{Ordered: true})
 	b.send(keys)
 	bb := batch("p", 0, make([]uint64, 1)...)
