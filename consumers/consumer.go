@@ -37,6 +37,7 @@ type Options struct {
 	// PlainByKey says that plain records were routed by their partition keys, so
 	// that their routing can be checked.
 	PlainByKey bool
+	Strays     Range // what becomes of user records outside their shard; "" means RangeKeep
 	Tap        TapOptions
 	Inject     *Injector // nil: no mutation
 }
@@ -253,12 +254,11 @@ func (c *Consumer) CaughtUp(since int64) bool {
 	return true
 }
 
-// BadAggregates returns how many stream records claimed to be aggregates and
-// were not. Call it after Run.
-func (c *Consumer) BadAggregates() uint64 {
-	var n uint64
+// Deaggregation returns what unpacking came upon. Call it after Run.
+func (c *Consumer) Deaggregation() Deaggregation {
+	var sum Deaggregation
 	for _, w := range c.workers {
-		n += w.deagg.bad
+		sum = sum.plus(w.deagg.counts)
 	}
-	return n
+	return sum
 }

@@ -24,7 +24,7 @@ type worker struct {
 func newWorker(o *Options) *worker {
 	return &worker{
 		o: o, queue: make(chan *kload.Batch, workerQueue),
-		deagg: newDeaggregator(o.PlainByKey), tap: newTap(o.Tap),
+		deagg: newDeaggregator(o.Strays, o.PlainByKey), tap: newTap(o.Tap),
 	}
 }
 
@@ -46,7 +46,7 @@ func (w *worker) run(ctx context.Context, c *Consumer) {
 }
 
 func (w *worker) process(ctx context.Context, b *kload.Batch, c *Consumer) {
-	w.deagg.fill(b)
+	w.deagg.fill(b, nil)
 	if w.o.Inject != nil {
 		w.o.Inject.apply(b)
 	}

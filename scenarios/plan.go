@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/consumers"
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/internal/trace"
@@ -103,6 +104,7 @@ func newPlan(s *Spec, doc *conf.Document, broken conf.Problems) (*plan, error) {
 	v.forecast(p)
 	if v.sound("target") && v.sound("consumers") {
 		v.readers()
+		v.subscribers()
 	}
 	v.names()
 	v.latency()
@@ -219,20 +221,19 @@ func (p *plan) names() results.Names {
 	for _, l := range p.loads {
 		n.Loads = append(n.Loads, results.Owner{
 			Name: l.name, Hops: loadHops(),
-			Counters: counterNames("arrive_dropped", sourceConfig(l.spec), l.keys, l.spec.Ingress.Config),
+			Counters: counterNames([]string{"arrive_dropped"}, sourceConfig(l.spec), l.keys, l.spec.Ingress.Config),
 		})
 	}
 	for name, c := range p.spec.Consumers.All() {
 		n.Consumers = append(n.Consumers, results.Owner{
-			Name: name, Hops: consumerHops(), Counters: counterNames("bad_aggregates", c.Read.Config, c.Host.Config, c.Sink.Config),
+			Name: name, Hops: consumerHops(c.Read.Config), Counters: counterNames(consumers.Deaggregation{}.CounterNames(), c.Read.Config, c.Host.Config, c.Sink.Config),
 		})
 	}
 	return n
 }
 
 // counterNames lists the counters of plug-ins, which their configurations know.
-func counterNames(own string, configs ...any) []string {
-	names := []string{own}
+func counterNames(names []string, configs ...any) []string {
 	for _, c := range configs {
 		if c, ok := c.(interface{ CounterNames() []string }); ok {
 			names = append(names, c.CounterNames()...)
@@ -241,13 +242,18 @@ func counterNames(own string, configs ...any) []string {
 	return names
 }
 
-// loadHops are the hops a load records, consumerHops those of a consumer.
+// loadHops are the hops a load records, consumerHops those of a consumer: its
+// reader may have some of its own.
 func loadHops() []kload.Hop {
 	return []kload.Hop{kload.HopGenLag, kload.HopBuffer, kload.HopRetry, kload.HopPut, kload.HopResponse, kload.HopArrive}
 }
 
-func consumerHops() []kload.Hop {
-	return []kload.Hop{kload.HopFetch, kload.HopE2ERead, kload.HopHandle, kload.HopE2ESink}
+func consumerHops(read any) []kload.Hop {
+	hops := []kload.Hop{kload.HopFetch, kload.HopE2ERead, kload.HopHandle, kload.HopE2ESink}
+	if own, ok := read.(interface{ Hops() []kload.Hop }); ok {
+		hops = append(hops, own.Hops()...)
+	}
+	return hops
 }
 
 func hintOf(err error) string {

@@ -121,6 +121,8 @@ func problemCases() []problemCase {
 		plain("too much together",
 			"load: {a: {source: {generate: {opaque: {}}}, rate: {profile: [{constant: 5k/s, for: 1s}]}}, b: {source: {generate: {opaque: {}}}, rate: {profile: [{constant: 5k/s, for: 1s}]}}}"),
 		plain("more polls than a shard answers", "consumers: {one: {read: {polling: {every: 200ms}}}, two: {read: {polling: {every: 300ms}}}}"),
+		plain("two readers of one subscription", "consumers: {one: {read: {fanout: {consumer: app}}}, two: {read: {fanout: {consumer: app}}}, three: {read: fanout}, four: {read: fanout}}"),
+		plain("no registered consumer", "consumers: {one: {read: {fanout: {consumer: 'my app'}}}}"),
 		plain("polling too fast", "consumers: {reader: {read: {polling: {every: 100ms}}}}"),
 
 		plain("tag without aggregation", events("rate: {profile: [{constant: 1/s, for: 1s}]}, ingress: {kinesis: {aggregation: {enabled: false}}}")),

@@ -6,6 +6,7 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/consumers/hosts/plain"
+	"github.com/kload/kload/consumers/readers/fanout"
 	"github.com/kload/kload/consumers/readers/polling"
 	"github.com/kload/kload/consumers/sinks/discard"
 	"github.com/kload/kload/consumers/sinks/file"
@@ -68,6 +69,11 @@ func newRegistry() registry {
 			"polling": plug(func(c *polling.Config, e readerEnv) (kload.Opener, error) {
 				return polling.New(polling.Options{
 					API: e.client.Over(awsclient.Wire(c.Wire)), Stream: e.stream, Config: *c, Clock: e.clock, Fresh: e.fresh,
+				}), nil
+			}),
+			"fanout": plug(func(c *fanout.Config, e readerEnv) (kload.Opener, error) {
+				return fanout.New(fanout.Options{
+					Client: e.client, Stream: e.stream, Config: *c, Clock: e.clock, Hops: e.hops, Name: e.name, Fresh: e.fresh,
 				}), nil
 			}),
 		},
@@ -177,6 +183,8 @@ type (
 		client *awsclient.Client
 		stream string
 		clock  *pace.Clock
+		hops   *hdr.Set
+		name   string // for what the reader makes at the target; nobody else uses it
 		fresh  bool
 	}
 	hostEnv struct {

@@ -172,7 +172,8 @@ func (e *endpoint) deleteStream(ctx context.Context) error {
 			return kload.WithHint(fmt.Errorf("not deleting stream %s: it is not the one this run created", name), "somebody else has created it anew")
 		}
 	}
-	_, err := e.client.Control.DeleteStream(ctx, &kinesis.DeleteStreamInput{StreamName: aws.String(name)})
+	// A consumer that was deregistered counts as registered for a while.
+	_, err := e.client.Control.DeleteStream(ctx, &kinesis.DeleteStreamInput{StreamName: aws.String(name), EnforceConsumerDeletion: aws.Bool(true)})
 	if err != nil {
 		return kload.WithHint(awsclient.Explain(err, "deleting stream "+name), hint)
 	}

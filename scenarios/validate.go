@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kload/kload/consumers/readers/fanout"
 	"github.com/kload/kload/consumers/readers/polling"
 	"github.com/kload/kload/internal/conf"
 	localkinesis "github.com/kload/kload/internal/local/kinesis"
@@ -139,6 +140,23 @@ func (v *validator) fits(d *demand, limits Limits, path string) {
 }
 
 func human(rate float64) string { return units.Thousands(uint64(math.Ceil(rate))) }
+
+// subscribers checks that no two consumers want the same subscriptions: each
+// would take over the other's again and again.
+func (v *validator) subscribers() {
+	taken := map[string]string{}
+	for name, c := range v.spec.Consumers.All() {
+		cfg, ok := c.Read.Config.(*fanout.Config)
+		if !ok || cfg.Consumer == "" {
+			continue
+		}
+		if other := taken[cfg.Consumer]; other != "" {
+			v.problem("consumers."+name+".read.fanout.consumer", fmt.Sprintf("consumer %s reads as %q too, and a shard has one subscription for each registered consumer", other, cfg.Consumer),
+				"give each a registered consumer of its own, or leave the setting out")
+		}
+		taken[cfg.Consumer] = name
+	}
+}
 
 // readers checks the pollers against the calls a shard answers, which they
 // share.

@@ -60,6 +60,8 @@ type Client struct {
 	Host string
 
 	transport *http.Transport
+	streaming *http.Transport // of subscriptions
+	events    *isolating      // over streaming
 	wires     wires
 	calls     atomic.Uint64
 	attempts  atomic.Uint64
@@ -74,6 +76,8 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	}
 	o.trust(cfg)
 	c := &Client{Region: cfg.Region, transport: newTransport(o), wires: wires{agreed: JSON, used: map[Wire]bool{}}}
+	c.streaming = newEventTransport(o)
+	c.events = newIsolating(c.streaming, &c.attempts)
 	endpoint := func(ko *kinesis.Options) {
 		if o.Endpoint != "" {
 			ko.BaseEndpoint = aws.String(o.Endpoint)
@@ -110,7 +114,10 @@ func (c *Client) Calls() uint64 { return c.calls.Load() }
 func (c *Client) Attempts() uint64 { return c.attempts.Load() }
 
 // Close closes idle connections.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.transport.CloseIdleConnections()
+	c.streaming.CloseIdleConnections()
+}
 
 func (c *Client) countCalls(s *middleware.Stack) error {
 	return s.Initialize.Add(middleware.InitializeMiddlewareFunc("kload.CountCalls",

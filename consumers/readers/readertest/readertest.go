@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"sync"
 	"testing"
@@ -18,11 +17,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awsclient"
+	localfaults "github.com/kload/kload/internal/local/faults"
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/internal/shard"
 )
@@ -45,9 +44,10 @@ func Run(t *testing.T, open Factory) {
 	for name, test := range map[string]func(*testing.T, Factory){
 		"reads everything once and in order": everything,
 		"is positioned when opened":          positioned,
-		"reads a child from its start":       child,
+		"reads a child from its start":       fromStart,
 		"goes on behind a record":            resumed,
 		"gets over failures":                 failures,
+		"loses nothing to cuts":              torn,
 		"gets over expired positions":        expiry,
 		"keeps retained batches":             retained,
 		"returns when cancelled":             cancelled,
@@ -129,7 +129,7 @@ func positioned(t *testing.T, open Factory) {
 	})
 }
 
-func child(t *testing.T, open Factory) {
+func fromStart(t *testing.T, open Factory) {
 	bubble(t, open, setup{shards: 1}, func(r *rig) {
 		written := r.put(5)
 		r.open(r.partitions()[0].ID, kload.Position{Start: kload.TrimHorizon}).expect(written, r.put(5))
@@ -174,6 +174,26 @@ func failures(t *testing.T, open Factory) {
 			})
 		})
 	}
+}
+
+// torn cuts off half of all answers somewhere in their middle, those pushed
+// included.
+func torn(t *testing.T, open Factory) {
+	bubble(t, open, setup{shards: 1, fresh: true}, func(r *rig) {
+		for _, frame := range []localfaults.Frame{0, localfaults.Each} {
+			f := localfaults.Fault{On: []string{"GetRecords", "SubscribeToShard"}, Cut: localfaults.MidBody, Share: 50, Frame: frame}
+			if frame != 0 {
+				f.On = f.On[1:]
+			}
+			if _, err := r.target.Inject(f); err != nil {
+				r.Fatal(err)
+			}
+		}
+		rd := r.openOne()
+		for range 20 {
+			rd.expect(r.put(20))
+		}
+	})
 }
 
 // expiry has all calls refused until the position has expired. What came
@@ -240,17 +260,16 @@ func cancelled(t *testing.T, open Factory) {
 				rd := r.openOne()
 				rd.next().Release()
 				r.faults.set(1, fault)
-				const soon = 7 * time.Millisecond
 				ctx, cancel := context.WithCancel(r.Context())
+				after := 7 * time.Millisecond
 				if fault != nil {
-					time.AfterFunc(time.Second, cancel)
-				} else {
-					time.AfterFunc(soon, cancel)
+					after = 8 * time.Second // a call hangs by then
 				}
+				time.AfterFunc(after, cancel)
 				began := time.Now()
 				_, err := rd.Next(ctx)
 				took := time.Since(began)
-				if !errors.Is(err, context.Canceled) || errors.Is(err, kload.ErrUnreachable) || fault == nil && took != soon || fault != nil && took != time.Second {
+				if !errors.Is(err, context.Canceled) || errors.Is(err, kload.ErrUnreachable) || took != after {
 					r.Errorf("returned %v after %v", err, took)
 				}
 			})
@@ -258,48 +277,47 @@ func cancelled(t *testing.T, open Factory) {
 	}
 }
 
+// ended splits the shard that is read, and merges two.
 func ended(t *testing.T, open Factory) {
-	bubble(t, open, setup{shards: 1, fresh: true}, func(r *rig) {
-		keys := &types.HashKeyRange{StartingHashKey: aws.String("0"), EndingHashKey: aws.String("9")}
-		want := []kload.Partition{
-			{ID: "shardId-000000000001", Parents: []string{"shardId-000000000000"}},
-			{ID: "shardId-000000000002", Parents: []string{"shardId-000000000000", "shardId-000000000009"}},
-		}
-		for i := range want {
-			want[i].Range, want[i].HasRange, want[i].From.Start = kload.HashRange{End: kload.HashKey{Lo: 9}}, true, kload.TrimHorizon
-		}
-		var children []types.ChildShard
-		for _, c := range want {
-			children = append(children, types.ChildShard{ShardId: aws.String(c.ID), ParentShards: c.Parents, HashKeyRange: keys})
-		}
-		written := r.put(10)
-		rd := r.openOne()
-		r.faults.set(1, r.faults.endShard(children))
-		var payloads []string
-		var got []kload.Partition
-		for last := false; !last; {
-			b, err := rd.Next(r.Context())
+	t.Run("split", func(t *testing.T) {
+		bubble(t, open, setup{shards: 1, fresh: true}, func(r *rig) {
+			written := r.put(10)
+			rd := r.openOne()
+			_, err := r.writer.Control.SplitShard(r.Context(), &sdk.SplitShardInput{
+				StreamName: aws.String(stream), ShardToSplit: aws.String(rd.partition), NewStartingHashKey: aws.String("10"),
+			})
 			if err != nil {
 				r.Fatal(err)
 			}
-			for i := range b.Records {
-				payloads = append(payloads, rd.check(b, &b.Records[i]))
-			}
-			last, got = b.End, b.Children
-			b.Release()
-		}
-		if diff := cmp.Diff(written[rd.partition], payloads); diff != "" {
-			r.Errorf("records (-want +got):\n%s", diff)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			r.Errorf("children (-want +got):\n%s", diff)
-		}
-		for range 2 {
-			if b, err := rd.Next(r.Context()); !errors.Is(err, io.EOF) || b != nil {
-				r.Errorf("after the end: %v, %v", b, err)
-			}
-		}
+			nine := kload.HashKey{Lo: 9}
+			rd.expectEnd(written, child(1, kload.HashRange{End: nine}, 0), child(2, kload.HashRange{Start: kload.HashKey{Lo: 10}, End: shard.Max()}, 0))
+		})
 	})
+	t.Run("merge", func(t *testing.T) {
+		bubble(t, open, setup{shards: 2, fresh: true}, func(r *rig) {
+			written := r.put(20)
+			parts := r.partitions()
+			rd := r.open(parts[1].ID, parts[1].From)
+			rd.take(len(written[rd.partition]))
+			more := r.put(10)
+			_, err := r.writer.Control.MergeShards(r.Context(), &sdk.MergeShardsInput{
+				StreamName: aws.String(stream), ShardToMerge: aws.String(parts[0].ID), AdjacentShardToMerge: aws.String(parts[1].ID),
+			})
+			if err != nil {
+				r.Fatal(err)
+			}
+			rd.expectEnd(more, child(2, kload.HashRange{End: shard.Max()}, 0, 1))
+		})
+	})
+}
+
+// child is a shard by number as the last batch of a parent has it.
+func child(n int, keys kload.HashRange, parents ...int) kload.Partition {
+	p := kload.Partition{ID: fmt.Sprintf("shardId-%012d", n), Range: keys, HasRange: true, From: kload.Position{Start: kload.TrimHorizon}}
+	for _, parent := range parents {
+		p.Parents = append(p.Parents, fmt.Sprintf("shardId-%012d", parent))
+	}
+	return p
 }
 
 // refused checks the errors a reader cannot get over: they say that the target
@@ -313,7 +331,7 @@ func refused(t *testing.T, open Factory) {
 	}
 	bubble(t, open, setup{shards: 1}, func(r *rig) {
 		rd := r.openOne()
-		if _, err := r.writer.Control.DeleteStream(r.Context(), &sdk.DeleteStreamInput{StreamName: aws.String(stream)}); err != nil {
+		if _, err := r.writer.Control.DeleteStream(r.Context(), &sdk.DeleteStreamInput{StreamName: aws.String(stream), EnforceConsumerDeletion: aws.Bool(true)}); err != nil {
 			r.Fatal(err)
 		}
 		_, err := r.opener.Partitions(r.Context())
