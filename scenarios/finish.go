@@ -155,6 +155,7 @@ func (r *run) summarize(interrupted bool, report local.Report, runErr, cleanErr 
 		errs = append(errs, r.collector.Close(time.Unix(0, r.clock.Now())), r.collector.WriteHgrm())
 		r.collector.Fill(s)
 	}
+	r.invalidate()
 	books := r.ledger.Verify()
 	errs = append(errs, r.dir.WriteJSON(results.FileVerify, books), r.closeHeader())
 	r.fillBooks(s, books)
@@ -227,6 +228,18 @@ func (r *run) phases() []results.Phase {
 	return out
 }
 
+// invalidate tells the ledger of records that nobody could have recognised.
+func (r *run) invalidate() {
+	for _, l := range r.loads {
+		if l.natural == nil {
+			continue
+		}
+		if n := l.natural.Forgotten(); n > 0 {
+			r.ledger.Invalidate(fmt.Sprintf("load %s: %d records were forgotten before every consumer had read them, for want of room (natural.entries) or because several have one id (natural.id)", l.plan.name, n))
+		}
+	}
+}
+
 // fillBooks puts the ledger into the summary.
 func (r *run) fillBooks(s *results.Summary, books ledger.Report) {
 	for i, l := range books.Loads {
@@ -252,6 +265,7 @@ func (r *run) fillBooks(s *results.Summary, books ledger.Report) {
 		}
 	}
 	s.Broken = books.Broken
+	s.InvalidReason = strings.Join(books.Invalid, "; ")
 }
 
 // fillTarget puts the target's own figures into the summary. A target that
