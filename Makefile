@@ -23,7 +23,7 @@ bench-producer:
 	go test ./test/bench/producer -count=1 -timeout 2h -v -run '^TestProducer$$' -rounds $(ROUNDS)
 	go test ./producer -count=$(ROUNDS) -timeout 2h -run '^$$' -bench '^BenchmarkPacing$$' -benchtime 1x
 
-# The consumer beside the SDK as it comes and awslabs' module; five minutes.
+# The consumer beside the SDK as it comes and awslabs' module; eight minutes.
 bench-consumer: ; go test ./test/bench/consumer -count=1 -timeout 1h -v -run '^TestConsumer$$' -rounds $(ROUNDS)
 
 e2e: ; go run ./cmd/kload run quickstart
