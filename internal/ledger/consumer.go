@@ -31,6 +31,7 @@ type Consumer struct {
 	astray     uint64 // untraced records that were misrouted
 	handled    [3]uint64
 	sunk       uint64
+	upserts    *upserts // nil but for a sink that keeps one row per key
 }
 
 // owe adds a load to those whose records the consumer must see.

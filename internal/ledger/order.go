@@ -68,6 +68,17 @@ func (o *keyOrder) find(hash uint64) *keySlot {
 	}
 }
 
+// look returns the slot of a hash, nil if it has none.
+func (o *keyOrder) look(hash uint64) *keySlot {
+	if len(o.slots) == 0 {
+		return nil
+	}
+	if s := o.find(hash); s.hash != 0 {
+		return s
+	}
+	return nil
+}
+
 func (o *keyOrder) grow() {
 	old := o.slots
 	o.slots = make([]keySlot, max(64, 2*len(old)))

@@ -104,6 +104,10 @@ func (c *Consumer) report() ConsumerReport {
 		Misrouted: c.astray, Foreign: c.foreign, Untraced: c.untraced,
 		OK: c.handled[0], Filtered: c.handled[1], DeadLettered: c.handled[2], Sunk: c.sunk, ByCount: c.counted,
 	}
+	if c.upserts != nil {
+		r.Upserts = new(c.upserts.report)
+		r.Upserts.Examples = slices.Clone(r.Upserts.Examples)
+	}
 	if c.counted {
 		owed, stored := c.untracedOwed()
 		r.Lost = owed - min(owed, c.untraced)
