@@ -4,10 +4,10 @@ BENCH ?= .
 PKG ?= ./...
 BENCHTIME ?= 1s
 
-# How often bench-producer repeats each measurement.
+# How often bench-producer and bench-consumer repeat each measurement.
 ROUNDS ?= 5
 
-.PHONY: test lint bench bench-e2e bench-local bench-producer e2e interop conformance fuzz
+.PHONY: test lint bench bench-e2e bench-local bench-producer bench-consumer e2e interop conformance fuzz
 
 test: ; go test ./...
 
@@ -25,6 +25,9 @@ bench-local: ; KLOAD_BENCH=full go test -count=1 -v -run TestLocal ./test/bench/
 bench-producer:
 	go test ./test/bench/producer -count=1 -timeout 2h -v -run '^TestProducer$$' -rounds $(ROUNDS)
 	go test ./producer -count=$(ROUNDS) -timeout 2h -run '^$$' -bench '^BenchmarkPacing$$' -benchtime 1x
+
+# The consumer beside the SDK as it comes and awslabs' module; eight minutes.
+bench-consumer: ; go test ./test/bench/consumer -count=1 -timeout 1h -v -run '^TestConsumer$$' -rounds $(ROUNDS)
 
 e2e: ; go run ./cmd/kload run quickstart
 

@@ -11,10 +11,14 @@ import (
 
 // TapOptions says where sightings go.
 type TapOptions struct {
-	Trace  *trace.Reader
-	Ledger *ledger.Consumer
-	Run    uint32 // traces of other runs are foreign
-	Hops   *hdr.Set
+	Trace *trace.Reader
+	// Indexes are those of the loads whose records carry no trace; Number tells the
+	// run's consumers apart there.
+	Indexes []*trace.Index
+	Number  int
+	Ledger  *ledger.Consumer
+	Run     uint32 // traces of other runs are foreign
+	Hops    *hdr.Set
 	// Arrived joins the batch with what the producers know of its stream
 	// records. It is called once per batch.
 	Arrived func(*kload.Batch)
@@ -59,6 +63,9 @@ func (t *tap) identify(b *kload.Batch) {
 		if s.Run != t.o.Run {
 			u.Producer = ledger.Foreign
 		}
+	}
+	for _, x := range t.o.Indexes {
+		x.Find(b.Users, t.intact, t.o.Number)
 	}
 }
 

@@ -32,7 +32,8 @@ type LoadOptions struct {
 	Pacing   pace.Mode
 	Keys     Keyer // nil keeps the source's keys
 	Carrier  trace.Carrier
-	Run      uint32 // run id, carried in the trace
+	Index    *trace.Index // of the natural carrier
+	Run      uint32       // run id, carried in the trace
 	Ingress  kload.Ingress
 	Ledger   *ledger.Load
 	Clock    *pace.Clock
@@ -277,8 +278,11 @@ func (l *Load) stamp(recs []kload.Record) error {
 				return kload.WithHint(fmt.Errorf("record %d: %w", r.Seq, err), "use trace: prefix or trace: tag for payloads that are not JSON objects")
 			}
 			r.Data = l.arena[from:]
-		case trace.None:
+		case trace.None, trace.Natural:
 		}
+	}
+	if l.o.Carrier == trace.Natural {
+		return l.o.Index.Note(recs)
 	}
 	return nil
 }

@@ -80,12 +80,15 @@ func (r *run) consumerOptions(c *consumerRun, spec Consumer) consumers.Options {
 		Name: c.name, Opener: c.opener, Host: c.host, Clock: r.clock, Workers: min(2, runtime.GOMAXPROCS(0)), PlainByKey: true,
 		Strays: consumers.Range(spec.Range),
 		Tap: consumers.TapOptions{
-			Ledger: c.ledger, Run: r.number, Hops: c.hops, Measured: r.measure(), Arrived: r.arrived,
+			Ledger: c.ledger, Run: r.number, Number: len(r.consumers) - 1, Hops: c.hops, Measured: r.measure(), Arrived: r.arrived,
 		},
 	}
 	var carriers []trace.Carrier
 	for _, l := range r.loads {
 		carriers = append(carriers, l.plan.carrier)
+		if l.natural != nil {
+			o.Tap.Indexes = append(o.Tap.Indexes, l.natural)
+		}
 		o.PlainByKey = o.PlainByKey && l.plan.byKey
 	}
 	o.Tap.Trace = trace.NewReader(carriers...)

@@ -155,8 +155,8 @@ func (r *run) summarize(interrupted bool, report local.Report, runErr, cleanErr 
 		errs = append(errs, r.collector.Close(time.Unix(0, r.clock.Now())), r.collector.WriteHgrm())
 		r.collector.Fill(s)
 	}
-	books := r.ledger.Verify()
-	errs = append(errs, r.dir.WriteJSON(results.FileVerify, books), r.closeHeader())
+	books := r.verify()
+	errs = append(errs, r.dir.WriteJSON(results.FileVerify, results.Verify{Schema: results.VerifySchema, RunID: s.RunID, Report: books}), r.closeHeader())
 	r.fillBooks(s, books)
 	r.fillTarget(s, report)
 	s.Process.Kload = r.process.since()
@@ -249,6 +249,30 @@ func (r *run) phases() []results.Phase {
 	return out
 }
 
+// verify returns the final books.
+func (r *run) verify() ledger.Report {
+	r.invalidate()
+	books := r.ledger.Verify()
+	for i, c := range r.consumers {
+		if c.behind {
+			books.Consumers[i].Stopped()
+		}
+	}
+	return books
+}
+
+// invalidate tells the ledger of records that nobody could have recognised.
+func (r *run) invalidate() {
+	for _, l := range r.loads {
+		if l.natural == nil {
+			continue
+		}
+		if n := l.natural.Forgotten(); n > 0 {
+			r.ledger.Invalidate(fmt.Sprintf("load %s: %d records were forgotten before every consumer had read them, for want of room (natural.entries) or because several have one id (natural.id)", l.plan.name, n))
+		}
+	}
+}
+
 // fillBooks puts the ledger into the summary.
 func (r *run) fillBooks(s *results.Summary, books ledger.Report) {
 	for i, l := range books.Loads {
@@ -263,18 +287,14 @@ func (r *run) fillBooks(s *results.Summary, books ledger.Report) {
 	}
 	for i, c := range books.Consumers {
 		s.Consumers[c.Name] = &results.ConsumerCounts{
-			Read: c.Read, ReadUnique: c.ReadUnique, Duplicates: c.Duplicates, Redelivered: c.Redelivered, Lost: c.Lost,
+			Read: c.Read, ReadUnique: c.ReadUnique, Duplicates: c.Duplicates, Redelivered: c.Redelivered, Lost: c.Lost, Unread: c.Unread,
 			Reordered: c.Reordered, Misrouted: c.Misrouted, Corrupt: c.Corrupt, OK: c.OK, Filtered: c.Filtered,
 			DeadLettered: c.DeadLettered, Sunk: c.Sunk, Foreign: c.Foreign, Untraced: c.Untraced, Phantom: c.Phantom,
 			ByCount: c.ByCount, Counters: r.consumers[i].counters(), Polling: r.plan.pollingFloor(c.Name),
 		}
 	}
-	for _, c := range r.consumers {
-		if s := s.Consumers[c.name]; c.behind { // what it has not read may still be there
-			s.Lost, s.Unread = 0, s.Lost
-		}
-	}
 	s.Broken = books.Broken
+	s.InvalidReason = strings.Join(books.Invalid, "; ")
 }
 
 // fillTarget puts the target's own figures into the summary. A target that

@@ -32,6 +32,7 @@ type loadRun struct {
 	rec      *hdr.Recorder
 	arrive   *hdr.Recorder    // apart: it is locked under the arrivals' lock
 	arrivals *ledger.Arrivals // of the run
+	natural  *trace.Index     // nil but for trace: natural
 	joined   ledger.EmitFunc
 	closed   *producer.ClosedLoop // nil for an open loop
 	measured func(int64) bool
@@ -57,6 +58,9 @@ func (r *run) addLoad(p *loadPlan) *loadRun {
 		heat:     r.acting.heat,
 	}
 	l.rec, l.arrive = l.hops.NewRecorder(), l.hops.NewRecorder()
+	if p.carrier == trace.Natural {
+		l.natural = trace.NewIndex(p.spec.Natural.ID, int(p.spec.Natural.Entries), r.plan.spec.Consumers.Len())
+	}
 	if p.inFlight > 0 {
 		l.closed = producer.NewClosedLoop(p.inFlight, uint64(p.spec.Total), p.span)
 	}
@@ -100,7 +104,7 @@ func (r *run) send(ctx context.Context, l *loadRun, start int64) error {
 	pacing, _ := pace.ParseMode(l.plan.spec.Pacing) // the decoder knows the values
 	load := producer.NewLoad(producer.LoadOptions{
 		Source: l.source, Schedule: schedule, Unpaced: l.plan.unpaced, Closed: l.closed, Pacing: pacing, Keys: l.keys,
-		Carrier: l.plan.carrier, Run: r.number, Ingress: l.ingress, Ledger: l.ledger, Clock: r.clock,
+		Carrier: l.plan.carrier, Index: l.natural, Run: r.number, Ingress: l.ingress, Ledger: l.ledger, Clock: r.clock,
 		OnSaturation: producer.Saturation(l.plan.spec.OnSaturation), Grace: int64(grace), Overtime: int64(r.plan.spec.DrainTimeout),
 	})
 	if _, err := load.Run(ctx, start); err != nil {

@@ -139,8 +139,26 @@ func (v *validator) load(name string, l Load) loadPlan {
 	v.keys(path, &p)
 	v.payload(path, &p)
 	v.driver(path, &p)
+	v.natural(path, &p)
 	return p
 }
+
+// natural checks what trace: natural needs.
+func (v *validator) natural(path string, p *loadPlan) {
+	n := p.spec.Natural
+	switch {
+	case p.carrier != trace.Natural:
+	case n.ID == "":
+		v.problem(path+".trace", "trace: natural needs to know the records' id", "set natural: {id: NAME} to an attribute that tells each record from all others")
+	case n.Entries < 1 || n.Entries > maxNatural:
+		v.problem(path+".natural.entries", "must be between 1 and 64M", "set it to the records sent and not yet read by all consumers, at most")
+	case p.spec.OnSaturation == string(producer.Shed):
+		v.problem(path+".on_saturation", "trace: natural remembers records before it is known whether they are shed", "set on_saturation: block or abort, or another trace")
+	}
+}
+
+// maxNatural bounds the memory of an index: 2.5 GiB.
+const maxNatural = 64 << 20
 
 // longestKey is room for a partition key, and for the envelope of a tagged
 // record, which repeats it.
@@ -158,7 +176,7 @@ func (v *validator) payload(path string, p *loadPlan) {
 	if cfg, ok := sourceConfig(p.spec).(opaqueConfig); !ok || !cfg.Opaque() {
 		return
 	}
-	if p.carrier == trace.JSON {
+	if p.carrier == trace.JSON || p.carrier == trace.Natural {
 		v.problem(path+".trace", "opaque payloads are not JSON", "set trace: prefix, or trace: tag with aggregation")
 	}
 	switch p.keys.(type) {

@@ -142,9 +142,16 @@ type Load struct {
 	Pacing          string      `yaml:"pacing" default:"efficient" enum:"efficient|precise|spin" help:"how due times are waited for: sleeping, sleeping and then spinning, or spinning on a whole core"`
 	Keys            conf.Choice `yaml:"keys" choice:"keys" help:"partition keys; the source's own if absent, else uniform over 10k"`
 	Ingress         conf.Choice `yaml:"ingress" choice:"ingress" default:"kinesis" help:"the way into the stream"`
-	Trace           string      `yaml:"trace" default:"tag" enum:"tag|json|prefix|none" help:"how a record carries its identity: beside the payload in the aggregate, as a JSON attribute, as a 32-byte header, or not at all"`
+	Trace           string      `yaml:"trace" default:"tag" enum:"tag|json|prefix|natural|none" help:"how a record carries its identity: beside the payload in the aggregate, as a JSON attribute, as a 32-byte header, by an id that it has anyway, or not at all"`
+	Natural         Natural     `yaml:"natural" help:"how trace: natural knows records"`
 	OnSaturation    string      `yaml:"on_saturation" default:"block" enum:"block|shed|abort" help:"what becomes of due records when the ingress's memory is used up: they wait, which counts as their latency; they are left out and counted as shed; or the run ends"`
 	AllowThrottling bool        `yaml:"allow_throttling" help:"accept a rate above what the shards take"`
+}
+
+// Natural says by which of its attributes a record is known that carries no trace.
+type Natural struct {
+	ID      string      `yaml:"id" help:"top-level attribute of the JSON payload that tells each record from all others"`
+	Entries units.Count `yaml:"entries" default:"256k" help:"records remembered, 40 bytes each; more sent and not yet read by all consumers make the run invalid"`
 }
 
 // Consumer is one application that reads the stream.

@@ -75,9 +75,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok && o.RootCAs == nil { // AWS_CA_BUNDLE, or ca_bundle of the profile
-		o.RootCAs = b.GetTransport().TLSClientConfig.RootCAs
-	}
+	o.trust(cfg)
 	c := &Client{Region: cfg.Region, options: o, transport: newTransport(o), wires: wires{agreed: JSON, used: map[Wire]bool{}}}
 	c.streaming = newEventTransport(o)
 	c.events = newIsolating(c.streaming, &c.attempts)
@@ -99,6 +97,14 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	c.wires.probe = kinesis.New(c.Control.Options(), cbor.Use)
 	c.Host = resolveHost(ctx, c.Data.Options(), account)
 	return c, nil
+}
+
+// trust takes over the authorities of AWS_CA_BUNDLE, or of the profile's ca_bundle,
+// unless there are others.
+func (o *Options) trust(cfg aws.Config) {
+	if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok && o.RootCAs == nil {
+		o.RootCAs = b.GetTransport().TLSClientConfig.RootCAs
+	}
 }
 
 // Calls returns how many data calls were made.

@@ -155,12 +155,13 @@ func venv(t *testing.T) string {
 // java returns a program of the folder java, which is compiled as it starts.
 func java(t *testing.T, source string, args ...string) *program {
 	t.Helper()
-	need(t, "a JDK, 17 or later, and Maven", "java", "javac", "mvn")
-	dir := packages(t, "java/pom.xml", []string{"java", "--version"}, func(dir string) []*exec.Cmd {
-		return []*exec.Cmd{exec.Command("mvn", "--batch-mode", "--quiet", "--file", "java/pom.xml",
-			"-Dmaven.repo.local="+filepath.Join(dir, "repository"),
-			"dependency:build-classpath", "-Dmdep.outputFile="+filepath.Join(dir, "classpath"))}
-	})
+	return javaIn(t, "java", source, args...)
+}
+
+// javaIn returns a program of a folder with a pom.xml.
+func javaIn(t *testing.T, from, source string, args ...string) *program {
+	t.Helper()
+	dir := jars(t, from)
 	classpath, err := os.ReadFile(filepath.Join(dir, "classpath"))
 	if err != nil {
 		t.Fatal(err)
@@ -168,8 +169,21 @@ func java(t *testing.T, source string, args ...string) *program {
 	p := newProgram(t, "java", append([]string{
 		"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx512m", "-Djava.io.tmpdir=" + t.TempDir(),
 		"-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-		filepath.Join("java", source),
+		"-Dsqlite4java.library.path=" + filepath.Join(dir, "repository/com/almworks/sqlite4java/libsqlite4java-linux-amd64/1.0.392"),
+		filepath.Join(from, source),
 	}, args...)...)
 	p.env("CLASSPATH", string(classpath))
 	return p
+}
+
+// jars returns the folder with what the programs of a folder run with.
+func jars(t *testing.T, from string) (dir string) {
+	t.Helper()
+	need(t, "a JDK, 17 or later, and Maven", "java", "javac", "mvn")
+	pom := filepath.Join(from, "pom.xml")
+	return packages(t, pom, []string{"java", "--version"}, func(dir string) []*exec.Cmd {
+		return []*exec.Cmd{exec.Command("mvn", "--batch-mode", "--quiet", "--file", pom,
+			"-Dmaven.repo.local="+filepath.Join(dir, "repository"),
+			"dependency:build-classpath", "-Dmdep.outputFile="+filepath.Join(dir, "classpath"))}
+	})
 }

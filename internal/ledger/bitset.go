@@ -74,12 +74,15 @@ func (s *bitset) word(w int) uint64 {
 }
 
 // common counts the members of both sets.
-func common(a, b *bitset) (n uint64) {
-	if a.n == 0 || b.n == 0 {
-		return 0
+func common(a, b *bitset) (n int) {
+	switch {
+	case a.n == 0 || b.full():
+		return a.n
+	case b.n == 0 || a.full():
+		return b.n
 	}
 	for w := range words {
-		n += uint64(bits.OnesCount64(a.word(w) & b.word(w)))
+		n += bits.OnesCount64(a.bits[w] & b.bits[w])
 	}
 	return n
 }

@@ -1,33 +1,54 @@
 package ledger
 
 import (
+	"sync"
+
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/invariants"
 	"github.com/kload/kload/internal/shard"
 )
+
+// atOnce is how many records of a batch are taken in before others get a turn.
+const atOnce = 256
 
 // Consumer is the account of one consumer. It is safe for concurrent use;
 // batches of one partition come one after the other, in the order read.
 type Consumer struct {
 	ledger *Ledger
 	name   string
-	index  int
 
-	// Guarded by ledger.mu from here.
+	mu         sync.Mutex // guards what follows
+	views      []*view    // by load
+	counted    bool       // some load has no trace
+	byKey      bool       // and all of those are routed by key
 	partitions map[string]*partition
+	free       freeList
+	hashes     [atOnce]uint64 // of the keys being looked up
+	touched    uint64         // keeps those reads from being left out
 	foreign    uint64
 	untraced   uint64
 	strangers  uint64 // this run's trace, but of no known producer
 	astray     uint64 // untraced records that were misrouted
 	handled    [3]uint64
 	sunk       uint64
+	upserts    *upserts // nil but for a sink that keeps one row per key
+}
+
+// owe adds a load to those whose records the consumer must see.
+func (c *Consumer) owe(p *Load) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.views = append(c.views, &view{load: p})
+	if p.options.Counted {
+		c.counted, c.byKey = true, c.byKey && p.options.ByKey
+	}
 }
 
 // SetRange states the hash keys that belong to a partition. Misrouting is
 // checked in partitions whose range is known.
 func (c *Consumer) SetRange(partition string, r shard.Range) {
-	c.ledger.mu.Lock()
-	defer c.ledger.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	p := c.partition(partition)
 	p.hashes, p.ranged = r, true
 }
@@ -39,8 +60,8 @@ func (c *Consumer) SetRange(partition string, r shard.Range) {
 // and their sub-sequence number; in partitions that have none, a restart
 // explains nothing.
 func (c *Consumer) Restarted(partition string) {
-	c.ledger.mu.Lock()
-	defer c.ledger.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.partition(partition).restart()
 }
 
@@ -50,65 +71,87 @@ func (c *Consumer) Restarted(partition string) {
 // keeps nothing of b.
 func (c *Consumer) Sight(b *kload.Batch, intact []bool) {
 	invariants.Check(intact == nil || len(intact) == len(b.Users), "there is not one checksum verdict per record")
-	l := c.ledger
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.started = true
+	c.ledger.started.Store(true)
+	for from := 0; from < len(b.Users); from += atOnce {
+		c.sight(b, intact, from, min(from+atOnce, len(b.Users)))
+	}
+}
+
+// sight takes in some records of a batch.
+func (c *Consumer) sight(b *kload.Batch, intact []bool, from, to int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lookUp(b.Users[from:to])
 	part := c.partition(b.Partition)
 	rereading := !part.mark.unset()
 	s := sighting{part: part, intact: true}
-	for i := range b.Users {
-		s.u = &b.Users[i]
+	for i := from; i < to; i++ {
+		s.u, s.key = &b.Users[i], c.hashes[i-from]
 		s.reread = rereading && part.reread(b, s.u)
 		if intact != nil {
 			s.intact = intact[i]
 		}
 		s.u.Extra = c.see(&s)
 	}
-	part.reached(b)
+	if to == len(b.Users) {
+		part.reached(b)
+	}
+}
+
+// lookUp hashes the keys whose order is checked, and then reads the places where
+// they are remembered: many reads in a row, without anything between them, wait
+// for memory at the same time. With a million keys that is most of the cost.
+func (c *Consumer) lookUp(users []kload.Delivery) {
+	for i := range users {
+		c.hashes[i] = 0
+		if v := c.viewOf(&users[i]); v != nil && v.load.options.Ordered {
+			c.hashes[i] = hashOf(c.ledger.seed, users[i].Key)
+		}
+	}
+	touched := c.touched
+	for i := range users {
+		if h := c.hashes[i]; h != 0 {
+			touched ^= c.views[users[i].Producer-1].keys.touch(h)
+		}
+	}
+	c.touched = touched
+}
+
+// viewOf returns the view of the load that sent a record, nil if none of this run
+// did.
+func (c *Consumer) viewOf(u *kload.Delivery) *view {
+	if !u.Traced || u.Producer == Foreign || u.Producer > uint32(len(c.views)) {
+		return nil
+	}
+	return c.views[u.Producer-1]
 }
 
 // see books one sighting and reports whether it is anything but the first one of
 // a record of this run.
 func (c *Consumer) see(s *sighting) (extra bool) {
-	l := c.ledger
+	v := c.viewOf(s.u)
 	switch {
+	case v != nil:
+		s.misrouted = s.part.strays(s.u, v.load.options.ByKey)
+		return v.see(s, &c.free)
 	case !s.u.Traced:
 		c.untraced++
-		counted, byKey := l.counted()
-		if counted && s.part.strays(s.u, byKey) {
+		if c.counted && s.part.strays(s.u, c.byKey) {
 			c.astray++
 		}
-		return !counted
+		return !c.counted
 	case s.u.Producer == Foreign:
 		c.foreign++
 		return true
-	case s.u.Producer > uint32(len(l.loads)):
-		c.strangers++
-	default:
-		p := l.loads[s.u.Producer-1]
-		s.misrouted = s.part.strays(s.u, p.options.ByKey)
-		return p.views[c.index].see(s, l)
 	}
+	c.strangers++
 	return false
-}
-
-// counted reports whether untraced records may belong to loads of this run, and
-// whether all of those are routed by key.
-func (l *Ledger) counted() (some, byKey bool) {
-	byKey = true
-	for _, p := range l.loads {
-		if p.options.Counted {
-			some, byKey = true, byKey && p.options.ByKey
-		}
-	}
-	return some, some && byKey
 }
 
 // Handled adds to the counts of what the handler made of records.
 func (c *Consumer) Handled(ok, filtered, deadLettered uint64) {
-	c.ledger.mu.Lock()
-	defer c.ledger.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.handled[kload.OK] += ok
 	c.handled[kload.Filtered] += filtered
 	c.handled[kload.DeadLettered] += deadLettered
@@ -116,27 +159,25 @@ func (c *Consumer) Handled(ok, filtered, deadLettered uint64) {
 
 // Sunk adds to the count of records the sink made durable.
 func (c *Consumer) Sunk(n uint64) {
-	c.ledger.mu.Lock()
-	defer c.ledger.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.sunk += n
 }
 
 // Missing returns how many records are acknowledged but not yet sighted by this
-// consumer. It costs nanoseconds.
+// consumer. It takes microseconds.
 func (c *Consumer) Missing() uint64 {
-	c.ledger.mu.Lock()
-	defer c.ledger.mu.Unlock()
-	return c.missing()
-}
-
-func (c *Consumer) missing() (n uint64) {
-	var counted uint64
-	for _, p := range c.ledger.loads {
-		if p.options.Counted {
-			counted += p.acked
-			continue
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var n, counted uint64
+	for _, v := range c.views {
+		v.load.mu.Lock()
+		v.join(&c.free)
+		if v.load.options.Counted {
+			counted += v.load.acked
 		}
-		n += p.acked - p.views[c.index].ackedSeen
+		n += v.lost()
+		v.load.mu.Unlock()
 	}
 	return n + counted - min(counted, c.untraced)
 }
@@ -144,7 +185,7 @@ func (c *Consumer) missing() (n uint64) {
 func (c *Consumer) partition(name string) *partition {
 	p := c.partitions[name]
 	if p == nil {
-		p = &partition{consumer: c.index, id: uint32(len(c.partitions))}
+		p = &partition{id: uint32(len(c.partitions))}
 		c.partitions[name] = p
 	}
 	return p

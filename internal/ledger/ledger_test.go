@@ -593,7 +593,7 @@ func TestListsAreCapped(t *testing.T) {
 }
 
 func TestOrderTableIsBounded(t *testing.T) {
-	const keys = 1<<18 + 3
+	const keys = 1<<20 + 3
 	b := newBook(ledger.LoadOptions{Ordered: true})
 	b.send(keys)
 	bb := batch("p", 0, make([]uint64, 1)...)
@@ -604,4 +604,42 @@ func TestOrderTableIsBounded(t *testing.T) {
 	if r := b.Count().Consumers[0]; r.OrderUnchecked != 3 || r.Reordered != 0 {
 		t.Errorf("%d unchecked, %d reordered; want 3, 0", r.OrderUnchecked, r.Reordered)
 	}
+}
+
+// TestStopped turns what a consumer lacks into unread records.
+func TestStopped(t *testing.T) {
+	b := newBook(ledger.LoadOptions{})
+	b.send(2)
+	b.settle(kload.Acked, 0, 1)
+	b.sight(0, 0)
+	r := b.Verify().Consumers[0]
+	r.Stopped()
+	want := ledger.ConsumerReport{
+		Name: "reader", Read: 2, ReadUnique: 1, Duplicates: 1, Unread: 1,
+		Lists: append(list("unread", 1), list("duplicates", 0)...),
+	}
+	if diff := cmp.Diff(want, r); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestConsumersDoNotWait has one consumer in the middle of a batch while another
+// takes in its own, and outcomes come in.
+func TestConsumersDoNotWait(t *testing.T) {
+	l := ledger.New(1)
+	load := l.AddLoad("events", ledger.LoadOptions{Ordered: true})
+	busy, other := l.AddConsumer("busy"), l.AddConsumer("other")
+	load.Sent(3)
+	release := ledger.Hold(busy)
+	defer release()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		other.Sight(batch("p", 0, 0, 1, 2, 2), nil)
+		load.Outcomes([]kload.Outcome{outcome(1, kload.Acked, 0, 1, 2)})
+		if n := other.Missing(); n != 0 {
+			t.Errorf("%d records missing", n)
+		}
+	}()
+	<-done // for ever, if they waited for the busy one
 }

@@ -1,6 +1,9 @@
 package ledger
 
 import (
+	"sync"
+	"sync/atomic"
+
 	"github.com/kload/kload"
 )
 
@@ -38,8 +41,10 @@ type Load struct {
 	options  LoadOptions
 	producer uint32
 
-	// Guarded by ledger.mu from here.
-	scheduled, sent, shed   uint64
+	sent atomic.Uint64
+
+	mu                      sync.Mutex // guards what follows
+	scheduled, shed         uint64
 	acked, rejected         uint64
 	unknown, inTime         uint64
 	ambiguous, stray        uint64
@@ -49,20 +54,24 @@ type Load struct {
 	deadline                int64
 	ackTimes                ackTimes
 	codes                   map[string]uint64
-	blocks                  []*block // by sequence number / blockSize
-	views                   []*view  // by consumer
+	blocks                  []*fates // by sequence number / blockSize
+	free                    freeList
 }
 
-// block is the fate of 65,536 consecutive records of a load.
-type block struct {
+// fates is what became of 65,536 consecutive records of a load.
+type fates struct {
 	acked, rejected, unknown bitset
 	excused                  bitset // retries explain a sighting beyond the first
 	retried                  bitset // more than one attempt
-	views                    []seen // by consumer
 }
 
-func (b *block) settled(i uint16) bool {
-	return b.acked.has(i) || b.rejected.has(i) || b.unknown.has(i)
+func (f *fates) settled(i uint16) bool {
+	return f.acked.has(i) || f.rejected.has(i) || f.unknown.has(i)
+}
+
+// settledWord returns which of 64 records have an outcome.
+func (f *fates) settledWord(w int) uint64 {
+	return f.acked.word(w) | f.rejected.word(w) | f.unknown.word(w)
 }
 
 // Producer returns the number that stands for the load in traces.
@@ -71,16 +80,16 @@ func (p *Load) Producer() uint32 { return p.producer }
 // Schedule states how many records are due so far. A lower number than before
 // is ignored. When the load ends, Scheduled states the final number.
 func (p *Load) Schedule(n uint64) {
-	p.ledger.mu.Lock()
-	defer p.ledger.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.scheduled = max(p.scheduled, n)
 }
 
 // Scheduled states how many records were due in all, which may be fewer than
 // the schedule had announced: a source may end before it.
 func (p *Load) Scheduled(n uint64) {
-	p.ledger.mu.Lock()
-	defer p.ledger.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.scheduled = n
 }
 
@@ -88,17 +97,15 @@ func (p *Load) Scheduled(n uint64) {
 // follow those before, from 0, without gaps. Outcomes and sightings of them may
 // come in earlier than this call.
 func (p *Load) Sent(n uint64) {
-	p.ledger.mu.Lock()
-	defer p.ledger.mu.Unlock()
-	p.sent += n
+	p.sent.Add(n)
 }
 
 // Shed counts n records as left out on purpose because the ingress was
 // saturated. They get no sequence number: the next record sent takes the one
 // they would have had.
 func (p *Load) Shed(n uint64) {
-	p.ledger.mu.Lock()
-	defer p.ledger.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.shed += n
 }
 
@@ -108,8 +115,8 @@ func (p *Load) Shed(n uint64) {
 // length was not known before, are judged to a tenth of a second. Without a
 // deadline everything is in time.
 func (p *Load) Deadline(unixNano int64) {
-	p.ledger.mu.Lock()
-	defer p.ledger.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if unixNano == p.deadline {
 		return
 	}
@@ -119,10 +126,9 @@ func (p *Load) Deadline(unixNano int64) {
 
 // Outcomes takes in what became of records. It keeps nothing of o.
 func (p *Load) Outcomes(o []kload.Outcome) {
-	l := p.ledger
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.started = true
+	p.ledger.started.Store(true)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for i := range o {
 		p.settle(&o[i])
 	}
@@ -183,23 +189,17 @@ func (p *Load) enter(o *kload.Outcome, seq uint64) bool {
 	if !ok || b.settled(i) {
 		return false
 	}
-	free := &p.ledger.free
 	switch o.Status {
 	case kload.Acked:
-		b.acked.add(i, free)
+		b.acked.add(i, &p.free)
 	case kload.Rejected:
-		b.rejected.add(i, free)
+		b.rejected.add(i, &p.free)
 	default:
-		b.unknown.add(i, free)
+		b.unknown.add(i, &p.free)
 	}
 	p.excuse(b, i, seq, excusedBy(o))
 	if o.Attempts > 1 {
-		b.retried.add(i, free)
-	}
-	for c, v := range p.views {
-		if b.views[c].first.has(i) {
-			v.settle(o, b, &b.views[c], i, seq, free)
-		}
+		b.retried.add(i, &p.free)
 	}
 	return true
 }
@@ -215,11 +215,11 @@ func excusedBy(o *kload.Outcome) int {
 }
 
 // excuse notes that retries explain n sightings of a record beyond the first.
-func (p *Load) excuse(b *block, i uint16, seq uint64, n int) {
+func (p *Load) excuse(b *fates, i uint16, seq uint64, n int) {
 	if n <= 0 {
 		return
 	}
-	b.excused.add(i, &p.ledger.free)
+	b.excused.add(i, &p.free)
 	switch {
 	case n == 1:
 	case len(p.excuses) == maxCounts:
@@ -233,7 +233,7 @@ func (p *Load) excuse(b *block, i uint16, seq uint64, n int) {
 
 // excusesFor returns how many sightings of a record beyond the first retries
 // explain, as far as is known.
-func (p *Load) excusesFor(b *block, i uint16, seq uint64) int {
+func (p *Load) excusesFor(b *fates, i uint16, seq uint64) int {
 	if !b.excused.has(i) {
 		return 0
 	}
@@ -241,18 +241,35 @@ func (p *Load) excusesFor(b *block, i uint16, seq uint64) int {
 }
 
 // block returns the block of a sequence number and the offset in it.
-func (p *Load) block(seq uint64) (b *block, offset uint16, ok bool) {
+func (p *Load) block(seq uint64) (b *fates, offset uint16, ok bool) {
 	n := seq / blockSize
 	if n >= uint64(len(p.blocks)) {
-		if seq >= p.sent+slack {
+		if !p.plausible(seq) {
 			return nil, 0, false
 		}
-		p.blocks = append(p.blocks, make([]*block, n+1-uint64(len(p.blocks)))...)
+		p.blocks = append(p.blocks, make([]*fates, n+1-uint64(len(p.blocks)))...)
 	}
 	if p.blocks[n] == nil {
-		p.blocks[n] = &block{views: make([]seen, len(p.views))}
+		p.blocks[n] = &fates{}
 	}
 	return p.blocks[n], uint16(seq), true
 }
 
+// fates returns what is known of a block, which may be nothing.
+func (p *Load) fates(n int) *fates {
+	if n < len(p.blocks) && p.blocks[n] != nil {
+		return p.blocks[n]
+	}
+	return &fates{}
+}
+
+// plausible reports whether there may be a record with that sequence number.
+func (p *Load) plausible(seq uint64) bool { return seq < p.sent.Load()+slack }
+
 func (p *Load) settled() uint64 { return p.acked + p.rejected + p.unknown }
+
+func (p *Load) allSettled() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.settled() == p.sent.Load()
+}

@@ -8,12 +8,11 @@ import (
 )
 
 // partition is what a consumer knows of one partition it reads. Guarded by
-// ledger.mu.
+// the consumer's lock.
 type partition struct {
-	consumer int    // index of the consumer
-	id       uint32 // index among the consumer's partitions
-	hashes   shard.Range
-	ranged   bool // hashes is known
+	id     uint32 // index among the consumer's partitions
+	hashes shard.Range
+	ranged bool // hashes is known
 
 	// A reader that was restarted reads what lies between its checkpoint and
 	// where it was once more. Each record of that stretch may come once, in order;

@@ -53,6 +53,7 @@ type ConsumerReport struct {
 	Duplicates  uint64 `json:"duplicates"`
 	Redelivered uint64 `json:"redelivered"`
 	Lost        uint64 `json:"lost"`
+	Unread      uint64 `json:"unread,omitempty"` // see [ConsumerReport.Stopped]
 	Reordered   uint64 `json:"reordered"`
 	// Causes of reordering: the late record had been retried, or else the key had
 	// moved to another partition. The rest has no explanation on record.
@@ -76,8 +77,21 @@ type ConsumerReport struct {
 	// ByCount: some load has no trace. Untraced sightings are then taken for its
 	// records. What falls short of its acknowledgements is lost, and what goes
 	// beyond the records that may have been stored is a duplicate.
-	ByCount bool   `json:"by_count,omitempty"`
-	Lists   []List `json:"lists,omitempty"`
+	ByCount bool `json:"by_count,omitempty"`
+	// Upserts is there for a sink that keeps one row per partition key.
+	Upserts *UpsertReport `json:"upserts,omitempty"`
+	Lists   []List        `json:"lists,omitempty"`
+}
+
+// Stopped says that the consumer was stopped before it had read everything: what
+// it lacks may still be there, and is unread rather than lost.
+func (r *ConsumerReport) Stopped() {
+	r.Lost, r.Unread = 0, r.Lost
+	for i := range r.Lists {
+		if l := &r.Lists[i]; l.Verdict == "lost" {
+			l.Verdict = "unread"
+		}
+	}
 }
 
 // List names the records of a load under one verdict.

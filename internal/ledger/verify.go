@@ -11,27 +11,45 @@ import (
 // of reordering. It takes microseconds: a live view calls it while the run goes
 // on. Lost then means not read yet.
 func (l *Ledger) Count() Report {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	defer l.hold()()
 	return l.count()
 }
 
 // Verify returns the final verdicts with the records they are about. It goes
 // over all bitmaps still held, and holds up everybody else meanwhile.
 func (l *Ledger) Verify() Report {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	defer l.hold()()
 	r := l.count()
 	for i, p := range l.loads {
 		r.Loads[i].Lists = p.lists()
 	}
 	for i, c := range l.consumers {
-		for _, p := range l.loads {
-			r.Consumers[i].Lists = append(r.Consumers[i].Lists, p.listsFor(c.index)...)
-			p.explain(c.index, &r.Consumers[i])
+		for _, v := range c.views {
+			r.Consumers[i].Lists = append(r.Consumers[i].Lists, v.lists()...)
+			v.explain(&r.Consumers[i])
 		}
 	}
 	return r
+}
+
+// hold takes all locks, and returns what lets go of them.
+func (l *Ledger) hold() (release func()) {
+	l.mu.Lock()
+	for _, c := range l.consumers {
+		c.mu.Lock()
+	}
+	for _, p := range l.loads {
+		p.mu.Lock()
+	}
+	return func() {
+		for _, p := range l.loads {
+			p.mu.Unlock()
+		}
+		for _, c := range l.consumers {
+			c.mu.Unlock()
+		}
+		l.mu.Unlock()
+	}
 }
 
 func (l *Ledger) count() Report {
@@ -47,12 +65,13 @@ func (l *Ledger) count() Report {
 }
 
 func (p *Load) report() LoadReport {
+	sent := p.sent.Load()
 	r := LoadReport{
 		Name: p.name, Producer: p.producer,
-		Scheduled: p.scheduled, Sent: p.sent, Shed: p.shed,
+		Scheduled: p.scheduled, Sent: sent, Shed: p.shed,
 		Acked: p.acked, Rejected: p.rejected, Unknown: p.unknown,
-		Open:           p.sent - min(p.sent, p.settled()),
-		Unsent:         p.scheduled - min(p.scheduled, p.sent+p.shed),
+		Open:           sent - min(sent, p.settled()),
+		Unsent:         p.scheduled - min(p.scheduled, sent+p.shed),
 		DeliveredRatio: 1, InTime: p.inTime,
 		Bytes: p.bytes, StreamRecords: p.streams, Attempts: p.attempt,
 		Ambiguous: p.ambiguous, ExcusesLeftOut: p.uncounted, Stray: p.stray,
@@ -66,11 +85,12 @@ func (p *Load) report() LoadReport {
 
 // broken lists the identities of a load that do not hold.
 func (p *Load) broken() (list []string) {
-	if p.sent+p.shed > p.scheduled {
-		list = append(list, fmt.Sprintf("%s: %d sent and %d shed, but only %d scheduled", p.name, p.sent, p.shed, p.scheduled))
+	sent := p.sent.Load()
+	if sent+p.shed > p.scheduled {
+		list = append(list, fmt.Sprintf("%s: %d sent and %d shed, but only %d scheduled", p.name, sent, p.shed, p.scheduled))
 	}
-	if p.settled() > p.sent {
-		list = append(list, fmt.Sprintf("%s: %d records have an outcome, but only %d were sent", p.name, p.settled(), p.sent))
+	if p.settled() > sent {
+		list = append(list, fmt.Sprintf("%s: %d records have an outcome, but only %d were sent", p.name, p.settled(), sent))
 	}
 	if p.stray > 0 {
 		list = append(list, fmt.Sprintf("%s: %d outcomes of records that were not sent or already had one", p.name, p.stray))
@@ -80,23 +100,30 @@ func (p *Load) broken() (list []string) {
 
 func (c *Consumer) report() ConsumerReport {
 	r := ConsumerReport{
-		Name: c.name, ReadUnique: c.strangers, Phantom: c.strangers, Lost: c.missing(),
+		Name: c.name, ReadUnique: c.strangers, Phantom: c.strangers,
 		Misrouted: c.astray, Foreign: c.foreign, Untraced: c.untraced,
-		OK: c.handled[0], Filtered: c.handled[1], DeadLettered: c.handled[2], Sunk: c.sunk,
+		OK: c.handled[0], Filtered: c.handled[1], DeadLettered: c.handled[2], Sunk: c.sunk, ByCount: c.counted,
 	}
-	if r.ByCount, _ = c.ledger.counted(); r.ByCount {
-		r.Duplicates = c.surplus()
+	if c.upserts != nil {
+		r.Upserts = new(c.upserts.report)
+		r.Upserts.Examples = slices.Clone(r.Upserts.Examples)
+	}
+	if c.counted {
+		owed, stored := c.untracedOwed()
+		r.Lost = owed - min(owed, c.untraced)
+		r.Duplicates = c.untraced - min(c.untraced, stored)
 		r.ReadUnique += c.untraced - r.Duplicates
 	}
-	for _, p := range c.ledger.loads {
-		v := p.views[c.index]
+	for _, v := range c.views {
+		v.join(&c.free)
+		r.Lost += v.lost()
 		r.ReadUnique += v.unique
 		r.Duplicates += v.counts[duplicated]
 		r.Redelivered += v.counts[redelivered]
 		r.Reordered += v.counts[reordered]
 		r.Misrouted += v.counts[misrouted]
 		r.Corrupt += v.counts[corrupt]
-		r.Phantom += v.phantom + p.neverSent(c.index)
+		r.Phantom += v.phantoms()
 		r.OrderUnchecked += v.unordered
 		r.RepeatsLeftOut += v.counts[uncounted]
 	}
@@ -104,34 +131,16 @@ func (c *Consumer) report() ConsumerReport {
 	return r
 }
 
-// surplus returns how many more untraced records were sighted than there can be:
-// acknowledged, unknown or still without an outcome.
-func (c *Consumer) surplus() uint64 {
-	var stored uint64
-	for _, p := range c.ledger.loads {
-		if p.options.Counted {
-			stored += max(p.sent, p.settled()) - p.rejected
+// untracedOwed returns how many records without a trace the consumer must see,
+// and how many there can be: acknowledged, unknown or still without an outcome.
+func (c *Consumer) untracedOwed() (owed, stored uint64) {
+	for _, v := range c.views {
+		if p := v.load; p.options.Counted {
+			owed += p.acked
+			stored += max(p.sent.Load(), p.settled()) - p.rejected
 		}
 	}
-	return c.untraced - min(c.untraced, stored)
-}
-
-// neverSent counts the records a consumer saw whose sequence numbers were not
-// reached. They are known only now: sightings may overtake Sent.
-func (p *Load) neverSent(consumer int) (n uint64) {
-	for at := p.sent / blockSize; at < uint64(len(p.blocks)); at++ {
-		if b := p.blocks[at]; b != nil {
-			for w := range words {
-				n += uint64(bits.OnesCount64(b.unsettledSeen(consumer, w) & beyond(p.sent, at, w)))
-			}
-		}
-	}
-	return n
-}
-
-// unsettledSeen returns 64 records that a consumer saw and that have no outcome.
-func (b *block) unsettledSeen(consumer, w int) uint64 {
-	return b.views[consumer].first.word(w) &^ (b.acked.word(w) | b.rejected.word(w) | b.unknown.word(w))
+	return owed, stored
 }
 
 // beyond returns which sequence numbers of a word are sent or higher.
@@ -147,21 +156,25 @@ func beyond(sent, blockIndex uint64, w int) uint64 {
 }
 
 // explain adds the causes of reordering to a consumer's report.
-func (p *Load) explain(consumer int, r *ConsumerReport) {
-	for _, b := range p.blocks {
+func (v *view) explain(r *ConsumerReport) {
+	for n, b := range v.blocks {
 		if b == nil {
 			continue
 		}
-		marks := &b.views[consumer].marks
-		r.ReorderedRetry += common(&marks[reordered], &b.retried)
-		r.ReorderedReshard += uint64(marks[crossed].n) - common(&marks[crossed], &b.retried)
+		retried := &v.load.fates(n).retried
+		r.ReorderedRetry += uint64(common(&b.marks[reordered], retried))
+		r.ReorderedReshard += uint64(b.marks[crossed].n - common(&b.marks[crossed], retried))
 	}
 }
 
+// picker returns which of the 64 records of word w of block n belong in a list.
+type picker func(f *fates, b *seen, n, w int) uint64
+
 // lists names the records of a load that were not acknowledged.
 func (p *Load) lists() (lists []List) {
-	lists = p.collect(lists, "rejected", func(_ uint64, b *block, w int) uint64 { return b.rejected.word(w) })
-	return p.collect(lists, "unknown", func(_ uint64, b *block, w int) uint64 { return b.unknown.word(w) })
+	v := &view{load: p} // of a consumer that saw nothing
+	lists = v.collect(lists, "rejected", func(f *fates, _ *seen, _, w int) uint64 { return f.rejected.word(w) })
+	return v.collect(lists, "unknown", func(f *fates, _ *seen, _, w int) uint64 { return f.unknown.word(w) })
 }
 
 // listed are the verdicts that are kept as marks, with their names.
@@ -176,31 +189,30 @@ var listed = [...]struct {
 	{corrupt, "corrupt"},
 }
 
-// listsFor names the records of a load about which a consumer has verdicts.
-func (p *Load) listsFor(c int) (lists []List) {
-	lists = p.collect(lists, "lost", func(_ uint64, b *block, w int) uint64 {
-		return b.acked.word(w) &^ b.views[c].first.word(w)
+// lists names the records of a load about which a consumer has verdicts.
+func (v *view) lists() (lists []List) {
+	sent := v.load.sent.Load()
+	lists = v.collect(lists, "lost", func(f *fates, b *seen, _, w int) uint64 {
+		return f.acked.word(w) &^ b.first.word(w)
 	})
-	lists = p.collect(lists, "phantom", func(at uint64, b *block, w int) uint64 {
-		return b.rejected.word(w)&b.views[c].first.word(w) | b.unsettledSeen(c, w)&beyond(p.sent, at, w)
+	lists = v.collect(lists, "phantom", func(f *fates, b *seen, n, w int) uint64 {
+		return b.first.word(w) & (f.rejected.word(w) | beyond(sent, uint64(n), w)&^f.settledWord(w))
 	})
 	for _, m := range listed {
-		lists = p.collect(lists, m.name, func(_ uint64, b *block, w int) uint64 { return b.views[c].marks[m.verdict].word(w) })
+		lists = v.collect(lists, m.name, func(_ *fates, b *seen, _, w int) uint64 { return b.marks[m.verdict].word(w) })
 	}
 	return lists
 }
 
-// collect appends a list of the records that pick returns for each word of each
-// block, if there are any.
-func (p *Load) collect(lists []List, name string, pick func(at uint64, b *block, w int) uint64) []List {
+// collect appends a list of the records that pick returns, if there are any.
+func (v *view) collect(lists []List, name string, pick picker) []List {
+	p := v.load
 	list := List{Verdict: name, Load: p.name, Producer: p.producer}
-	for at, b := range p.blocks {
-		if b == nil {
-			continue
-		}
+	for n := range max(len(p.blocks), len(v.blocks)) {
+		f, b := p.fates(n), v.seen(n)
 		for w := range words {
-			for set := pick(uint64(at), b, w); set != 0; set &= set - 1 {
-				list.put(uint64(at)*blockSize + uint64(w)*64 + uint64(bits.TrailingZeros64(set)))
+			for set := pick(f, b, n, w); set != 0; set &= set - 1 {
+				list.put(uint64(n)*blockSize + uint64(w)*64 + uint64(bits.TrailingZeros64(set)))
 			}
 		}
 	}

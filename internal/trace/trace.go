@@ -3,7 +3,7 @@
 // meant to be sent, and a checksum of its payload. The stamp is what latency
 // and the ledger's verdicts are computed from.
 //
-// A stamp travels in one of three carriers:
+// A stamp travels in one of these carriers:
 //
 //   - [Prefix], a binary header before the payload, for opaque payloads. Its 32
 //     bytes, integers big-endian:
@@ -24,6 +24,9 @@
 //
 //   - [Tag], text beside the payload, in the tags field of an aggregated record.
 //     The payload is not touched.
+//
+//   - [Natural], nothing at all: the record is known by an id that it has anyway,
+//     and its stamp is kept aside in an [Index].
 //
 // As text, a stamp is the version digit 1 followed by bytes 4 to 31 of the
 // header in unpadded base64url: 39 ASCII characters.
@@ -48,13 +51,14 @@ type Carrier uint8
 
 // The carriers.
 const (
-	None   Carrier = iota // no stamp
-	Prefix                // binary header before the payload
-	JSON                  // attribute "_k" of a JSON object
-	Tag                   // tags field of an aggregated record
+	None    Carrier = iota // no stamp
+	Prefix                 // binary header before the payload
+	JSON                   // attribute "_k" of a JSON object
+	Tag                    // tags field of an aggregated record
+	Natural                // none: looked up by a natural id
 )
 
-var names = [...]string{"none", "prefix", "json", "tag"}
+var names = [...]string{"none", "prefix", "json", "tag", "natural"}
 
 // String returns the carrier's name in scenario files.
 func (c Carrier) String() string {
@@ -72,7 +76,7 @@ func ParseCarrier(name string) (Carrier, error) {
 		}
 	}
 	return None, kload.WithHint(fmt.Errorf("parsing trace carrier %q: %w", name, kload.ErrInvalid),
-		"use one of prefix, json, tag, none")
+		"use one of prefix, json, tag, natural, none")
 }
 
 // Overhead returns the bytes the carrier adds to each user record: to its
@@ -115,7 +119,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 var ErrNotObject = errors.New("payload is not a JSON object")
 
 // AppendStamped appends the payload with its stamp to dst; the checksum is
-// computed here, whatever s.CRC says. None and Tag append the payload as it is.
+// computed here, whatever s.CRC says. None, Tag and Natural append the payload as
+// it is.
 // A payload that cannot carry the stamp gives [ErrNotObject] and dst unchanged.
 func (c Carrier) AppendStamped(dst, payload []byte, s Stamp) ([]byte, error) {
 	switch c {
