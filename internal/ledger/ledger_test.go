@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -596,9 +597,12 @@ func TestOrderTableIsBounded(t *testing.T) {
 	const keys = 1<<20 + 3
 	b := newBook(ledger.LoadOptions{Ordered: true})
 	b.send(keys)
-	bb := batch("p", 0, make([]uint64, 1)...)
-	for seq := range uint64(keys) {
-		bb.Users[0].Seq, bb.Users[0].Key = seq, fmt.Append(nil, seq)
+	for from := uint64(0); from < keys; from += 4096 {
+		bb := batch("p", 0, make([]uint64, min(4096, keys-from))...)
+		for i := range bb.Users {
+			u := &bb.Users[i]
+			u.Seq, u.Key = from+uint64(i), strconv.AppendUint(nil, from+uint64(i), 10)
+		}
 		b.reader.Sight(bb, nil)
 	}
 	if r := b.Count().Consumers[0]; r.OrderUnchecked != 3 || r.Reordered != 0 {

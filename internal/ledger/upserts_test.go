@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -64,15 +65,14 @@ func TestUpsertsAreBounded(t *testing.T) {
 	const keys = 1<<20 + 3
 	b := newBook(ledger.LoadOptions{})
 	var rows []ledger.Row
-	users := make([]kload.Delivery, 1)
+	var users []kload.Delivery
 	for i := range uint64(keys) {
-		key := fmt.Sprint(i)
-		users[0] = upsert(key, 1, i)
-		b.reader.Wrote(users)
+		users = append(users, kload.Delivery{Key: strconv.AppendUint(nil, i, 10), Producer: 1, Seq: i})
 		if i%1000 == 0 || i >= 1<<20 {
-			rows = append(rows, held(key, 1, i))
+			rows = append(rows, held(strconv.FormatUint(i, 10), 1, i))
 		}
 	}
+	b.reader.Wrote(users)
 	r := b.reader.Reconcile(slices.Values(rows))
 	want := ledger.UpsertReport{Keys: 1 << 20, Rows: uint64(len(rows)), Missing: 1<<20 - uint64(len(rows)-3), Unchecked: 3}
 	if diff := cmp.Diff(want, r); diff != "" || r.Agrees() {

@@ -6,8 +6,8 @@
 // counter that the writer saw, as KCL asks for too. Rows of the table that are no
 // leases, which KCL marks by their entityType, are neither read nor written.
 //
-// Limits and prices: a lease of up to 1 KB takes one write unit per change and half
-// a read unit per listing, read consistently one.
+// Paid by request, a change takes one write unit per KB of the lease, and a
+// listing, which is consistent, one read unit per 4 KB of the table.
 package dynamodb
 
 import (
