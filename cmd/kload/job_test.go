@@ -24,7 +24,9 @@ type job struct {
 	stdout bytes.Buffer // read once it has ended
 	stderr watched
 	ended  chan struct{}
-	target int // process id of the embedded target, once it was asked for
+	// children are the process ids of what it ran when it got its signal, by the
+	// verbs they run under.
+	children map[string]int
 }
 
 // jobs are those of one script.
@@ -111,45 +113,46 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // signalJob sends a signal to a job, or with a third argument to the embedded
-// target that it runs as a child: signal JOB INT|TERM|KILL [target]
+// target that it runs as a child: signal JOB INT|TERM|KILL [VERB]
 func signalJob(ts *testscript.TestScript, _ bool, args []string) {
 	j := find(ts, args[0])
 	sig := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "KILL": os.Kill}[args[1]]
-	j.target = child(ts, j.cmd.Process.Pid)
+	j.children = children(ts, j.cmd.Process.Pid)
 	process := j.cmd.Process
 	if len(args) > 2 {
-		if j.target == 0 {
-			ts.Fatalf("%s has no target", args[0])
+		if j.children[args[2]] == 0 {
+			ts.Fatalf("%s has no child %s", args[0], args[2])
 		}
 		var err error
-		process, err = os.FindProcess(j.target)
+		process, err = os.FindProcess(j.children[args[2]])
 		ts.Check(err)
 	}
 	ts.Check(process.Signal(sig))
 }
 
-// child returns the one child of a process.
-func child(ts *testscript.TestScript, pid int) int {
+// children returns the children of a process by the verbs they run under.
+func children(ts *testscript.TestScript, pid int) map[string]int {
 	lists, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/children")
 	ts.Check(err)
-	var children []string
+	found := map[string]int{}
 	for _, list := range lists {
 		text, err := os.ReadFile(list)
 		if os.IsNotExist(err) {
 			continue // a thread that has ended
 		}
 		ts.Check(err)
-		children = append(children, strings.Fields(string(text))...)
+		for _, child := range strings.Fields(string(text)) {
+			line, err := os.ReadFile("/proc/" + child + "/cmdline")
+			ts.Check(err)
+			args := strings.Split(string(line), "\x00")
+			if len(args) < 2 {
+				ts.Fatalf("child %s of %d runs as %q", child, pid, line)
+			}
+			found[args[1]], err = strconv.Atoi(child)
+			ts.Check(err)
+		}
 	}
-	if len(children) > 1 {
-		ts.Fatalf("%d has the children %q, want one", pid, children)
-	}
-	if len(children) == 0 {
-		return 0
-	}
-	id, err := strconv.Atoi(children[0])
-	ts.Check(err)
-	return id
+	return found
 }
 
 // ended waits for a job and checks how it ended, an exit code or the name of a
@@ -170,21 +173,23 @@ func ended(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// gone waits until a job's embedded target has ended, too: gone JOB
+// gone waits until a job's children have ended, too: gone JOB
 func gone(ts *testscript.TestScript, _ bool, args []string) {
 	j := find(ts, args[0])
-	if j.target == 0 {
-		ts.Fatalf("%s had no target when it got its signal", args[0])
+	if len(j.children) == 0 {
+		ts.Fatalf("%s had no children when it got its signal", args[0])
 	}
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	tooLong := time.NewTimer(patience)
 	defer tooLong.Stop()
-	for alive(j.target) {
-		select {
-		case <-again.C:
-		case <-tooLong.C:
-			ts.Fatalf("target %d of %s is still running", j.target, args[0])
+	for verb, pid := range j.children {
+		for alive(pid) {
+			select {
+			case <-again.C:
+			case <-tooLong.C:
+				ts.Fatalf("%s of %s, process %d, is still running", verb, args[0], pid)
+			}
 		}
 	}
 }

@@ -91,7 +91,9 @@ func TestFlaws(t *testing.T) {
 		},
 		{
 			"the worst aggregate is larger than a stream takes, which refuses all of the request", through(t, 26_877, 1, 40, nil, time.Minute),
-			func(s *seen) bool { return s.code == "ValidationException" && s.statuses[kload.Rejected] >= 39 },
+			func(s *seen) bool {
+				return s.code == "ValidationException" && s.statuses[kload.Rejected] >= 39 && s.closeErr == nil
+			},
 		},
 		{
 			"throttled entries are sent again for ever: only the driver's deadline ends it", through(t, 100, 10, 10, throttled, 4*time.Second),

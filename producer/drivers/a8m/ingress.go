@@ -188,6 +188,9 @@ func (g *Ingress) read(from io.Reader) {
 			err = g.take(kind, body)
 		}
 		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				g.link.kill() // what it says makes no sense
+			}
 			g.end(err)
 			return
 		}

@@ -161,7 +161,7 @@ func (p *putter) judge(r *streamRecord, i int, out *kinesis.PutRecordsOutput, er
 		case errors.Is(err, errBadAnswer):
 			class, code = awsclient.Ambiguous, "BadAnswer"
 		case class == awsclient.Fatal && i == 0:
-			p.out.addJSON(frameFailure, newFailure(awsclient.Explain(err, "putting records")))
+			p.refused(awsclient.Explain(err, "putting records"))
 		}
 		r.failed(&p.tally, class == awsclient.Throttled, class == awsclient.Ambiguous || class == awsclient.Cancelled, code)
 		return r.lost()
@@ -174,6 +174,14 @@ func (p *putter) judge(r *streamRecord, i int, out *kinesis.PutRecordsOutput, er
 	throttled := awsclient.ClassifyCode(code, 0) == awsclient.Throttled
 	r.failed(&p.tally, throttled, !throttled, code) // the service does not say whether it stored the others
 	return 0
+}
+
+// refused tells the parent that the service will take nothing. A request that it
+// finds wrong is another matter: the library makes such, and goes on.
+func (p *putter) refused(err error) {
+	if errors.Is(err, kload.ErrUnreachable) {
+		p.out.addJSON(frameFailure, newFailure(err))
+	}
 }
 
 func (r *streamRecord) failed(t *tally, throttled, ambiguous bool, code string) {
