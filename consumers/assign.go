@@ -105,6 +105,7 @@ func (c *Consumer) open(ctx context.Context, p kload.Partition, r *reading) erro
 		r.owned = (*shard.Range)(&p.Range)
 		c.o.Tap.Ledger.SetRange(p.ID, *r.owned)
 	}
+	c.o.Tap.Ledger.Restarted(p.ID) // explains what comes again, if it was read before
 	var err error
 	if r.reader, err = c.position(ctx, p, r.from); err != nil {
 		return err

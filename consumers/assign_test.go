@@ -180,6 +180,40 @@ func fail(t *testing.T, errs ...error) {
 	}
 }
 
+// TestReassigned goes on from a checkpoint that lies before what was read: what
+// comes again is explained, and nothing else is.
+func TestReassigned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := newInput(t, "p")
+		read := func(sequences ...int) {
+			for _, n := range sequences {
+				b := in.add("p", "")
+				b.Records[0].Data = stamped(trace.Stamp{Run: run, Producer: 1, Seq: uint64(n)}, "x")
+				b.Records[0].Sequence = fmt.Sprint(n)
+			}
+		}
+		g := &group{diary: new(diary)}
+		g.coordinate = func(ctx context.Context, a kload.Assignments, ready func()) error {
+			ready()
+			read(0, 1, 2, 3)
+			fail(t, a.Assign(ctx, kload.Partition{ID: "p"}, kload.Position{}))
+			<-time.After(time.Second)
+			fail(t, a.Revoke(ctx, "p"))
+			read(1, 2, 3, 4, 4)
+			fail(t, a.Assign(ctx, kload.Partition{ID: "p"}, kload.Position{Start: kload.After, Sequence: "1"}))
+			<-time.After(time.Second)
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		c := newConsumer(in, g, nil)
+		fail(t, c.Run(ctx, func() {}))
+		if r := c.report(); r.ReadUnique != 5 || r.Redelivered != 2 || r.Duplicates != 1 || c.Skipped() != 1 {
+			t.Errorf("%d skipped, account %+v", c.Skipped(), r)
+		}
+	})
+}
+
 func TestCoordinatorFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := newInput(t, "a")

@@ -108,6 +108,9 @@ func (c *consumerRun) counters() map[string]uint64 {
 			maps.Copy(out, p.Counters())
 		}
 	}
+	if n := c.consumer.Skipped(); n > 0 {
+		out["already_processed"] = n
+	}
 	return out
 }
 

@@ -39,6 +39,7 @@ func Run(t *testing.T, open Factory) {
 		"obeys the handler":                   handling,
 		"counts first sightings of this run":  counting,
 		"measures handling and sinking":       measuring,
+		"takes partitions that begin and end": ending,
 		"reports the handler's failure":       handlerFails,
 		"reports the sink's failure to write": func(t *testing.T, open Factory) { sinkFails(t, open, errors.New("no room"), nil) },
 		"reports the sink's failure to close": func(t *testing.T, open Factory) { sinkFails(t, open, nil, errors.New("not synced")) },
@@ -246,6 +247,33 @@ func measuring(t *testing.T, open Factory) {
 	}
 	if diff := cmp.Diff(map[string]int64{"handle": 4, "e2e.sink": 2}, got); diff != "" {
 		t.Errorf("values by hop: three of this run and one without a trace were handled, two written (-want +got):\n%s", diff)
+	}
+}
+
+// ending has a partition that ends in a batch without records, and one that is
+// taken away and given back; a host is told of both where it wants to be.
+func ending(t *testing.T, open Factory) {
+	r := newRig(t, open, nil)
+	assigned, revoked := func(string) {}, func(string) {}
+	if host, ok := r.host.(kload.Assignee); ok {
+		assigned = func(p string) { r.must(host.Assigned(t.Context(), kload.Partition{ID: p}, kload.Position{})) }
+		revoked = func(p string) { r.must(host.Revoked(t.Context(), p)) }
+	}
+	assigned("p")
+	assigned("q")
+	r.must(r.process("p", user("a")))
+	r.must(r.process("q", user("b")))
+	b := &kload.Batch{Partition: "p", End: true, Children: []kload.Partition{{ID: "child", Parents: []string{"p"}}}}
+	r.must(r.host.Process(t.Context(), b))
+	b.Release()
+	revoked("p")
+	revoked("q")
+	assigned("q")
+	r.must(r.process("q", user("c")))
+	revoked("q")
+	report := r.finish()
+	if diff := cmp.Diff(map[string][]string{"p": {"a"}, "q": {"b", "c"}}, r.sink.stored); diff != "" || report.OK != 3 || report.Sunk != 3 {
+		t.Errorf("account %+v, stored (-want +got):\n%s", report, diff)
 	}
 }
 
