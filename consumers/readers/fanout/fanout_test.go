@@ -197,7 +197,7 @@ func TestRegistration(t *testing.T) {
 			1,
 		},
 		{"an ARN of another stream", func(r *rig) string { return strings.Replace(r.arn, ":stream/s", ":stream/other", 1) + "/consumer/c:1" }, "is not one of stream s", "name a consumer", []string{"theirs"}, 0},
-		{"an ARN that is gone", func(r *rig) string { return r.arn + "/consumer/theirs:1" }, "looking for the registered consumer", "", []string{"theirs"}, 0},
+		{"an ARN that is gone", func(r *rig) string { return r.arn + "/consumer/theirs:1" }, "looking for the registered consumer", "read.fanout.consumer", []string{"theirs"}, 0},
 		{
 			"a stream that is full",
 			func(r *rig) string {
@@ -265,7 +265,7 @@ func TestConsumerGone(t *testing.T) {
 			r.deregister(ownName)
 		})
 		err := r.read(op, func(*kload.Batch) bool { return true })
-		if h, ok := errors.AsType[*kload.HintError](err); !ok || !errors.Is(err, kload.ErrUnreachable) || !strings.Contains(h.Hint, "deleted") {
+		if h, ok := errors.AsType[*kload.HintError](err); !ok || !errors.Is(err, kload.ErrUnreachable) || !strings.Contains(h.Hint, "not any more") {
 			r.Errorf("error %v", err)
 		}
 		<-done

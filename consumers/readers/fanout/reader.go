@@ -254,9 +254,9 @@ func (r *reader) Close() error {
 
 // explain adds to an error what to do about it.
 func explain(err error, doing string) error {
-	if _, code := awsclient.Classify(err); code == "ResourceNotFoundException" {
+	if _, code := awsclient.Classify(err); code == notFound {
 		return kload.WithHint(fmt.Errorf("%w: %s: %w", kload.ErrUnreachable, doing, err),
-			"the stream or the registered consumer is gone: somebody has deleted it")
+			"the stream or its registered consumer is not there, or not any more: check stream.name and read.fanout.consumer")
 	}
 	return awsclient.Explain(err, doing)
 }

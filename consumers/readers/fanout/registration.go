@@ -224,7 +224,7 @@ func (r *registration) persist(ctx context.Context, doing string, call func(cont
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case class == awsclient.Fatal:
-			return awsclient.Explain(err, doing)
+			return explain(err, doing)
 		}
 		if err := pace.NewPacer(r.clock).Sleep(ctx, poll); err != nil {
 			return err
