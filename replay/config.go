@@ -133,7 +133,7 @@ func (c *Config) Unpaced() bool { return c.ASAP }
 // CounterNames lists what [Source.Counters] counts.
 func (*Config) CounterNames() []string {
 	return []string{
-		"objects", "skipped_objects", "rows", "row_bytes", "malformed", "blank_lines",
+		"objects", "skipped_objects", "torn_reads", "rows", "row_bytes", "malformed", "blank_lines",
 		"out_of_order", "gaps_compressed", "gap_compressed_ns",
 	}
 }

@@ -22,7 +22,7 @@ var errLimit = errors.New("limit reached")
 // reader fills blocks with the rows of all objects, one object after the other.
 // It belongs to the prefetch goroutine.
 type reader struct {
-	from    origin.Origin
+	from    *origin.Ahead
 	objects []origin.Object // not yet opened
 	decoder *decoder
 	done    int64 // stored bytes of the objects before the current one
@@ -38,12 +38,13 @@ type reader struct {
 	cut     bool   // inside a line that is too long
 	failed  error  // what ended the current object's data; io.EOF at its end
 	opened  uint64 // objects that were not counted in a block yet
+	torn    uint64 // reads taken up again that were
 	samples int
 }
 
 func newReader(cfg *Config, from origin.Origin, objects []origin.Object) *reader {
 	r := &reader{
-		from:    from,
+		from:    origin.NewAhead(from, objects),
 		objects: objects,
 		decoder: newDecoder(),
 		keepLF:  cfg.Newline == newlineKeep,
@@ -57,6 +58,12 @@ func newReader(cfg *Config, from origin.Origin, objects []origin.Object) *reader
 		r.timestamp, r.finder = cfg.Timestamp, jsonfield.NewFinder(cfg.Timestamp)
 	}
 	return r
+}
+
+// close ends the current object, and reading ahead.
+func (r *reader) close() error {
+	defer r.from.Close()
+	return r.decoder.close()
 }
 
 // next opens the object that follows. After the last one it returns io.EOF.
@@ -82,6 +89,8 @@ func (r *reader) fill(ctx context.Context, b *block) error {
 	err := r.fillRows(ctx, b)
 	r.carry = append(r.carry[:0], b.data[b.start:b.end]...)
 	b.tally.objects, r.opened = r.opened, 0
+	torn := r.from.Torn()
+	b.tally.torn, r.torn = torn-r.torn, torn
 	b.read = r.done + r.decoder.source.n
 	return err
 }

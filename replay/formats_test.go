@@ -1,0 +1,150 @@
+package replay_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/kload/kload/replay"
+	"github.com/kload/kload/replay/origin"
+)
+
+// packers compress text in each of the formats but plain text.
+func packers(t testing.TB) map[string]func(text string) []byte {
+	return map[string]func(string) []byte{
+		"lz4":  func(text string) []byte { return compress(t, text) },
+		"gzip": func(text string) []byte { return pack(t, text, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }) },
+		"zstd": func(text string) []byte {
+			return pack(t, text, func(w io.Writer) io.WriteCloser {
+				z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<16))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return z
+			})
+		},
+		"snappy": func(text string) []byte {
+			return pack(t, text, func(w io.Writer) io.WriteCloser { return snappy.NewBufferedWriter(w) })
+		},
+	}
+}
+
+func pack(t testing.TB, text string, to func(io.Writer) io.WriteCloser) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := to(&b)
+	_, err := io.WriteString(w, text)
+	if err = errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestFormats replays one data set whose objects are in all formats, twice over:
+// each codec is used again for a second object, and reads through frames that
+// follow each other.
+func TestFormats(t *testing.T) {
+	var contents []string
+	var want []string
+	n := 0.0
+	text := func() string {
+		s := events(n, n+1, n+2)
+		want = append(want, strings.Split(strings.TrimSpace(s), "\n")...)
+		n += 3
+		return s
+	}
+	packs := packers(t)
+	for range 2 {
+		contents = append(contents, text())
+		for _, name := range []string{"gzip", "lz4", "snappy", "zstd"} {
+			a, b := text(), text()
+			contents = append(contents, string(packs[name](a+b[:20]))+string(packs[name](b[20:])))
+		}
+	}
+	contents = append(contents, string(skippable(0, "pzstd"))+string(packs["zstd"](text()))) // as pzstd writes
+	r := drain(t, replay.Config{}, files(contents...))
+	if diff := cmp.Diff(want, r.Lines); diff != "" || r.Err != nil {
+		t.Errorf("error %v, lines (-want +got):\n%s", r.Err, diff)
+	}
+}
+
+// TestDamagedFormats cuts and bends objects of each format: the replay ends with
+// an error that says where, after lines as they were recorded.
+func TestDamagedFormats(t *testing.T) {
+	text := manyEvents(5000)
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	where := regexp.MustCompile(`(opening|decoding) trips\.lz4(: | up to byte \d+: )`)
+	for name, packed := range packers(t) {
+		whole := packed(text)
+		flipped := bytes.Clone(whole)
+		flipped[len(whole)/2] ^= 0x55
+		for what, data := range map[string][]byte{
+			"cut":         whole[:len(whole)*2/3],
+			"bent":        flipped,
+			"junk behind": append(bytes.Clone(whole), "not a frame, nor a member"...),
+		} {
+			t.Run(name+"/"+what, func(t *testing.T) {
+				r := drain(t, replay.Config{}, object(data))
+				if r.Err == nil || !where.MatchString(r.Err.Error()) {
+					t.Errorf("error = %v", r.Err)
+				}
+				checkError(t, r.Err, "trips.lz4")
+				// gzip and zstd have one checksum, at their end.
+				if late := what == "bent" && (name == "gzip" || name == "zstd"); !late && !slices.Equal(lines[:len(r.Lines)], r.Lines) {
+					t.Error("the lines before the error are not those of the recording")
+				}
+				if what == "junk behind" && len(r.Lines) != len(lines) {
+					t.Errorf("%d lines before the junk, want %d", len(r.Lines), len(lines))
+				}
+			})
+		}
+	}
+}
+
+// TestEveryCutOfEveryFormat cuts small objects at every byte.
+func TestEveryCutOfEveryFormat(t *testing.T) {
+	for name, packed := range packers(t) {
+		whole := packed(events(0, 1, 2, 3))
+		for n := 1; n < len(whole); n++ {
+			src, err := replay.NewFrom(replay.Config{}, origin.Files(object(whole[:n])))
+			rows := 0
+			if err == nil {
+				r := drainSource(t, src)
+				rows, err = len(r.Lines), r.Err
+			}
+			if err == nil {
+				t.Errorf("%s cut at byte %d of %d: no error, %d rows", name, n, len(whole), rows)
+			}
+		}
+	}
+}
+
+// FuzzFormats replays arbitrary bytes behind the magic number of each format:
+// nothing panics or hangs, and an error is never lost.
+func FuzzFormats(f *testing.F) {
+	for _, packed := range packers(f) {
+		f.Add(packed(events(0, 1, 2)))
+		f.Add(packed(fmt.Sprint(events(0), "\n", "{}")))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, head := range []string{"", "\x1f\x8b\x08", "\x28\xb5\x2f\xfd", "\xff\x06\x00\x00sNaPpY"} {
+			src, err := replay.NewFrom(replay.Config{}, origin.Files(object(append([]byte(head), data...))))
+			if err != nil {
+				continue
+			}
+			if r := drainSource(t, src); r.Stats["rows"] != uint64(len(r.Lines)) {
+				t.Fatalf("rows = %d, handed out %d", r.Stats["rows"], len(r.Lines))
+			}
+		}
+	})
+}
