@@ -31,13 +31,13 @@ func newDecoder() *decoder {
 
 // open starts on an object, whose format is told by its first bytes.
 func (d *decoder) open(ctx context.Context, from origin.Origin, object origin.Object) error {
+	d.object, d.source = object, meter{r: d.head}
 	body, err := from.Open(ctx, object, 0, object.Size)
 	if err != nil {
 		return fmt.Errorf("opening %s: %w", object.Name, err)
 	}
-	d.object, d.body = object, body
+	d.body = body
 	d.head.Reset(body)
-	d.source = meter{r: d.head}
 	head, err := d.head.Peek(sniffBytes)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return d.readError(err)

@@ -22,8 +22,10 @@ import (
 // packers compress text in each of the formats but plain text.
 func packers(t testing.TB) map[string]func(text string) []byte {
 	return map[string]func(string) []byte{
-		"lz4":  func(text string) []byte { return compress(t, text) },
-		"gzip": func(text string) []byte { return pack(t, text, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }) },
+		"lz4": func(text string) []byte { return compress(t, text) },
+		"gzip": func(text string) []byte {
+			return pack(t, text, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) })
+		},
 		"zstd": func(text string) []byte {
 			return pack(t, text, func(w io.Writer) io.WriteCloser {
 				z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<16))

@@ -134,7 +134,7 @@ func TestBuiltin(t *testing.T) {
 	}
 	r := drainSource(t, src)
 	want := map[string]uint64{
-		"objects": 2, "skipped_objects": 2, "torn_reads": 0, "rows": 5000, "row_bytes": 2403900 - 5000,
+		"objects": 2, "skipped_objects": 2, "damaged_objects": 0, "torn_reads": 0, "rows": 5000, "row_bytes": 2403900 - 5000,
 		"malformed": 0, "blank_lines": 0, "out_of_order": 0, "gaps_compressed": 0, "gap_compressed_ns": 0,
 	}
 	if diff := cmp.Diff(want, r.Stats); diff != "" {

@@ -31,6 +31,7 @@ const (
 const (
 	maxTries   = 5
 	firstPause = 50 * time.Millisecond
+	longestTry = time.Minute // for a part, so that no connection can hang for good
 )
 
 // Ahead is an [Origin] that reads the objects of another one ahead of their use,
@@ -197,6 +198,8 @@ func (a *Ahead) fetch(ctx context.Context, p *part) {
 // read reads on where the part has got to. It returns an error if that is not to
 // its end.
 func (a *Ahead) read(ctx context.Context, p *part) error {
+	ctx, cancel := context.WithTimeout(ctx, longestTry)
+	defer cancel()
 	object, at := a.objects[p.object], p.n.Load()
 	r, err := a.Origin.Open(ctx, object, p.offset+at, int64(len(p.data))-at)
 	if err != nil {

@@ -77,7 +77,7 @@ func (l *Listing) add(fsys fs.FS, name string) error {
 	case err != nil:
 		return err
 	}
-	why := unusable(name, info.Size())
+	why := Unusable(name, info.Size())
 	switch {
 	case info.IsDir():
 		why = "link to a directory"

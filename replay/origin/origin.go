@@ -58,9 +58,9 @@ func Changed() error {
 	return kload.WithHint(ErrChanged, "replay data that nobody writes to: copy it first, or run again")
 }
 
-// Parse returns the origin that a scenario's "from" names: builtin:NAME,
-// file://DIR or file://FILE. Paths are taken as they stand, relative ones from
-// the working directory.
+// Parse returns the origin on this machine that a scenario's "from" names:
+// builtin:NAME, file://DIR or file://FILE. Paths are taken as they stand, relative
+// ones from the working directory.
 func Parse(from string) (Origin, error) {
 	if name, ok := strings.CutPrefix(from, "builtin:"); ok {
 		data, err := builtin.Open(name)
@@ -74,12 +74,12 @@ func Parse(from string) (Origin, error) {
 	}
 	return nil, kload.WithHint(
 		fmt.Errorf("unknown origin %q", from),
-		"use builtin:nyc-taxi, file://DIR or file://FILE")
+		"use s3://BUCKET/PREFIX, file://DIR, file://FILE, local:nyc-taxi, builtin:nyc-taxi, or env:NAME for what an environment variable names")
 }
 
-// unusable says why an object is not replayed, or returns "". Data sets carry
+// Unusable says why an object is not replayed, or returns "". Data sets carry
 // documentation, checksums and markers beside their data.
-func unusable(name string, size int64) string {
+func Unusable(name string, size int64) string {
 	base := path.Base(name)
 	upper := strings.ToUpper(base)
 	switch {
