@@ -130,6 +130,7 @@ func (v *validator) load(name string, l Load) loadPlan {
 	p := loadPlan{name: name, spec: l}
 	p.carrier, _ = trace.ParseCarrier(l.Trace) // the decoder knows the values
 	p.kinesis, _ = l.Ingress.Config.(*producer.Config)
+	v.recorded(path, l)
 	v.schedule(path, &p)
 	v.keys(path, &p)
 	v.payload(path, &p)

@@ -18,6 +18,7 @@ import (
 type endpoint struct {
 	local   local.Target // nil for aws
 	client  *awsclient.Client
+	dialing awsclient.Options // how the client reaches the target
 	spec    *Spec
 	created bool      // this run created the stream
 	born    time.Time // when the service says the stream was created
@@ -43,7 +44,7 @@ func connect(ctx context.Context, s *Spec, inj injection, mem Network) (*endpoin
 	if err != nil {
 		return nil, err // only for aws: there is no target to stop
 	}
-	e.client = client
+	e.client, e.dialing = client, o
 	return e, nil
 }
 
@@ -65,6 +66,7 @@ func localConfig(s *Spec, inj injection) local.Config {
 	return local.Config{
 		Limits: s.Target.Limits.kinesis(), StoreBytes: int64(s.Target.Store), Latency: s.Target.Latency,
 		Drop: inj.targetDrop, Dup: inj.targetDup, Seed: s.Seed,
+		Buckets: len(s.localData()) > 0,
 	}
 }
 

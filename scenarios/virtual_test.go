@@ -64,6 +64,8 @@ func short(name string) []string {
 		return []string{"load.stocks.rate.profile.0.for=1s"}
 	case "taxi-replay":
 		return []string{"vars.speedup=64800", "load.trips.source.replay.limit=500"}
+	case "taxi-replay-large":
+		return []string{"load.trips.source.replay.from=local:nyc-taxi", "load.trips.source.replay.limit=500", "load.trips.source.replay.rate=1k/s"}
 	}
 	return nil
 }
