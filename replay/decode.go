@@ -10,6 +10,7 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/replay/origin"
+	"github.com/kload/kload/replay/parquet"
 )
 
 // decoder turns one object after the other into text. Its buffers are kept from
@@ -20,7 +21,12 @@ type decoder struct {
 	source meter
 	head   *bufio.Reader
 	codecs codecs
-	text   io.Reader // source, or what decodes it
+
+	timestamp string      // what rows are sorted by that are not in order; "" for nothing
+	rejected  uint64      // rows that could not become lines, since this was last asked
+	samples   []Malformed // of them
+
+	text io.Reader // source, or what decodes it
 }
 
 func newDecoder() *decoder {
@@ -30,7 +36,7 @@ func newDecoder() *decoder {
 }
 
 // open starts on an object, whose format is told by its first bytes.
-func (d *decoder) open(ctx context.Context, from origin.Origin, object origin.Object) error {
+func (d *decoder) open(ctx context.Context, from *origin.Ahead, object origin.Object) error {
 	d.object, d.source = object, meter{r: d.head}
 	body, err := from.Open(ctx, object, 0, object.Size)
 	if err != nil {
@@ -51,14 +57,56 @@ func (d *decoder) open(ctx context.Context, from origin.Origin, object origin.Ob
 			return err
 		}
 		return nil
-	case parquetFile, foreignFormat:
+	case parquetFile:
+		return d.openParquet(ctx, from)
+	case foreignFormat:
 		return kload.WithHint(fmt.Errorf("%w: opening %s: its content is %s", kload.ErrInvalid, object.Name, name),
-			"replay reads JSON lines, plain or compressed with lz4, gzip, zstd or snappy (framed): convert the object, or move it out of the data")
+			"replay reads JSON lines, plain or compressed with lz4, gzip, zstd or snappy (framed), and Parquet: convert the object, or move it out of the data")
 	}
 	if d.text, err = d.codecs.open(format, &d.source); err != nil {
 		return d.failed(err)
 	}
 	return nil
+}
+
+// openParquet sorts the rows of a file, which takes reading all of it.
+func (d *decoder) openParquet(ctx context.Context, from *origin.Ahead) error {
+	body := d.body
+	d.body = nil
+	if err := body.Close(); err != nil {
+		return fmt.Errorf("closing %s: %w", d.object.Name, err)
+	}
+	d.source = meter{r: bytes.NewReader(nil)}
+	storage := &storage{r: from.ReaderAt(ctx, d.object), m: &d.source}
+	rows, err := parquet.Open(ctx, storage, d.object.Size, parquet.Options{Name: d.object.Name, Time: d.timestamp})
+	d.source.r, d.source.n = d.head, d.object.Size
+	if err != nil {
+		return d.failed(err)
+	}
+	d.body, d.text = rows, rows
+	n, samples := rows.Rejected()
+	d.rejected = n
+	for _, r := range samples {
+		d.samples = append(d.samples, Malformed{Object: d.object.Name, Line: r.Row, Reason: r.Reason})
+	}
+	return nil
+}
+
+// storage reads at any place of an object. It keeps the error that ended it, and
+// counts.
+type storage struct {
+	r io.ReaderAt
+	m *meter
+}
+
+// ReadAt is that of io.ReaderAt.
+func (s *storage) ReadAt(p []byte, offset int64) (int, error) {
+	n, err := s.r.ReadAt(p, offset)
+	s.m.n += int64(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.m.err = err
+	}
+	return n, err
 }
 
 // Read reads text. Errors other than io.EOF name the object and the byte. A

@@ -147,7 +147,7 @@ func TestEveryCutIsFound(t *testing.T) {
 func TestForeignFormats(t *testing.T) {
 	for head, want := range map[string]string{
 		"BZh91AY":                     "bzip2",
-		"PAR1\x15\x04":                "Parquet",
+		"ORC\x15\x04":                 "ORC",
 		"\x02\x21\x4c\x18\x00":        "lz4 in its old frameless form",
 		"{\"a\":\x00}":                "neither text nor a format that is known",
 		"\x04\x22\x4d":                "neither text nor a format that is known",

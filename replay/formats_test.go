@@ -9,11 +9,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
+	pq "github.com/parquet-go/parquet-go"
 
 	"github.com/kload/kload/replay"
 	"github.com/kload/kload/replay/origin"
@@ -129,6 +132,51 @@ func TestEveryCutOfEveryFormat(t *testing.T) {
 			}
 		}
 	}
+}
+
+// trip is a row as TLC writes it.
+type trip struct {
+	Dropoff *time.Time `parquet:"tpep_dropoff_datetime,optional,timestamp(microsecond:local)"`
+	Zone    int32      `parquet:"PULocationID"`
+}
+
+// TestParquet replays a month whose rows lie in no order and of which two cannot
+// be used, between other objects.
+func TestParquet(t *testing.T) {
+	start := time.Date(2024, 2, 1, 0, 0, 0, 0, time.UTC)
+	rows := []trip{{Zone: 9}, {Dropoff: new(start.AddDate(-14, 0, 0))}}
+	for i := range 100 {
+		rows = append(rows, trip{Dropoff: new(start.Add(time.Duration(i*37%100) * time.Second)), Zone: int32(i * 37 % 100)})
+	}
+	var b bytes.Buffer
+	if err := pq.Write(&b, rows); err != nil {
+		t.Fatal(err)
+	}
+	data := fstest.MapFS{
+		"a.json":                          {Data: []byte(events(0))},
+		"yellow_tripdata_2024-02.parquet": {Data: b.Bytes()},
+		"z.json":                          {Data: []byte(`{"dropoff_datetime":"2024-03-01T00:00:00Z"}`)},
+	}
+	r := drain(t, replay.Config{}, data)
+	if r.Err != nil || len(r.Lines) != 102 || r.Stats["malformed"] != 2 || r.Stats["out_of_order"] != 0 {
+		t.Fatalf("%d lines, counters %v, error %v", len(r.Lines), r.Stats, r.Err)
+	}
+	for i, line := range r.Lines[1:101] {
+		want := fmt.Sprintf(`{"dropoff_datetime":%q,"pickup_location_id":%d,`, start.Add(time.Duration(i)*time.Second).Format("2006-01-02T15:04:05.000Z"), i)
+		if !strings.HasPrefix(line, want) {
+			t.Fatalf("line %d is %s, want %s", i, line, want)
+		}
+	}
+	want := []replay.Malformed{
+		{Object: "yellow_tripdata_2024-02.parquet", Line: 1, Reason: `no time in attribute "dropoff_datetime"`},
+		{Object: "yellow_tripdata_2024-02.parquet", Line: 2, Reason: "dropoff_datetime 2010-02-01 00:00:00 lies outside of 2024-02"},
+	}
+	if diff := cmp.Diff(want, r.Source.Malformed()); diff != "" {
+		t.Errorf("samples (-want +got):\n%s", diff)
+	}
+	checkError(t, drain(t, replay.Config{Strict: true}, data).Err, "reading yellow_tripdata_2024-02.parquet: line 1: no time")
+	data["yellow_tripdata_2024-02.parquet"].Data = b.Bytes()[:b.Len()-9]
+	checkError(t, drain(t, replay.Config{}, data).Err, "decoding yellow_tripdata_2024-02.parquet up to byte")
 }
 
 // FuzzFormats replays arbitrary bytes behind the magic number of each format:

@@ -327,7 +327,7 @@ func TestTolerantOfDamage(t *testing.T) {
 		t.Error("lines before the damage are not those of the recording")
 	}
 	r = drain(t, replay.Config{Tolerant: true}, files("\xfd7zXZ\x00", "BZh"))
-	checkError(t, r.Err, "replaying: none of 2 objects can be read; the first, part-00000.json: opening part-00000.json: its content is xz")
+	checkError(t, r.Err, "replaying: none of 2 objects can be read; the first, part-00000.json: invalid: opening part-00000.json: its content is xz")
 }
 
 // TestBucketElsewhere follows the region that the service names.
@@ -458,4 +458,3 @@ func TestEnvironment(t *testing.T) {
 		}
 	}
 }
-

@@ -58,6 +58,7 @@ func newReader(cfg *Config, from origin.Origin, objects []origin.Object) *reader
 		r.left = math.MaxUint64
 	}
 	if cfg.Timestamp != timestampNone {
+		r.decoder.timestamp = cfg.Timestamp
 		r.timestamp, r.finder = cfg.Timestamp, jsonfield.NewFinder(cfg.Timestamp)
 	}
 	return r
@@ -85,6 +86,9 @@ func (r *reader) next(ctx context.Context) error {
 		r.line, r.failed = 0, nil
 		r.opened++
 		err := r.decoder.open(ctx, r.from, object)
+		if err == nil && r.strict && r.decoder.rejected > 0 {
+			return r.refuse(r.decoder.samples[0])
+		}
 		if err == nil || !r.forgive(ctx, object, err) {
 			return err
 		}
@@ -119,6 +123,11 @@ func (r *reader) account(b *block) {
 	r.samples += some
 	b.samples = append(b.samples, r.damaged[:some]...)
 	r.damaged = r.damaged[:0]
+	b.tally.malformed += r.decoder.rejected
+	some = min(len(r.decoder.samples), maxSamples-r.samples)
+	r.samples += some
+	b.samples = append(b.samples, r.decoder.samples[:some]...)
+	r.decoder.rejected, r.decoder.samples = 0, r.decoder.samples[:0]
 	torn := r.from.Torn()
 	b.tally.torn, r.torn = torn-r.torn, torn
 	b.read = r.done + r.decoder.source.n
@@ -243,12 +252,17 @@ func (r *reader) reject(b *block, number uint64, line []byte) error {
 	}
 	m := Malformed{Object: r.decoder.object.Name, Line: number, Reason: r.reason(line)}
 	if r.strict {
-		return kload.WithHint(fmt.Errorf("%w: reading %s: line %d: %s", kload.ErrInvalid, m.Object, m.Line, m.Reason),
-			"mend the line, or leave out strict to count such lines and go on")
+		return r.refuse(m)
 	}
 	r.samples++
 	b.samples = append(b.samples, m)
 	return nil
+}
+
+// refuse is why a strict replay ends.
+func (r *reader) refuse(m Malformed) error {
+	return kload.WithHint(fmt.Errorf("%w: reading %s: line %d: %s", kload.ErrInvalid, m.Object, m.Line, m.Reason),
+		"mend the line, or leave out strict to count such lines and go on")
 }
 
 // reason says what is wrong with a line.

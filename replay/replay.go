@@ -10,14 +10,16 @@
 // names, the objects of a bucket of S3, or a data set inside the program. Each
 // file or object is JSON lines, as plain text
 // or compressed: lz4 frames, gzip, zstd or snappy (framed), one or several in a
-// row. Which of them is told by its content. Documentation, checksums, hidden and
-// empty files are skipped ([Source.Skipped]).
+// row; or it is a Parquet file, such as a month of TLC's trips, whose rows are
+// sorted first (see package parquet). Which of them is told by its content.
+// Documentation, checksums, hidden and empty files are skipped ([Source.Skipped]).
 //
 // A record's payload is its line without the line's end, byte for byte as
 // recorded. A line is malformed that is longer than 1 MiB or has no readable
 // time in the [Config.Timestamp] attribute; such lines are counted, and the
 // first ten of them kept ([Source.Malformed]). Damaged objects are errors that
-// say where; everything before is delivered.
+// say where; everything before is delivered. A tolerant replay counts them
+// instead and goes on with the next object.
 //
 // # Pace
 //

@@ -84,7 +84,7 @@ func (a *Ahead) Torn() uint64 { return a.torn.Load() }
 // Open opens an object that was listed. What is opened next costs no time where
 // it is the object that follows.
 func (a *Ahead) Open(ctx context.Context, o Object, offset, size int64) (io.ReadCloser, error) {
-	i, ok := slices.BinarySearchFunc(a.objects, o.Name, func(o Object, name string) int { return cmp.Compare(o.Name, name) })
+	i, ok := a.find(o)
 	if !ok {
 		return a.Origin.Open(ctx, o, offset, size)
 	}
@@ -93,6 +93,36 @@ func (a *Ahead) Open(ctx context.Context, o Object, offset, size int64) (io.Read
 	}
 	a.fill()
 	return &body{ahead: a, ended: ctx.Done(), cause: ctx.Err, object: i, left: size}, nil
+}
+
+// ReaderAt reads an object that was listed at any place, without reading ahead.
+// Reads that break off are taken up again as well.
+func (a *Ahead) ReaderAt(ctx context.Context, o Object) io.ReaderAt {
+	i, _ := a.find(o)
+	return readerAt(func(p []byte, offset int64) (int, error) {
+		if offset < 0 || offset >= o.Size {
+			return 0, io.EOF
+		}
+		p = p[:min(int64(len(p)), o.Size-offset)]
+		piece := &part{object: i, offset: offset, data: p, more: make(chan struct{}, 1), done: make(chan struct{})}
+		a.fetch(ctx, piece)
+		return int(piece.n.Load()), piece.err
+	})
+}
+
+type readerAt func(p []byte, offset int64) (int, error)
+
+// ReadAt is that of io.ReaderAt.
+func (f readerAt) ReadAt(p []byte, offset int64) (int, error) {
+	n, err := f(p, offset)
+	if err == nil && n < len(p) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+func (a *Ahead) find(o Object) (int, bool) {
+	return slices.BinarySearchFunc(a.objects, o.Name, func(o Object, name string) int { return cmp.Compare(o.Name, name) })
 }
 
 // due reports whether the object at that offset is what comes next.
