@@ -7,13 +7,16 @@ BENCHTIME ?= 1s
 # How often bench-producer repeats each measurement.
 ROUNDS ?= 5
 
-.PHONY: test lint bench bench-local bench-producer e2e interop conformance fuzz
+.PHONY: test lint bench bench-local bench-replay bench-producer e2e interop conformance fuzz
 
 test: ; go test ./...
 
 lint: ; go test ./internal/arch && go tool -modfile=tools/go.mod golangci-lint run
 
 bench: ; go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) $(PKG)
+
+# Recorded data on its way into an ingress that takes everything; two minutes.
+bench-replay: ; KLOAD_BENCH=full go test -count=1 -v -run '^TestReplay$$' ./test/bench/replay
 
 bench-local: ; KLOAD_BENCH=full go test -count=1 -v -run TestLocal ./test/bench/target
 
