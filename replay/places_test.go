@@ -437,6 +437,37 @@ func TestLocalData(t *testing.T) {
 	}
 }
 
+// TestTaxiDirectoryFromBucket reads the larger data set, where there is one, from
+// disk and out of a bucket: the same trips.
+func TestTaxiDirectoryFromBucket(t *testing.T) {
+	dir := os.Getenv("KLOAD_TAXI_DIR")
+	if dir == "" {
+		t.Skip("KLOAD_TAXI_DIR is not set")
+	}
+	cfg := replay.Config{From: "file://" + dir, ASAP: true}
+	src, err := replay.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := drainSource(t, src)
+	serve(t, func(t *testing.T, st *store, at replay.Places) {
+		if err := os.CopyFS(filepath.Join(st.dir, "taxi"), os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+		cfg.From = "s3://taxi/taxi-trips-partitioned.json.lz4/"
+		src, err := replay.Open(t.Context(), cfg, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := drainSource(t, src)
+		sum, other := tripSum(t, want.Lines), tripSum(t, got.Lines)
+		if want.Err != nil || got.Err != nil || len(want.Lines) != 193_891 || !slices.Equal(want.Lines, got.Lines) || sum.Cmp(other) != 0 {
+			t.Errorf("%d trips with ids of sum %v, and %d of %v; errors %v, %v", len(want.Lines), sum, len(got.Lines), other, want.Err, got.Err)
+		}
+		t.Logf("%d trips with ids of sum %v", len(got.Lines), other)
+	})
+}
+
 // TestEnvironment takes a path or another address from a variable.
 func TestEnvironment(t *testing.T) {
 	dir := t.TempDir()
