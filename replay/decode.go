@@ -36,7 +36,7 @@ func newDecoder() *decoder {
 }
 
 // open starts on an object, whose format is told by its first bytes.
-func (d *decoder) open(ctx context.Context, from *origin.Ahead, object origin.Object) error {
+func (d *decoder) open(ctx context.Context, from origin.Origin, object origin.Object) error {
 	d.object, d.source = object, meter{r: d.head}
 	body, err := from.Open(ctx, object, 0, object.Size)
 	if err != nil {
@@ -70,14 +70,18 @@ func (d *decoder) open(ctx context.Context, from *origin.Ahead, object origin.Ob
 }
 
 // openParquet sorts the rows of a file, which takes reading all of it.
-func (d *decoder) openParquet(ctx context.Context, from *origin.Ahead) error {
+func (d *decoder) openParquet(ctx context.Context, from origin.Origin) error {
+	ahead, ok := from.(*origin.Ahead)
+	if !ok {
+		ahead = origin.NewAhead(from, []origin.Object{d.object})
+	}
 	body := d.body
 	d.body = nil
 	if err := body.Close(); err != nil {
 		return fmt.Errorf("closing %s: %w", d.object.Name, err)
 	}
 	d.source = meter{r: bytes.NewReader(nil)}
-	storage := &storage{r: from.ReaderAt(ctx, d.object), m: &d.source}
+	storage := &storage{r: ahead.ReaderAt(ctx, d.object), m: &d.source}
 	rows, err := parquet.Open(ctx, storage, d.object.Size, parquet.Options{Name: d.object.Name, Time: d.timestamp})
 	d.source.r, d.source.n = d.head, d.object.Size
 	if err != nil {

@@ -23,8 +23,10 @@ const (
 	fromFile  = "file://"
 )
 
-// Places says how the places outside of this program and its disk are reached.
-type Places struct {
+// Options say what else a source is opened with.
+type Options struct {
+	// From is used instead of what the configuration names.
+	From origin.Origin
 	// S3 is for s3://. The zero value is the SDK's default chain.
 	S3 awsclient.Options
 	// Local is the embedded target's S3, for local:, and nil where there is none.
@@ -32,55 +34,41 @@ type Places struct {
 }
 
 // New is [Open] with nothing but the defaults.
-func New(cfg Config) (*Source, error) { return Open(context.Background(), cfg, Places{}) }
-
-// Open finds the data that cfg names, opens the first object and starts reading
-// ahead. The context governs the opening alone. The source must be closed.
-func Open(ctx context.Context, cfg Config, at Places) (*Source, error) {
-	cfg = cfg.withDefaults()
-	from, err := cfg.resolve()
-	if err != nil {
-		return nil, fmt.Errorf("%w: opening recorded data: %w", kload.ErrInvalid, err)
-	}
-	cfg.From = from
-	place, done, err := locate(ctx, &cfg, at)
-	if err != nil {
-		return nil, fmt.Errorf("opening recorded data: %w", err)
-	}
-	s, err := open(ctx, cfg, place)
-	if err != nil {
-		done()
-		return nil, err
-	}
-	s.release = done
-	return s, nil
-}
+func New(cfg Config) (*Source, error) { return Open(context.Background(), cfg, Options{}) }
 
 // NewFrom is [New] for data of another origin than the one that cfg names.
 func NewFrom(cfg Config, from origin.Origin) (*Source, error) {
-	return open(context.Background(), cfg.withDefaults(), from)
+	return Open(context.Background(), cfg, Options{From: from})
 }
 
-func open(opening context.Context, cfg Config, from origin.Origin) (*Source, error) {
+// Open finds the data that cfg names, opens the first object and starts reading
+// ahead. The context governs the opening alone. The source must be closed.
+func Open(opening context.Context, cfg Config, o Options) (*Source, error) {
+	cfg = cfg.withDefaults()
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("configuring the replay: %w", err)
+	}
+	from, release, err := o.locate(opening, &cfg)
+	if err != nil {
+		return nil, fmt.Errorf("opening recorded data: %w", err)
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(opening))
 	opened := context.AfterFunc(opening, stop)
 	s, err := start(ctx, &cfg, from)
-	if !opened() && opening.Err() != nil {
+	if err == nil {
+		s.stop, s.release = stop, release
+	}
+	switch {
+	case opened() && err == nil:
+		return s, nil
+	case err == nil: // too late
+		err = errors.Join(opening.Err(), s.Close())
+	default:
+		stop()
+		release()
 		err = errors.Join(err, opening.Err())
 	}
-	if err != nil {
-		stop()
-		if s != nil {
-			s.stop = stop
-			err = errors.Join(err, s.Close())
-		}
-		return nil, fmt.Errorf("opening recorded data: %w", err)
-	}
-	s.stop = stop
-	return s, nil
+	return nil, fmt.Errorf("opening recorded data: %w", err)
 }
 
 // resolve returns what From names, seen through an environment variable.
@@ -100,22 +88,28 @@ func (c *Config) resolve() (string, error) {
 	return fromFile + value, nil
 }
 
-// locate returns the origin that From names, and what is to be called when it is
-// no longer used.
-func locate(ctx context.Context, cfg *Config, at Places) (origin.Origin, func(), error) {
-	options, address := at.S3, cfg.From
+// locate returns the origin of the data, and what is to be called when it is no
+// longer used.
+func (o *Options) locate(ctx context.Context, cfg *Config) (from origin.Origin, release func(), err error) {
+	release = func() {}
+	if o.From != nil {
+		return o.From, release, nil
+	}
+	if cfg.From, err = cfg.resolve(); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", kload.ErrInvalid, err)
+	}
+	options, address := o.S3, cfg.From
 	switch name, local := strings.CutPrefix(cfg.From, fromLocal); {
-	case local && at.Local == nil:
+	case local && o.Local == nil:
 		return nil, nil, kload.WithHint(fmt.Errorf("%w: %s without an embedded target", kload.ErrInvalid, cfg.From),
 			"use builtin:"+name+", or --target local")
 	case local:
-		options, address = *at.Local, s3.Scheme+name
+		options, address = *o.Local, s3.Scheme+name
 	case !strings.HasPrefix(address, s3.Scheme):
-		from, err := origin.Parse(address)
-		if err != nil {
-			err = fmt.Errorf("%w: %w", kload.ErrInvalid, err)
+		if from, err = origin.Parse(address); err != nil {
+			return nil, nil, fmt.Errorf("%w: %w", kload.ErrInvalid, err)
 		}
-		return from, func() {}, err
+		return from, release, nil
 	case cfg.Endpoint != "":
 		options.Endpoint = cfg.Endpoint
 	}
@@ -124,8 +118,7 @@ func locate(ctx context.Context, cfg *Config, at Places) (origin.Origin, func(),
 	if err != nil {
 		return nil, nil, err
 	}
-	from, err := s3.New(client, address)
-	if err != nil {
+	if from, err = s3.New(client, address); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", kload.ErrInvalid, err)
 	}
 	return from, client.Close, nil

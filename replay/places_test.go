@@ -39,7 +39,7 @@ type store struct {
 }
 
 // serve runs f in virtual time beside the endpoint.
-func serve(t *testing.T, f func(t *testing.T, st *store, at replay.Places)) {
+func serve(t *testing.T, f func(t *testing.T, st *store, at replay.Options)) {
 	t.Helper()
 	bare(t)
 	st := &store{dir: t.TempDir()}
@@ -61,7 +61,7 @@ func serve(t *testing.T, f func(t *testing.T, st *store, at replay.Places)) {
 			}
 			server.ServeHTTP(w, r)
 		}))
-		f(t, st, replay.Places{S3: awsclient.Options{Endpoint: "http://s3.local", Dial: l.Dial}})
+		f(t, st, replay.Options{S3: awsclient.Options{Endpoint: "http://s3.local", Dial: l.Dial}})
 		stop()
 		if err := server.Close(); err != nil {
 			t.Error(err)
@@ -116,7 +116,7 @@ func refuse(w http.ResponseWriter, status int, code string) {
 // TestBucket replays a bucket of more objects than one page lists, without
 // credentials: in order of their keys, without what is no data, unsigned.
 func TestBucket(t *testing.T) {
-	serve(t, func(t *testing.T, st *store, at replay.Places) {
+	serve(t, func(t *testing.T, st *store, at replay.Options) {
 		const objects = 1005
 		var want []string
 		for i := range objects {
@@ -173,7 +173,7 @@ func (s *short) Write(p []byte) (int, error) {
 func TestTornConnections(t *testing.T) {
 	text := manyEvents(60_000)
 	packed := string(compress(t, text))
-	serve(t, func(t *testing.T, st *store, at replay.Places) {
+	serve(t, func(t *testing.T, st *store, at replay.Options) {
 		third := len(text) / 3
 		third += strings.IndexByte(text[third:], '\n') + 1
 		st.put(t, "trips/a.json", text[:third])
@@ -230,7 +230,7 @@ func TestBucketErrors(t *testing.T) {
 		{"no variable", "env:KLOAD_NO_SUCH_VARIABLE", nil, false, `"KLOAD_NO_SUCH_VARIABLE" is not set`, "directory", kload.ErrInvalid},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			serve(t, func(t *testing.T, st *store, at replay.Places) {
+			serve(t, func(t *testing.T, st *store, at replay.Options) {
 				if tc.keys {
 					at.S3.Local = true // any credentials
 				}
@@ -273,7 +273,7 @@ func TestMishapsUnderWay(t *testing.T) {
 	} {
 		for _, tolerant := range []bool{false, true} {
 			t.Run(tc.name+" "+strconv.FormatBool(tolerant), func(t *testing.T) {
-				serve(t, func(t *testing.T, st *store, at replay.Places) {
+				serve(t, func(t *testing.T, st *store, at replay.Options) {
 					first := events(0, 1)
 					st.put(t, "trips/part-0", first)
 					st.put(t, "trips/part-1", events(2, 3))
@@ -332,7 +332,7 @@ func TestTolerantOfDamage(t *testing.T) {
 
 // TestBucketElsewhere follows the region that the service names.
 func TestBucketElsewhere(t *testing.T) {
-	serve(t, func(t *testing.T, st *store, at replay.Places) {
+	serve(t, func(t *testing.T, st *store, at replay.Options) {
 		at.S3.Local = true
 		st.put(t, "trips/part-0", events(0, 1))
 		st.intercept(func(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, bool) {
@@ -355,7 +355,7 @@ func TestBucketElsewhere(t *testing.T) {
 
 // TestEndpointWithoutRanges does not take the whole of an object for a piece.
 func TestEndpointWithoutRanges(t *testing.T) {
-	serve(t, func(t *testing.T, st *store, at replay.Places) {
+	serve(t, func(t *testing.T, st *store, at replay.Options) {
 		st.put(t, "trips/part-0", manyEvents(20_000))
 		st.intercept(func(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, bool) {
 			r.Header.Del("Range")
@@ -371,7 +371,7 @@ func TestEndpointWithoutRanges(t *testing.T) {
 
 // TestOpeningEndsWithItsContext while the service does not answer.
 func TestOpeningEndsWithItsContext(t *testing.T) {
-	serve(t, func(t *testing.T, st *store, at replay.Places) {
+	serve(t, func(t *testing.T, st *store, at replay.Options) {
 		st.put(t, "trips/part-0", events(0))
 		st.intercept(func(_ http.ResponseWriter, r *http.Request) (http.ResponseWriter, bool) {
 			<-r.Context().Done()
@@ -387,7 +387,7 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 
 // TestStuckConnection is given up after a minute, and the object read on.
 func TestStuckConnection(t *testing.T) {
-	serve(t, func(t *testing.T, st *store, at replay.Places) {
+	serve(t, func(t *testing.T, st *store, at replay.Options) {
 		st.put(t, "trips/part-0", events(0, 1, 2))
 		stuck := sync.OnceValue(func() bool { return true })
 		first := true
@@ -411,7 +411,7 @@ func TestStuckConnection(t *testing.T) {
 
 // TestLocalData is what the embedded endpoint must hold for local:.
 func TestLocalData(t *testing.T) {
-	serve(t, func(t *testing.T, st *store, at replay.Places) {
+	serve(t, func(t *testing.T, st *store, at replay.Options) {
 		cfg := replay.Config{From: "local:nyc-taxi"}
 		name, data, ok, err := cfg.LocalData()
 		if !ok || err != nil {
@@ -450,7 +450,7 @@ func TestTaxiDirectoryFromBucket(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := drainSource(t, src)
-	serve(t, func(t *testing.T, st *store, at replay.Places) {
+	serve(t, func(t *testing.T, st *store, at replay.Options) {
 		if err := os.CopyFS(filepath.Join(st.dir, "taxi"), os.DirFS(dir)); err != nil {
 			t.Fatal(err)
 		}

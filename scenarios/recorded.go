@@ -45,9 +45,9 @@ func (s *Spec) localData() map[string]fs.FS {
 	return data
 }
 
-// places says how sources reach the data that they replay.
-func (e *endpoint) places() replay.Places {
-	at := replay.Places{S3: awsclient.Options{Region: e.spec.Target.Region, Profile: e.spec.Target.Profile}}
+// reaching says how sources reach the data that they replay.
+func (e *endpoint) reaching() replay.Options {
+	at := replay.Options{S3: awsclient.Options{Region: e.spec.Target.Region, Profile: e.spec.Target.Profile}}
 	if e.local != nil {
 		o := e.dialing
 		at.Local = &o
@@ -97,7 +97,7 @@ func upload(ctx context.Context, client *awsclient.S3, bucket string, files fs.F
 // recordings opens recorded data for the loads of a run. The context governs the
 // opening.
 func (e *endpoint) recordings(ctx context.Context) func(replay.Config) (kload.Source, error) {
-	return func(c replay.Config) (kload.Source, error) { return replay.Open(ctx, c, e.places()) }
+	return func(c replay.Config) (kload.Source, error) { return replay.Open(ctx, c, e.reaching()) }
 }
 
 // unread refuses recorded data where nothing is run.

@@ -58,7 +58,7 @@ func faster() replay.Speedup {
 }
 
 func open(cfg replay.Config, endpoint []string) (*replay.Source, error) {
-	var at replay.Places
+	var at replay.Options
 	if len(endpoint) > 0 {
 		at.S3 = awsclient.Options{Local: true, Endpoint: endpoint[0]}
 	}
