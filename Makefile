@@ -7,13 +7,16 @@ BENCHTIME ?= 1s
 # How often bench-producer repeats each measurement.
 ROUNDS ?= 5
 
-.PHONY: test lint bench bench-local bench-replay bench-producer e2e interop conformance fuzz
+.PHONY: test lint bench bench-e2e bench-local bench-replay bench-producer e2e interop conformance fuzz
 
 test: ; go test ./...
 
 lint: ; go test ./internal/arch && go tool -modfile=tools/go.mod golangci-lint run
 
 bench: ; go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) $(PKG)
+
+# The scenario max-throughput, and what a record costs in it, by engine.
+bench-e2e: ; KLOAD_BENCH=full go test -count=1 -v -run TestEndToEnd ./test/bench/e2e
 
 # Recorded data on its way into an ingress that takes everything; two minutes.
 bench-replay: ; KLOAD_BENCH=full go test -count=1 -v -run '^TestReplay$$' ./test/bench/replay

@@ -54,17 +54,11 @@ type Batch struct {
 	// End says that the partition is closed and this is its last batch; Children
 	// lists the partitions that continue it.
 	End      bool
-	Children []Child
+	Children []Partition
 
 	// Recycle, if set, takes the batch back after its last release.
 	Recycle func(*Batch)
 	refs    atomic.Int32
-}
-
-// Child is a shard that continues one or two closed ones.
-type Child struct {
-	Partition string
-	Parents   []string
 }
 
 // Retain adds a reference. It may be called by any holder, from any goroutine.

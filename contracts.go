@@ -54,26 +54,43 @@ type Ingress interface {
 	Close(ctx context.Context) error
 }
 
-// Reader reads one partition, in order. It is used from one goroutine.
+// Reader reads one partition, in order. It is used from one goroutine at a
+// time.
 type Reader interface {
 	// Next blocks until the next answer and returns it, possibly without
 	// records. After a batch with End set it returns io.EOF. Errors it can get
 	// over (throttling, expired iterators, lost connections) it gets over itself
-	// and counts; an error it returns ends the partition.
+	// and counts: it goes on behind the last record it returned. An error it returns
+	// ends the partition.
 	Next(ctx context.Context) (*Batch, error)
 	// Close releases the reader. It is called exactly once.
 	Close() error
 }
 
+// Polled is implemented by readers that ask now and then. A consumer shares few
+// goroutines among them, so that Next makes one call and never sleeps: it returns
+// a nil batch when the call failed in a way it can get over.
+type Polled interface {
+	// Due returns the time before which Next is not to be called, in Unix
+	// nanoseconds.
+	Due() int64
+}
+
 // Opener opens the partitions of one consumer's input. It is safe for
 // concurrent use.
 type Opener interface {
-	// Partitions lists what there is to read when the consumer starts.
-	Partitions(ctx context.Context) ([]Child, error)
+	// Partitions lists what there is to read, parents included, also of partitions
+	// that have been read.
+	Partitions(ctx context.Context) ([]Partition, error)
 	// Open positions a reader and returns once it is positioned: what arrives
-	// after Open returned will be read. child is true for a partition that
-	// continues one this consumer has read to its end; it is read from its start.
-	Open(ctx context.Context, partition string, child bool) (Reader, error)
+	// after Open returned will be read. Given a position after a user record,
+	// reading starts with the stream record that held it; the consumer skips what
+	// was processed. It is not called with AtEnd.
+	Open(ctx context.Context, partition string, from Position) (Reader, error)
+	// Close undoes what the opener did to the target, such as registering a
+	// consumer. It is called exactly once, after the readers were closed, with a
+	// context of its own.
+	Close(ctx context.Context) error
 }
 
 // Host runs a consumer's handler over batches and puts the results into a
@@ -81,8 +98,9 @@ type Opener interface {
 // different partitions may overlap.
 type Host interface {
 	// Process takes a batch whose Users are filled in and returns when the host
-	// is ready for the partition's next one. A host that keeps the batch for
-	// longer retains it.
+	// is ready for the partition's next one. It is called for batches with user
+	// records, and for those with End set. A host that keeps the batch for longer
+	// retains it.
 	Process(ctx context.Context, b *Batch) error
 	// Close completes what the host still holds.
 	Close(ctx context.Context) error

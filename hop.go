@@ -7,24 +7,25 @@ type Hop uint8
 // The hops, in the order a record passes them. Tn are the times of
 // docs/TERMS.md.
 const (
-	HopGenLag   Hop = iota // gen.lag: T1−T0, late leaving the generator
-	HopBuffer              // buffer: Ta−T1, waiting for linger, collection and a free sender
-	HopRetry               // retry: T2−Ta, from the first attempt to the successful one
-	HopPut                 // put: T3−T2, the service time of the successful attempt
-	HopResponse            // response: T3−T0, what a caller on schedule would have seen
-	HopArrive              // arrive: T4−T2, server clock with ms resolution
-	HopFetch               // fetch: T5−T4, server clock with ms resolution
-	HopE2ERead             // e2e.read: T5−T0
-	HopHandle              // handle: T7−T6
-	HopE2ESink             // e2e.sink: T8−T0
-	HopVisible             // visible: T10−T0
-	HopDwell               // dwell.queue: T6−T9
+	HopGenLag      Hop = iota // gen.lag: T1−T0, late leaving the generator
+	HopBuffer                 // buffer: Ta−T1, waiting for linger, collection and a free sender
+	HopRetry                  // retry: T2−Ta, from the first attempt to the successful one
+	HopPut                    // put: T3−T2, the service time of the successful attempt
+	HopResponse               // response: T3−T0, what a caller on schedule would have seen
+	HopArrive                 // arrive: T4−T2, server clock with ms resolution
+	HopFetch                  // fetch: T5−T4, server clock with ms resolution
+	HopE2ERead                // e2e.read: T5−T0
+	HopHandle                 // handle: T7−T6
+	HopE2ESink                // e2e.sink: T8−T0
+	HopVisible                // visible: T10−T0
+	HopDwell                  // dwell.queue: T6−T9
+	HopResubscribe            // resubscribe: from the end of a subscription to the start of the next
 	NumHops
 )
 
 var hopNames = [NumHops]string{
 	"gen.lag", "buffer", "retry", "put", "response", "arrive",
-	"fetch", "e2e.read", "handle", "e2e.sink", "visible", "dwell.queue",
+	"fetch", "e2e.read", "handle", "e2e.sink", "visible", "dwell.queue", "resubscribe",
 }
 
 // String returns the hop's fixed name, such as "e2e.read".

@@ -1,12 +1,14 @@
 // Package consumers reads a stream the way its applications do and measures
 // what they would see.
 //
-// A [Consumer] opens every partition of its input, fetches from each in its own
-// goroutine, and hands the batches to a few workers: a partition always goes to
+// A [Consumer] opens the partitions of its input, parents before children, or
+// those that its host assigns. A few workers share them: a partition always goes to
 // the same worker, so its order is kept, and each worker owns its de-aggregation
-// tables and histograms, so their memory does not grow with the shards. A worker
-// unpacks the batch, shows it to the tap (ledger and hop times) and passes it
-// to the host.
+// tables and histograms, so their memory does not grow with the shards. Readers
+// that are polled wait in their worker's heap, ordered by when they are due, and
+// cost no goroutine; a few fetchers make the calls. Readers that block have a
+// goroutine each. Either way the worker unpacks the batch, shows it to the tap
+// (ledger and hop times) and passes it to the host.
 //
 // Readers, hosts and sinks are plug-ins in the folders below.
 package consumers
@@ -15,16 +17,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/internal/shard"
 )
 
-// openAtOnce bounds the calls made to position readers at the start.
+// openAtOnce bounds the calls under way to position readers.
 const openAtOnce = 16
 
 // Options describes one consumer.
@@ -32,199 +33,129 @@ type Options struct {
 	Name    string
 	Opener  kload.Opener
 	Host    kload.Host
-	Workers int // goroutines that process batches; 0 means 2
+	Clock   *pace.Clock // the readers' clock; nil makes one
+	Workers int         // goroutines that process batches; 0 means 2
 	// PlainByKey says that plain records were routed by their partition keys, so
 	// that their routing can be checked.
 	PlainByKey bool
+	Strays     Range // what becomes of user records outside their shard; "" means RangeKeep
 	Tap        TapOptions
 	Inject     *Injector // nil: no mutation
 }
 
-// Consumer runs one consumer.
+// Consumer runs one consumer. Its methods are safe for concurrent use.
 type Consumer struct {
 	o       Options
 	workers []*worker
-	turn    atomic.Uint64 // of the workers to take a partition
+	opening chan struct{} // holds a token per reader being opened
+	gate    gate          // closed while the consumer is paused
+	skipped atomic.Uint64
 
-	open  sync.WaitGroup // partitions being read or still in a worker's queue
-	group *errgroup.Group
+	live  sync.WaitGroup // readings, and what may still add some
+	begin func(*reading) // gives it a context of the run
+	stop  context.CancelFunc
 
-	mu     sync.Mutex // guards what follows
-	done   map[string]bool
-	seen   map[string]bool   // partitions ever opened
-	caught map[string]caught // partitions being read
+	mu       sync.Mutex // guards what follows
+	err      error      // the first
+	lineage  shard.Lineage
+	readings map[string]*reading
+	turn     int // of the workers to take a partition
 }
 
-// caught holds when a partition was last found read to its tip.
-type caught struct{ last, before int64 }
-
-// New prepares a consumer. The host stays the caller's to close.
+// New prepares a consumer, which runs once. The opener and the host stay the
+// caller's to close.
 func New(o Options) *Consumer {
 	if o.Workers == 0 {
 		o.Workers = 2
 	}
-	c := &Consumer{o: o, done: map[string]bool{}, seen: map[string]bool{}, caught: map[string]caught{}}
+	if o.Clock == nil {
+		o.Clock = pace.NewClock()
+	}
+	c := &Consumer{o: o, opening: make(chan struct{}, openAtOnce), readings: map[string]*reading{}}
 	for range o.Workers {
-		c.workers = append(c.workers, newWorker(&c.o))
+		c.workers = append(c.workers, newWorker(c))
 	}
 	return c
 }
 
 // Run positions a reader on every partition, calls ready, and consumes until
-// ctx ends or every partition has ended. A ctx that ends is the normal way to
-// stop and no error. Batches already fetched are processed before Run returns.
+// ctx ends or every partition has ended; a host that coordinates decides that
+// instead. A ctx that ends is the normal way to stop and no error. Batches already
+// fetched are processed before Run returns.
 func (c *Consumer) Run(ctx context.Context, ready func()) error {
-	readers, err := c.position(ctx)
-	if err != nil {
-		return fmt.Errorf("positioning consumer %s: %w", c.o.Name, err)
-	}
-	group, gctx := errgroup.WithContext(ctx)
-	c.group = group
-	var workers sync.WaitGroup
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	c.stop = stop
+	c.begin = func(r *reading) { r.begin(running) }
+	var crew sync.WaitGroup
 	for _, w := range c.workers {
-		workers.Go(func() { w.run(gctx, c) })
+		w.start(running, &crew)
 	}
-	c.open.Add(len(readers))
-	for partition, r := range readers {
-		group.Go(func() error { return c.read(gctx, partition, r) })
+	unhurried := context.AfterFunc(running, c.hurry)
+	defer unhurried()
+	c.live.Add(1)
+	if host, ok := c.o.Host.(kload.Coordinator); ok {
+		c.fail(running.Err, "coordinating", host.Coordinate(running, c, ready))
+	} else if err := c.readAll(running); err != nil {
+		c.fail(running.Err, "positioning", err)
+	} else {
+		ready()
 	}
-	ready()
-	c.open.Wait()
+	c.live.Done()
+	c.live.Wait()
 	for _, w := range c.workers {
-		close(w.queue)
+		w.close()
 	}
-	workers.Wait()
-	if err := group.Wait(); err != nil {
-		return fmt.Errorf("consumer %s: %w", c.o.Name, err)
+	crew.Wait()
+	if c.err != nil {
+		return fmt.Errorf("consumer %s: %w", c.o.Name, c.err)
 	}
 	return nil
 }
 
-// position opens all partitions that exist.
-func (c *Consumer) position(ctx context.Context) (map[string]kload.Reader, error) {
-	parts, err := c.o.Opener.Partitions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var mu sync.Mutex
-	readers := make(map[string]kload.Reader, len(parts))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(openAtOnce)
-	for _, p := range parts {
-		g.Go(func() error {
-			r, err := c.o.Opener.Open(gctx, p.Partition, false)
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			readers[p.Partition] = r
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		for _, r := range readers {
-			err = errors.Join(err, r.Close())
-		}
-		return nil, err
+// fail ends the run for an error, unless what failed is over: then it failed for
+// that.
+func (c *Consumer) fail(over func() error, doing string, err error) {
+	if err == nil || over() != nil {
+		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for partition := range readers {
-		c.seen[partition], c.caught[partition] = true, caught{}
+	if c.err == nil {
+		c.err = fmt.Errorf("%s: %w", doing, err)
 	}
-	return readers, nil
+	c.stop()
 }
 
-// follow reads a partition from its start once its parents have been read.
-func (c *Consumer) follow(ctx context.Context, partition string) error {
-	r, err := c.o.Opener.Open(ctx, partition, true)
-	if err != nil {
-		c.open.Done()
-		if ctx.Err() != nil {
-			return nil
-		}
-		return fmt.Errorf("opening %s: %w", partition, err)
-	}
-	return c.read(ctx, partition, r)
-}
-
-// read reads a partition, on a goroutine of its own.
-func (c *Consumer) read(ctx context.Context, partition string, r kload.Reader) error {
-	w := c.workers[c.turn.Add(1)%uint64(len(c.workers))]
-	ended, err := fetch(ctx, r, w)
-	if !ended {
-		c.open.Done()
-	}
-	if cerr := r.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("reading %s: %w", partition, err)
-	}
-	return nil
-}
-
-// fetch moves batches from a reader to a worker. ended says that the last batch
-// of the partition is on its way; the worker books its end.
-func fetch(ctx context.Context, r kload.Reader, w *worker) (ended bool, err error) {
-	for {
-		b, err := r.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return ended, nil
-		}
-		if err != nil {
-			return ended, err
-		}
-		ended = b.End
-		w.queue <- b
-		if ended {
-			return true, nil
-		}
+// hurry has all readings end that wait for their next call.
+func (c *Consumer) hurry() {
+	for _, w := range c.workers {
+		w.poller.hurry()
 	}
 }
 
-// ended books the end of a partition and goes on with the children whose parents
-// have all been read.
-func (c *Consumer) ended(ctx context.Context, partition string, children []kload.Child) {
-	defer c.open.Done()
-	for _, child := range c.succeed(partition, children) {
-		c.open.Add(1)
-		c.group.Go(func() error { return c.follow(ctx, child) })
-	}
-}
+// Pause stops fetching, until [Consumer.Resume]: as a consumer does that is stuck
+// or being redeployed. Calls under way are completed and processed.
+func (c *Consumer) Pause() { c.setPaused(true) }
 
-// succeed replaces a partition by the children that are free to be read, in one
-// step: in between, a consumer with everything before it would look caught up.
-func (c *Consumer) succeed(partition string, children []kload.Child) []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.done[partition] = true
-	delete(c.caught, partition)
-	var free []string
-	for _, child := range children {
-		waits := c.seen[child.Partition]
-		for _, parent := range child.Parents {
-			// A parent never seen is itself a child of something still being read: two
-			// shards merge while both are open. Its end will bring the child again.
-			waits = waits || !c.done[parent]
-		}
-		if !waits {
-			c.seen[child.Partition], c.caught[child.Partition] = true, caught{}
-			free = append(free, child.Partition)
-		}
+// Resume goes on fetching.
+func (c *Consumer) Resume() { c.setPaused(false) }
+
+func (c *Consumer) setPaused(paused bool) {
+	c.gate.set(paused)
+	for _, w := range c.workers {
+		w.poller.pause(paused)
 	}
-	return free
 }
 
 // progressed books a processed batch.
-func (c *Consumer) progressed(b *kload.Batch) {
+func (c *Consumer) progressed(r *reading, b *kload.Batch) {
 	if b.Behind > 0 || b.End {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.caught[b.Partition] = caught{last: b.Received, before: c.caught[b.Partition].last}
+	r.caught = caught{last: b.Received, before: r.caught.last}
 }
 
 // CaughtUp reports whether everything stored by the time since (Unix ns) has
@@ -233,20 +164,26 @@ func (c *Consumer) progressed(b *kload.Batch) {
 func (c *Consumer) CaughtUp(since int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, at := range c.caught {
-		if at.before < since {
+	for _, r := range c.readings {
+		if r.caught.before < since {
 			return false
 		}
 	}
 	return true
 }
 
-// BadAggregates returns how many stream records claimed to be aggregates and
-// were not. Call it after Run.
-func (c *Consumer) BadAggregates() uint64 {
-	var n uint64
+// Deaggregation returns what unpacking came upon. Call it after Run.
+func (c *Consumer) Deaggregation() Deaggregation {
+	var sum Deaggregation
 	for _, w := range c.workers {
-		n += w.deagg.bad
+		sum = sum.plus(w.deagg.counts)
 	}
-	return n
+	return sum
 }
+
+// Skipped returns how many user records were passed over because they lie
+// before the position that reading went on from, in the same aggregate.
+func (c *Consumer) Skipped() uint64 { return c.skipped.Load() }
+
+// errBeingRead is why a partition cannot be assigned.
+var errBeingRead = errors.New("it is being read")

@@ -83,9 +83,9 @@ func TestOrder(t *testing.T) {
 func TestChildren(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := newInput(t, "a", "d")
-		merged := kload.Child{Partition: "e", Parents: []string{"c", "d"}}
+		merged := kload.Partition{ID: "e", Parents: []string{"c", "d"}}
 		in.add("a", "a1")
-		in.end("a", kload.Child{Partition: "b", Parents: []string{"a"}}, kload.Child{Partition: "c", Parents: []string{"a"}})
+		in.end("a", kload.Partition{ID: "b", Parents: []string{"a"}}, kload.Partition{ID: "c", Parents: []string{"a"}})
 		in.add("d", "d1")
 		in.end("d", merged)
 		in.add("c", "c1")
@@ -101,7 +101,7 @@ func TestChildren(t *testing.T) {
 		}), nil)
 		wait := background(t.Context(), c)
 		synctest.Wait() // d has ended
-		if !in.has("processed d1") || in.has("open e true") {
+		if !in.has("processed d1") || in.has("open e trim_horizon") {
 			t.Errorf("while c is unread: %q", in.entries)
 		}
 		close(in.gates["a"])
@@ -109,16 +109,16 @@ func TestChildren(t *testing.T) {
 			t.Error(err)
 		}
 		for _, order := range [][2]string{
-			{"processed a1", "open b true"},
-			{"processed a1", "open c true"},
-			{"processed c1", "open e true"},
-			{"open e true", "processed e1"},
+			{"processed a1", "open b trim_horizon"},
+			{"processed a1", "open c trim_horizon"},
+			{"processed c1", "open e trim_horizon"},
+			{"open e trim_horizon", "processed e1"},
 		} {
 			if i, j := in.index(order[0]), in.index(order[1]); i < 0 || j < i {
 				t.Errorf("%s must come before %s: %q", order[0], order[1], in.entries)
 			}
 		}
-		for _, once := range []string{"open a false", "open d false", "open b true", "open c true", "open e true", "close e"} {
+		for _, once := range []string{"open a at_run_start", "open d at_run_start", "open b trim_horizon", "open c trim_horizon", "open e trim_horizon", "close e"} {
 			if in.count(once) != 1 {
 				t.Errorf("%s: %d times", once, in.count(once))
 			}
@@ -176,7 +176,7 @@ func TestCaughtUp(t *testing.T) {
 func TestCaughtUpWaitsForChildren(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := newInput(t, "a")
-		in.end("a", kload.Child{Partition: "b", Parents: []string{"a"}})
+		in.end("a", kload.Partition{ID: "b", Parents: []string{"a"}})
 		for at := range int64(2) {
 			b := in.add("b", "x")
 			b.Received, b.Behind = 100+at, 0
@@ -249,11 +249,11 @@ func TestInputFails(t *testing.T) {
 		want   string
 		ready  bool
 	}{
-		{"listing", func(in *input) { in.openErr["*"] = broken }, "positioning consumer c: broken", false},
-		{"opening", func(in *input) { in.openErr["p"] = broken }, "positioning consumer c: broken", false},
+		{"listing", func(in *input) { in.openErr["*"] = broken }, "consumer c: positioning: broken", false},
+		{"opening", func(in *input) { in.openErr["p"] = broken }, "consumer c: positioning: broken", false},
 		{"reading", func(in *input) { in.readErr["p"] = broken }, "consumer c: reading p: broken", true},
 		{"opening a child", func(in *input) {
-			in.end("p", kload.Child{Partition: "child", Parents: []string{"p"}})
+			in.end("p", kload.Partition{ID: "child", Parents: []string{"p"}})
 			in.openErr["child"] = broken
 		}, "consumer c: opening child: broken", true},
 	}
@@ -268,7 +268,7 @@ func TestInputFails(t *testing.T) {
 				if !errors.Is(err, broken) || err.Error() != tc.want || ready != tc.ready {
 					t.Errorf("%v, ready %v; want %s", err, ready, tc.want)
 				}
-				opened := in.count("open p false") + in.count("open q false")
+				opened := in.count("open p at_run_start") + in.count("open q at_run_start")
 				if closed := in.count("close p") + in.count("close q"); tc.name != "opening" && closed != opened || tc.name == "opening" && closed != opened-1 {
 					t.Errorf("%d opened, %d closed", opened, closed)
 				}

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/consumers"
@@ -53,6 +55,11 @@ type input struct {
 	*testing.T
 	diary
 	listed  []string
+	ranges  map[string]kload.HashRange // where they are known
+	from    kload.Position             // of what is listed
+	polled  bool                       // readers are
+	most    int64                      // calls of polled readers at a time
+	calls   atomic.Int64
 	batches map[string][]*kload.Batch
 	gates   map[string]chan struct{} // a reader waits for its gate before each batch
 	openErr map[string]error
@@ -78,24 +85,34 @@ func (in *input) add(partition, payload string) *kload.Batch {
 }
 
 // end appends the last batch of a partition. It is empty, as it often is.
-func (in *input) end(partition string, children ...kload.Child) {
+func (in *input) end(partition string, children ...kload.Partition) {
 	in.batches[partition] = append(in.batches[partition], &kload.Batch{Partition: partition, End: true, Children: children})
 }
 
-func (in *input) Partitions(context.Context) (list []kload.Child, err error) {
+func (in *input) Partitions(context.Context) (list []kload.Partition, err error) {
 	for _, id := range in.listed {
-		list = append(list, kload.Child{Partition: id})
+		keys, known := in.ranges[id]
+		list = append(list, kload.Partition{ID: id, From: in.from, Range: keys, HasRange: known})
 	}
 	return list, in.openErr["*"]
 }
 
-func (in *input) Open(_ context.Context, partition string, child bool) (kload.Reader, error) {
-	in.note("open %s %v", partition, child)
+func (in *input) Open(_ context.Context, partition string, from kload.Position) (kload.Reader, error) {
+	in.note("open %s %v", partition, from.Start)
 	if gate := in.gates["open "+partition]; gate != nil {
 		<-gate
 	}
-	return &scripted{in: in, partition: partition, left: in.batches[partition]}, in.openErr[partition]
+	in.mu.Lock()
+	r := &scripted{in: in, partition: partition, left: in.batches[partition]}
+	in.batches[partition] = nil // whoever opens it again finds nothing new
+	in.mu.Unlock()
+	if in.polled {
+		return &polled{scripted: r, due: time.Now().UnixNano()}, in.openErr[partition]
+	}
+	return r, in.openErr[partition]
 }
+
+func (in *input) Close(context.Context) error { return nil }
 
 // recycle spoils a batch for whoever still holds it.
 func (in *input) recycle(b *kload.Batch) {
@@ -154,10 +171,41 @@ func (r *scripted) Close() error {
 	return nil
 }
 
-// host is a [kload.Host] made of a function.
+// polled is called every tenth of a second, and every other time is not answered.
+type polled struct {
+	*scripted
+	due  int64
+	turn int
+}
+
+func (p *polled) Due() int64 { return p.due }
+
+func (p *polled) Next(ctx context.Context) (*kload.Batch, error) {
+	p.in.mu.Lock()
+	p.in.most = max(p.in.most, p.in.calls.Add(1))
+	if now := time.Now().UnixNano(); now < p.due {
+		p.in.Errorf("%s was called %d ns early", p.partition, p.due-now)
+	}
+	p.in.mu.Unlock()
+	defer p.in.calls.Add(-1)
+	p.due += int64(100 * time.Millisecond)
+	<-time.After(time.Millisecond)
+	p.turn++
+	if p.turn%2 == 1 || len(p.left) == 0 {
+		return nil, nil
+	}
+	return p.scripted.Next(ctx)
+}
+
+// host is a [kload.Host] made of a function, for batches with records.
 type host func(ctx context.Context, b *kload.Batch) error
 
-func (h host) Process(ctx context.Context, b *kload.Batch) error { return h(ctx, b) }
+func (h host) Process(ctx context.Context, b *kload.Batch) error {
+	if len(b.Users) == 0 {
+		return nil
+	}
+	return h(ctx, b)
+}
 
 func (host) Close(context.Context) error { return nil }
 

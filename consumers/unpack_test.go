@@ -92,8 +92,8 @@ func TestDeaggregation(t *testing.T) {
 				for i := range got {
 					got[i].Extra = false // the ledger's, which sees no trace here
 				}
-				if diff := cmp.Diff(tc.want, got); diff != "" || c.BadAggregates() != tc.bad {
-					t.Errorf("%d bad aggregates, want %d; -want +got:\n%s", c.BadAggregates(), tc.bad, diff)
+				if diff := cmp.Diff(tc.want, got); diff != "" || c.Deaggregation().BadAggregates != tc.bad {
+					t.Errorf("%d bad aggregates, want %d; -want +got:\n%s", c.Deaggregation().BadAggregates, tc.bad, diff)
 				}
 			})
 		})

@@ -2,61 +2,126 @@ package consumers
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"io"
+	"sync"
 
 	"github.com/kload/kload"
 )
 
-// workerQueue is how many batches may wait for a worker; a reader that is ahead
-// blocks beyond it.
+// workerQueue is how many batches may wait for a worker; who fetches ahead of it
+// blocks beyond that.
 const workerQueue = 1
 
 // worker processes the batches of its partitions, one after the other.
 type worker struct {
-	o     *Options
-	queue chan *kload.Batch
-	deagg *deaggregator
-	tap   *tap
+	c      *Consumer
+	queue  chan item
+	poller *poller
+	deagg  *deaggregator
+	tap    *tap
 
 	failed bool // the host failed; the worker goes on unpacking so that readers never block
 }
 
-func newWorker(o *Options) *worker {
-	return &worker{
-		o: o, queue: make(chan *kload.Batch, workerQueue),
-		deagg: newDeaggregator(o.PlainByKey), tap: newTap(o.Tap),
-	}
+// item is a batch for a worker. Without one the reading is over.
+type item struct {
+	*reading
+	batch *kload.Batch
 }
 
-// run processes until the queue is closed. What was fetched is processed even
-// after ctx ended.
-func (w *worker) run(ctx context.Context, c *Consumer) {
-	work := context.WithoutCancel(ctx)
-	for b := range w.queue {
-		partition, end, children := b.Partition, b.End, b.Children
-		if len(b.Records) > 0 {
-			w.process(work, b, c)
-		}
-		c.progressed(b)
-		b.Release()
-		if end {
-			c.ended(ctx, partition, children)
-		}
+func newWorker(c *Consumer) *worker {
+	w := &worker{
+		c: c, queue: make(chan item, workerQueue),
+		deagg: newDeaggregator(c.o.Strays, c.o.PlainByKey), tap: newTap(c.o.Tap),
 	}
+	w.poller = newPoller(c.o.Clock, w.fetch)
+	return w
 }
 
-func (w *worker) process(ctx context.Context, b *kload.Batch, c *Consumer) {
-	w.deagg.fill(b)
-	if w.o.Inject != nil {
-		w.o.Inject.apply(b)
-	}
-	w.tap.see(b)
-	if w.failed {
+// start lets the worker and its poller run until close. What was fetched is
+// processed even after running ended.
+func (w *worker) start(running context.Context, crew *sync.WaitGroup) {
+	crew.Go(func() { w.run(running) })
+	crew.Go(func() { w.poller.run(context.WithoutCancel(running), crew) })
+}
+
+// close ends a worker that has nothing left to read.
+func (w *worker) close() {
+	w.poller.close()
+	close(w.queue)
+}
+
+// take begins to read a partition that has been opened.
+func (w *worker) take(r *reading) {
+	if _, polled := r.reader.(kload.Polled); polled {
+		w.poller.add(r, r.dueNext())
 		return
 	}
-	if err := w.o.Host.Process(ctx, b); err != nil {
-		w.failed = true
-		err = fmt.Errorf("processing a batch of %s: %w", b.Partition, err) // here: the batch is gone later
-		c.group.Go(func() error { return err })
+	go func() {
+		for more := true; more; {
+			w.c.gate.wait(r.done())
+			more = w.fetch(r)
+		}
+	}()
+}
+
+// fetch moves one batch from a reader to the worker. more is false after the last
+// of the partition.
+func (w *worker) fetch(r *reading) (more bool) {
+	if r.over() != nil {
+		w.queue <- item{reading: r}
+		return false
 	}
+	b, err := r.next()
+	if err != nil {
+		if r.over() == nil && !errors.Is(err, io.EOF) {
+			w.c.fail(r.over, "reading "+r.id, err)
+		}
+		w.queue <- item{reading: r}
+		return false
+	}
+	if b == nil { // polled, and it was not answered
+		return true
+	}
+	more = !b.End // b is not ours for long
+	w.queue <- item{r, b}
+	return more
+}
+
+// run processes what is fetched.
+func (w *worker) run(running context.Context) {
+	work := context.WithoutCancel(running)
+	for it := range w.queue {
+		b := it.batch
+		if b == nil {
+			w.c.finish(running, it.reading, false, nil)
+			continue
+		}
+		if err := w.process(work, it.reading, b); err != nil {
+			w.failed = true
+			w.c.fail(running.Err, "processing a batch of "+it.id, err)
+		}
+		w.c.progressed(it.reading, b)
+		end, children := b.End, b.Children
+		b.Release()
+		if end {
+			w.c.finish(running, it.reading, true, children)
+		}
+	}
+}
+
+func (w *worker) process(ctx context.Context, r *reading, b *kload.Batch) error {
+	if len(b.Records) > 0 {
+		w.deagg.fill(b, r.owned)
+		w.c.skipped.Add(uint64(r.pass(b)))
+		if w.c.o.Inject != nil {
+			w.c.o.Inject.apply(b)
+		}
+		w.tap.see(b)
+	}
+	if w.failed || len(b.Users) == 0 && !b.End {
+		return nil
+	}
+	return w.c.o.Host.Process(ctx, b)
 }

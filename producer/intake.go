@@ -45,7 +45,7 @@ func (p *Producer) put(ctx context.Context, r *kload.Record, decided chan<- Resu
 	}
 	p.stats.userRecords.Add(1)
 	p.stats.bytes.Add(uint64(len(r.Data)))
-	if code := refusal(r); code != "" {
+	if code := Refusal(r); code != "" {
 		rejected := p.reject(r, code, now)
 		rejected.wait(decided)
 		p.giveUp([]*streamRecord{rejected}, code)
@@ -164,15 +164,15 @@ func (p *Producer) aggregate(s *scatter, recs []kload.Record, now int64) (opened
 		l.mu.Unlock()
 	}
 	for _, at := range s.refused {
-		code := refusal(&recs[at])
+		code := Refusal(&recs[at])
 		p.giveUp([]*streamRecord{p.reject(&recs[at], code, now)}, code)
 	}
 	return opened
 }
 
-// refusal returns why a record can never be stored, "" if it can. A tag forces
+// Refusal returns why a record can never be stored, "" if it can. A tag forces
 // the envelope on it, which repeats the key.
-func refusal(r *kload.Record) string {
+func Refusal(r *kload.Record) string {
 	n := len(r.Data) + len(r.Key)
 	if r.Tag != nil {
 		n += len(r.Key) + len(r.Tag) + envelopeBytes
@@ -261,7 +261,7 @@ func (s *scatter) sort(m *shard.Map, recs []kload.Record) (bytes int) {
 		s.first = append(s.first, none)
 	}
 	for at := len(recs) - 1; at >= 0; at-- {
-		if refusal(&recs[at]) != "" {
+		if Refusal(&recs[at]) != "" {
 			s.refused = append(s.refused, at)
 			continue
 		}

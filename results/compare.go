@@ -63,7 +63,7 @@ type Comparison struct {
 	Notes     []string `json:"notes"`     // what differs besides the results
 	Latencies []Change `json:"latencies"` // named owner/hop, with the statistic; nanoseconds
 	Counters  []Change `json:"counters"`  // named by owner
-	Process   []Change `json:"process"`   // named kload or target
+	Process   []Change `json:"process"`   // named kload, driver, kload+driver or target
 }
 
 // RunRef names a compared run.
@@ -98,9 +98,25 @@ func Compare(a, b *Summary) (*Comparison, error) {
 		c.Latencies = append(c.Latencies, hopChanges(key, a.Hops[key], b.Hops[key])...)
 	}
 	c.Counters = append(ledgerChanges(a.Load, b.Load), ledgerChanges(a.Consumers, b.Consumers)...)
-	c.Process = append(figures("kload", &a.Process.Kload, &b.Process.Kload),
-		figures("target", a.Process.Target, b.Process.Target)...)
+	c.Process = slices.Concat(figures("kload", &a.Process.Kload, &b.Process.Kload),
+		figures("driver", a.Process.Driver, b.Process.Driver), together(&a.Process, &b.Process),
+		figures("target", a.Process.Target, b.Process.Target))
 	return c, nil
+}
+
+// together compares kload with its driver where one of the runs has that in a
+// process apart: only the sums say the same of both.
+func together(a, b *Processes) []Change {
+	if a.Driver == nil && b.Driver == nil {
+		return nil
+	}
+	x, y := *a, *b
+	for _, p := range []*Processes{&x, &y} {
+		if p.Driver == nil {
+			p.Driver = new(TargetStats)
+		}
+	}
+	return figures("kload+driver", x.client(), y.client())
 }
 
 func common[V any](a, b map[string]V) bool {

@@ -88,6 +88,8 @@ func broken() *results.Summary {
 	l := s.Load["trips"]
 	l.Sent, l.Acked, l.Rejected, l.Unknown, l.Shed, l.Unsent = 190000, 189000, 900, 100, 3000, 891
 	l.DeliveredRatio, l.Throttled = 0.9747745, 4512
+	l.Shards = &results.ShardCounts{Acked: map[string]uint64{"shardId-7": 180000, "shardId-8": 9000}, Busiest: "shardId-7", Share: 0.952, Of: 2}
+	s.Process.Driver = &results.TargetStats{CPUS: 2.5, MaxRSS: 40_000_000, Allocated: 67_000_000, GCS: 0.3}
 	c := s.Consumers["fares"]
 	c.Lost, c.Duplicates, c.Reordered, c.Misrouted, c.Corrupt, c.Phantom, c.DeadLettered = 1, 2, 3, 4, 5, 6, 7
 	c.Sunk = 9000

@@ -16,6 +16,7 @@
 package results
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"reflect"
@@ -97,8 +98,31 @@ type LoadCounts struct {
 	Sources map[string]uint64 `json:"sources,omitempty"`
 	// Codes counts records that were not acknowledged by error code.
 	Codes map[string]uint64 `json:"codes,omitempty"`
+	// Shards says where records went, as far as acknowledgements tell; nil when
+	// nothing was acknowledged.
+	Shards *ShardCounts `json:"shards,omitempty"`
 	// Producer says how kload's own producer worked; nil for another ingress.
 	Producer *ProducerDetail `json:"producer,omitempty"`
+}
+
+// ShardCounts is how a load's acknowledged user records lie in the shards.
+type ShardCounts struct {
+	Acked   map[string]uint64 `json:"acked"`
+	Busiest string            `json:"busiest"`
+	Share   float64           `json:"share"` // of the busiest, of all of them
+	Of      int               `json:"of"`    // shards that there are
+}
+
+// skewed is how many times an even share makes a shard worth a word.
+const skewed = 1.2
+
+// note says in words that one shard gets far more than the others, "" if none
+// does.
+func (c *ShardCounts) note() string {
+	if c == nil || c.Share*float64(c.Of) <= skewed {
+		return ""
+	}
+	return fmt.Sprintf("%s took %.1f%% of the records, %.1f times an even share of %d shards", c.Busiest, 100*c.Share, c.Share*float64(c.Of), c.Of)
 }
 
 // ProducerDetail is how a producer packed records and what it met.
@@ -139,8 +163,20 @@ type ConsumerCounts struct {
 	// ByCount says that identity was not available: lost and duplicates are
 	// differences of counts, and one may hide the other.
 	ByCount bool `json:"by_count,omitempty"`
+	// Polling is what polling adds to this consumer's latencies; nil for a reader
+	// that does not poll.
+	Polling *PollingFloor `json:"polling,omitempty"`
 	// Counters holds the host's and the sink's own counters.
 	Counters map[string]uint64 `json:"counters,omitempty"`
+}
+
+// PollingFloor is the wait that polling at an interval is predicted to add to
+// fetch, whatever the service does: evenly between nothing and the interval. A
+// result well below it is suspicious. Times are in nanoseconds.
+type PollingFloor struct {
+	Every int64 `json:"every_ns"`
+	Mean  int64 `json:"mean_ns"`
+	P99   int64 `json:"p99_ns"`
 }
 
 // HopStats sums up one hop of one owner. Times are in nanoseconds.
@@ -162,6 +198,16 @@ type HopStats struct {
 type Processes struct {
 	Kload  ProcessStats `json:"kload"`
 	Target *TargetStats `json:"target,omitempty"`
+	// Driver is the process of a driver that has one of its own; nil for others,
+	// whose work is part of Kload.
+	Driver *TargetStats `json:"driver,omitempty"`
+}
+
+// client is what putting and reading records took: kload and the process of its
+// driver together.
+func (p *Processes) client() *TargetStats {
+	k, d := &p.Kload, p.Driver
+	return &TargetStats{CPUS: k.CPUS + d.CPUS, MaxRSS: k.MaxRSS + d.MaxRSS, Allocated: k.Allocated + d.Allocated, GCS: k.GCS + d.GCS}
 }
 
 // ProcessStats is what the measuring process used.
@@ -181,13 +227,21 @@ type ProcessStats struct {
 	WireFallbacks uint64 `json:"wire_fallbacks,omitempty"`
 }
 
-// TargetStats is what the target's process used; zero allocation and GC figures
+// TargetStats is what another process than kload's own used; zero allocation and GC figures
 // were not available.
 type TargetStats struct {
 	CPUS      float64 `json:"cpu_s"`
 	MaxRSS    uint64  `json:"max_rss_bytes"`
 	Allocated uint64  `json:"allocated_bytes,omitempty"`
 	GCS       float64 `json:"gc_s,omitempty"`
+}
+
+// Add counts another process in.
+func (t *TargetStats) Add(cpuSeconds float64, maxRSS, allocated uint64, gcSeconds float64) {
+	t.CPUS += cpuSeconds
+	t.MaxRSS += maxRSS
+	t.Allocated += allocated
+	t.GCS += gcSeconds
 }
 
 // Clock states how far the clocks behind the latencies can be trusted.

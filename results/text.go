@@ -118,6 +118,9 @@ func (p *page) loads(s *Summary) {
 		t.row(name, units.Thousands(l.Scheduled), units.Thousands(l.Sent), units.Thousands(l.Acked),
 			units.Thousands(l.Rejected), units.Thousands(l.Unknown), ratio(l.DeliveredRatio), rate)
 		notes = append(notes, name+": "+l.notes())
+		if skew := l.Shards.note(); skew != "" {
+			notes = append(notes, name+": "+skew)
+		}
 	}
 	p.table(t)
 	for _, n := range notes {
@@ -166,11 +169,27 @@ func (p *page) consumers(s *Summary) {
 		if n := c.notes(); n != "" {
 			notes = append(notes, name+": "+n)
 		}
+		if c.Polling != nil {
+			notes = append(notes, name+": "+c.Polling.note(s.Hops[name+"/"+kload.HopFetch.String()]))
+		}
 	}
 	p.table(t)
 	for _, n := range notes {
 		p.wrapped("  ", n)
 	}
+}
+
+// note states the floor beside what was measured.
+func (f *PollingFloor) note(fetch HopStats) string {
+	text := fmt.Sprintf("polls every %s, so fetch should be %s on average and %s at p99, or more", duration(f.Every), duration(f.Mean), duration(f.P99))
+	if mean := int64(fetch.Mean); fetch.Count > 0 {
+		text += "; its mean was " + duration(mean)
+		// Aggregates sealed in step with the polls may be a little faster.
+		if mean < f.Mean/2 {
+			text += ", which is suspicious"
+		}
+	}
+	return text
 }
 
 // notes says in words what has no column and did happen.
@@ -275,6 +294,9 @@ func (p *page) processes(s *Summary) {
 	}
 	k := s.Process.Kload
 	row("kload", k.CPUS, k.MaxRSS, k.Allocated, k.GCS, k.WallS)
+	if d := s.Process.Driver; d != nil {
+		row("driver", d.CPUS, d.MaxRSS, d.Allocated, d.GCS, 0)
+	}
 	if g := s.Process.Target; g != nil {
 		row("target", g.CPUS, g.MaxRSS, g.Allocated, g.GCS, 0)
 	}

@@ -141,3 +141,26 @@ func TestProgressWriter(t *testing.T) {
 		t.Errorf("%d redraws with newline %v, want 13 without", n, strings.Contains(drawn, "\n"))
 	}
 }
+
+// TestPollingFloor states what polling adds beside what was measured.
+func TestPollingFloor(t *testing.T) {
+	for _, tc := range []struct {
+		fetch results.HopStats
+		want  string
+	}{
+		{results.HopStats{}, "fares: polls every 200ms, so fetch should be 100ms on average and 198ms at p99, or more latency"},
+		{results.HopStats{Count: 9, Mean: 112e6}, "or more; its mean was 112ms latency"},
+		{results.HopStats{Count: 9, Mean: 49e6}, "or more; its mean was 49.0ms, which is suspicious latency"},
+	} {
+		s := passed()
+		s.Consumers["fares"].Polling = &results.PollingFloor{Every: 200e6, Mean: 100e6, P99: 198e6}
+		s.Hops["fares/fetch"] = tc.fetch
+		var out strings.Builder
+		if err := results.WriteText(&out, s, results.TextOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.Join(strings.Fields(out.String()), " "); !strings.Contains(text, tc.want) {
+			t.Errorf("no %q in\n%s", tc.want, out.String())
+		}
+	}
+}

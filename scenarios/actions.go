@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -116,7 +117,26 @@ func (v *validator) actions(p *plan) {
 			v.problem(path+".at", fmt.Sprintf("%s is never reached: the loads end %s after the start", a.At, units.ExactDuration(end)),
 				"choose an earlier time, or make the loads longer")
 		}
+		if c, ok := a.Do.Config.(interface{ consumer() *string }); ok && v.sound("consumers") {
+			v.oneConsumer(path+".do."+a.Do.Kind+".consumer", c.consumer())
+		}
 		p.actions = append(p.actions, actionPlan{at: at, spec: a, config: config})
+	}
+}
+
+// oneConsumer checks the name of a consumer, and fills it in where there is only
+// one.
+func (v *validator) oneConsumer(path string, name *string) {
+	names := v.spec.Consumers.Names()
+	switch {
+	case *name == "" && len(names) == 1:
+		*name = names[0]
+	case len(names) == 0:
+		v.problem(path, "there is no consumer", "name one: consumers: {reader: {}}")
+	case *name == "":
+		v.problem(path, "there are several consumers", "say which: "+strings.Join(names, ", "))
+	case !slices.Contains(names, *name):
+		v.problem(path, fmt.Sprintf("there is no consumer %q", *name), "there are: "+strings.Join(names, ", "))
 	}
 }
 
@@ -148,12 +168,13 @@ func (p *plan) offset(m Moment) (time.Duration, bool) {
 
 // actionEnv is what actions are given beside their configuration.
 type actionEnv struct {
-	endpoint *endpoint
-	target   local.Target // nil for AWS
-	clock    *pace.Clock
-	heat     *heat
-	turn     chan struct{}   // holds a token while nobody changes the stream's shards
-	ended    <-chan struct{} // closed when the loads have ended
+	endpoint  *endpoint
+	target    local.Target // nil for AWS
+	clock     *pace.Clock
+	heat      *heat
+	consumers []*consumerRun
+	turn      chan struct{}   // holds a token while nobody changes the stream's shards
+	ended     <-chan struct{} // closed when the loads have ended
 }
 
 // acting is the actions of a run under way.
@@ -192,7 +213,7 @@ func (a *acting) begin(ctx context.Context, start int64) {
 	})
 	env := actionEnv{
 		endpoint: a.r.endpoint, target: a.r.endpoint.local, clock: a.r.clock, heat: a.heat,
-		turn: make(chan struct{}, 1), ended: a.ended,
+		consumers: a.r.consumers, turn: make(chan struct{}, 1), ended: a.ended,
 	}
 	env.turn <- struct{}{}
 	for i := range a.r.plan.actions {

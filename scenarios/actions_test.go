@@ -23,8 +23,9 @@ import (
 type happened struct {
 	Event, Action, State, Error, Reason string
 	AtS                                 float64 `json:"t_s"`
-	Hits, Judged                        uint64
+	Hits, Judged, Backlog               uint64
 	Shards                              int
+	CaughtUpS                           float64 `json:"caught_up_s"`
 }
 
 // actions returns what the run's log says about its actions.
@@ -331,5 +332,44 @@ actions:
 	}
 	if report, err := service.Stop(t.Context()); err != nil || len(report.Stats.Faults) != 0 || o.ledger("reader") != all(50) {
 		t.Errorf("ledger %+v, target %+v, %v", o.ledger("reader"), report, err)
+	}
+}
+
+// TestPauseConsumer has one of two consumers stand still: its records come late,
+// all of them once, and the other one notices nothing. A pause that is not over
+// when the loads end is waited for.
+func TestPauseConsumer(t *testing.T) {
+	const two = "consumers: {reader: {read: {polling: {every: 400ms}}}, other: {read: {polling: {every: 400ms}}}}"
+	for _, tt := range []struct {
+		name, do  string
+		consumers string
+		backlog   uint64 // when it goes on
+	}{
+		{"the only one", "for: 1s", "consumers: {reader: {}}", 50},
+		{"one of two", "consumer: reader, for: 2s", two, 100},
+		{"beyond the end", "consumer: reader, for: 10s", two, 150},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				src := strings.Replace(steady, "consumers: {reader: {}}", tt.consumers, 1) + "actions: [{at: 1s, do: {pause_consumer: {" + tt.do + "}}}]\n"
+				o := run(t.Context(), t, src, scenarios.RunOptions{})
+				o.judged(t, results.Pass, 0)
+				for name := range o.Consumers {
+					if d := cmp.Diff(all(200), o.ledger(name)); d != "" || o.err != nil {
+						t.Errorf("%s: %v (-want +got)\n%s", name, o.err, d)
+					}
+				}
+				h := o.ended(t)
+				if h.Backlog < tt.backlog-5 || h.Backlog > tt.backlog+25 || h.CaughtUpS <= 0 || h.CaughtUpS > 1 {
+					t.Errorf("effect %+v, want a backlog of about %d", h, tt.backlog)
+				}
+				if e2e := o.Hops["reader/e2e.read"]; uint64(e2e.Max) < 9e8 {
+					t.Errorf("the paused consumer's latency is %+v", e2e)
+				}
+				if e2e, ok := o.Hops["other/e2e.read"]; ok && e2e.Max > 7e8 {
+					t.Errorf("the other consumer's latency is %+v", e2e)
+				}
+			})
+		})
 	}
 }

@@ -2,9 +2,11 @@ package scenarios
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime"
+	"strings"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/consumers"
@@ -29,15 +31,13 @@ type consumerRun struct {
 // addConsumer builds one consumer. Its reading starts with execute. After an
 // error too, what was opened is there to be closed.
 func (r *run) addConsumer(name string, spec Consumer) error {
-	c := &consumerRun{name: name, ledger: r.ledger.AddConsumer(name), hops: hdr.NewSet(name, consumerHops()...)}
+	c := &consumerRun{name: name, ledger: r.ledger.AddConsumer(name), hops: hdr.NewSet(name, consumerHops(spec.Read.Config)...)}
 	r.consumers = append(r.consumers, c)
-	for _, s := range r.endpoint.shards {
-		c.ledger.SetRange(s.ID, s.Range)
-	}
 	reg := newRegistry()
 	var err error
 	c.opener, err = build(reg.readers, spec.Read, readerEnv{
-		client: r.endpoint.client, stream: r.plan.spec.Stream.Name, clock: r.clock, fresh: r.endpoint.created,
+		client: r.endpoint.client, stream: r.plan.spec.Stream.Name, clock: r.clock, hops: c.hops,
+		name: ownName(name, r.id), fresh: r.endpoint.created, readBytes: r.plan.readBytes(),
 	})
 	if err != nil {
 		return fmt.Errorf("opening the reader of consumer %s: %w", name, err)
@@ -59,13 +59,26 @@ func (r *run) addConsumer(name string, spec Consumer) error {
 	if err != nil {
 		return fmt.Errorf("opening the host of consumer %s: %w", name, err)
 	}
-	c.consumer = consumers.New(r.consumerOptions(c))
+	c.consumer = consumers.New(r.consumerOptions(c, spec))
 	return nil
 }
 
-func (r *run) consumerOptions(c *consumerRun) consumers.Options {
+// ownName returns a name for what a consumer makes at the target, of the
+// characters that services allow in names.
+func ownName(consumer, run string) string {
+	plain := strings.Map(func(c rune) rune {
+		if validStreamName(string(c)) {
+			return c
+		}
+		return '-'
+	}, consumer)
+	return "kload-" + plain[:min(len(plain), 64)] + "-" + run
+}
+
+func (r *run) consumerOptions(c *consumerRun, spec Consumer) consumers.Options {
 	o := consumers.Options{
-		Name: c.name, Opener: c.opener, Host: c.host, Workers: min(2, runtime.GOMAXPROCS(0)), PlainByKey: true,
+		Name: c.name, Opener: c.opener, Host: c.host, Clock: r.clock, Workers: min(2, runtime.GOMAXPROCS(0)), PlainByKey: true,
+		Strays: consumers.Range(spec.Range),
 		Tap: consumers.TapOptions{
 			Ledger: c.ledger, Run: r.number, Hops: c.hops, Measured: r.measure(), Arrived: r.arrived,
 		},
@@ -89,7 +102,7 @@ func (r *run) arrived(b *kload.Batch) {
 
 // counters gathers what reader and sink have to account for.
 func (c *consumerRun) counters() map[string]uint64 {
-	out := map[string]uint64{"bad_aggregates": c.consumer.BadAggregates()}
+	out := c.consumer.Deaggregation().Counters()
 	for _, part := range []any{c.opener, c.sink} {
 		if p, ok := part.(kload.Counted); ok {
 			maps.Copy(out, p.Counters())
@@ -98,7 +111,8 @@ func (c *consumerRun) counters() map[string]uint64 {
 	return out
 }
 
-// close completes the host, which closes its sink and books what that stored.
+// close completes the host, which closes its sink and books what that stored,
+// and undoes what the reader did to the target.
 func (c *consumerRun) close(ctx context.Context) error {
 	var err error
 	switch {
@@ -106,6 +120,11 @@ func (c *consumerRun) close(ctx context.Context) error {
 		err = c.host.Close(ctx)
 	case c.sink != nil:
 		err = c.sink.Close()
+	}
+	if c.opener != nil {
+		undoing, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUp)
+		defer cancel()
+		err = errors.Join(err, c.opener.Close(undoing))
 	}
 	if err != nil {
 		return fmt.Errorf("closing consumer %s: %w", c.name, err)

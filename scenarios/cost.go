@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/consumers/readers/fanout"
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/units"
 )
@@ -30,6 +31,9 @@ type prices struct {
 	ShardHour       float64 `json:"shard_hour"`
 	PutUnitsMillion float64 `json:"put_units_million"`
 	PutUnitBytes    float64 `json:"put_unit_bytes"`
+	// Of registered consumers; 0 where a file says nothing of them.
+	ConsumerShardHour float64 `json:"consumer_shard_hour"`
+	ConsumerGB        float64 `json:"consumer_gb"`
 }
 
 // loadPrices reads a price file; an empty name stands for the built-in one.
@@ -62,33 +66,47 @@ type cost struct {
 	USD        float64 `json:"usd"`
 	ShardHours float64 `json:"shard_hours"` // of a stream that the run creates
 	PutUnits   float64 `json:"put_units"`
-	Prices     string  `json:"prices"` // region and date
-	Unknown    bool    `json:"unknown,omitempty"`
+	// Of enhanced fan-out: hours of registered consumers on shards, and what is
+	// pushed to them.
+	ConsumerShardHours float64 `json:"consumer_shard_hours,omitempty"`
+	ConsumerGB         float64 `json:"consumer_gb,omitempty"`
+
+	Prices  string `json:"prices"` // region and date
+	Unknown bool   `json:"unknown,omitempty"`
 }
 
 // estimate works out the cost of a run: PUT payload units for each stream record,
-// rounded up to a unit, and the hours of the shards it creates, rounded up to an
-// hour. Loads whose length is not known beforehand make it a lower bound.
+// rounded up to a unit, the hours of the shards it creates, rounded up to an
+// hour, and those of consumers with enhanced fan-out and what they read. Loads whose length is not known beforehand make it a lower bound.
 func (p *plan) estimate() (cost, error) {
 	prices, err := loadPrices(p.spec.Budget.Prices)
 	if err != nil {
 		return cost{}, err
 	}
 	c := cost{Prices: prices.Region + " of " + prices.Date}
-	span := phaseSpan(p.spec.Phases)
+	span, bytes := phaseSpan(p.spec.Phases), 0.0
 	for i := range p.loads {
 		l := &p.loads[i]
-		if l.schedule == nil || l.kinesis == nil {
+		if l.schedule == nil {
 			c.Unknown = true
 			continue
 		}
 		span = max(span, time.Duration(l.schedule.Span()))
 		c.PutUnits += l.putUnits(p.forecast, prices.PutUnitBytes)
+		bytes += float64(l.schedule.Total()) * l.meanBytes
 	}
+	shardHours := float64(p.spec.Stream.Shards) * math.Ceil((span + p.spec.DrainTimeout).Hours())
 	if p.spec.Stream.Create {
-		c.ShardHours = float64(p.spec.Stream.Shards) * math.Ceil((span + p.spec.DrainTimeout).Hours())
+		c.ShardHours = shardHours
 	}
-	c.USD = c.ShardHours*prices.ShardHour + c.PutUnits/1e6*prices.PutUnitsMillion
+	for _, consumer := range p.spec.Consumers.All() {
+		if _, pushed := consumer.Read.Config.(*fanout.Config); pushed {
+			c.ConsumerShardHours += shardHours
+			c.ConsumerGB += bytes / (1 << 30)
+		}
+	}
+	c.USD = c.ShardHours*prices.ShardHour + c.PutUnits/1e6*prices.PutUnitsMillion +
+		c.ConsumerShardHours*prices.ConsumerShardHour + c.ConsumerGB*prices.ConsumerGB
 	return c, nil
 }
 
@@ -99,11 +117,11 @@ func (l *loadPlan) putUnits(f *forecast, unit float64) float64 {
 	if f == nil || l.meanBytes == 0 {
 		return records
 	}
-	if a := l.kinesis.Aggregation; a.Enabled {
+	if pack := l.can.Packing; pack.Bytes > 0 {
 		// Full aggregates, and one sealed by lingering per shard and linger time.
-		full := records * l.meanBytes / float64(a.MaxBytes)
-		lingering := float64(len(f.Shards)) * float64(l.schedule.Span()) / math.Max(float64(a.Linger), 1)
-		return full*math.Ceil(float64(a.MaxBytes)/unit) + min(records, lingering)
+		full := records * l.meanBytes / float64(pack.Bytes)
+		lingering := float64(len(f.Shards)) * float64(l.schedule.Span()) / math.Max(float64(pack.Linger), 1)
+		return full*math.Ceil(float64(pack.Bytes)/unit) + min(records, lingering)
 	}
 	return records * math.Ceil(l.meanBytes/unit)
 }
@@ -114,8 +132,12 @@ func (c *cost) String() string {
 	if c.Unknown {
 		about = "at least"
 	}
-	return fmt.Sprintf("%s %.2f USD on AWS: %s shard hours, %s PUT payload units at prices for %s",
-		about, c.USD, units.Thousands(uint64(c.ShardHours)), units.Thousands(uint64(math.Ceil(c.PutUnits))), c.Prices)
+	pushed := ""
+	if c.ConsumerShardHours > 0 {
+		pushed = fmt.Sprintf(", %s consumer shard hours and %.3g GB of enhanced fan-out", units.Thousands(uint64(c.ConsumerShardHours)), c.ConsumerGB)
+	}
+	return fmt.Sprintf("%s %.2f USD on AWS: %s shard hours, %s PUT payload units%s at prices for %s",
+		about, c.USD, units.Thousands(uint64(c.ShardHours)), units.Thousands(uint64(math.Ceil(c.PutUnits))), pushed, c.Prices)
 }
 
 // affordable refuses a run on AWS whose estimate is above its budget.

@@ -81,9 +81,7 @@ func (s *Scenario) ExtraMemory() int64 {
 	const usual = 64 << 20 // the default byte budget of one load
 	var n int64
 	for i := range s.plan.loads {
-		if k := s.plan.loads[i].kinesis; k != nil {
-			n += int64(k.Memory)
-		}
+		n += int64(s.plan.loads[i].ingress.Memory)
 	}
 	n = max(0, n-usual)
 	if s.Spec.Target.Kind == "local" && s.Spec.Target.Process == "shared" {

@@ -166,6 +166,7 @@ func (r *run) summarize(interrupted bool, report local.Report, runErr, cleanErr 
 	if r.header.Wire.Fallback != "" {
 		s.Process.Kload.WireFallbacks = 1
 	}
+	r.fillDrivers(s)
 	if step := r.clock.Step(); step > time.Millisecond || step < -time.Millisecond {
 		s.Clock = &results.Clock{StepsNs: []int64{int64(step)}}
 	}
@@ -182,6 +183,27 @@ func (r *run) summarize(interrupted bool, report local.Report, runErr, cleanErr 
 		return s, errors.Join(runErr, cleanErr, err)
 	}
 	return s, errors.Join(runErr, cleanErr)
+}
+
+// fillDrivers puts the figures of drivers with processes of their own into the
+// summary.
+func (r *run) fillDrivers(s *results.Summary) {
+	for _, l := range r.loads {
+		d, ok := l.ingress.(interface{ Usage() producer.Usage })
+		if !ok {
+			continue
+		}
+		u := d.Usage()
+		s.Process.Kload.SDKCalls += u.SDKCalls
+		s.Process.Kload.SDKAttempts += u.SDKAttempts
+		if u.CPUSeconds == 0 {
+			continue
+		}
+		if s.Process.Driver == nil {
+			s.Process.Driver = new(results.TargetStats)
+		}
+		s.Process.Driver.Add(u.CPUSeconds, u.MaxRSSBytes, u.AllocatedBytes, u.GCSeconds)
+	}
 }
 
 // noteMalformed writes samples of the lines that a source could not use.
@@ -237,6 +259,7 @@ func (r *run) fillBooks(s *results.Summary, books ledger.Report) {
 			Shed: l.Shed, Unsent: l.Unsent, DeliveredRatio: l.DeliveredRatio, Bytes: l.Bytes, StreamRecords: l.StreamRecords,
 			Requests: st.Requests, Attempts: st.Attempts, Throttled: st.Throttled,
 			Sources: r.loads[i].counters(), Codes: l.Codes, Producer: r.loads[i].producerDetail(),
+			Shards: r.loads[i].shardCounts(len(r.endpoint.shards)),
 		}
 	}
 	for i, c := range books.Consumers {
@@ -244,7 +267,7 @@ func (r *run) fillBooks(s *results.Summary, books ledger.Report) {
 			Read: c.Read, ReadUnique: c.ReadUnique, Duplicates: c.Duplicates, Redelivered: c.Redelivered, Lost: c.Lost,
 			Reordered: c.Reordered, Misrouted: c.Misrouted, Corrupt: c.Corrupt, OK: c.OK, Filtered: c.Filtered,
 			DeadLettered: c.DeadLettered, Sunk: c.Sunk, Foreign: c.Foreign, Untraced: c.Untraced, Phantom: c.Phantom,
-			ByCount: c.ByCount, Counters: r.consumers[i].counters(),
+			ByCount: c.ByCount, Counters: r.consumers[i].counters(), Polling: r.plan.pollingFloor(c.Name),
 		}
 	}
 	for _, c := range r.consumers {

@@ -133,7 +133,7 @@ func TestActionsAreExplained(t *testing.T) {
 		"load: {events: {source: {generate: {stock: {}}}, rate: 100/s}}",
 		"actions: [{at: 0s, do: {fault: {on: [PutRecords, get], delay: 'uniform(1ms,2s)', share: 12.5%, count: 1k, for: 1s}}}, {at: b+500ms, do: split}, "+
 			"{at: a+1s, do: {fault: {on: [subscribe], frame: each, cut: mid_body, shard: hottest, stream: s}}}, {at: 0s, do: {fault: {clock: -300ms}}}, "+
-			"{at: b, do: {merge: {shard: '3', with: shardId-000000000004}}}, {at: 1s, do: {update_shard_count: {to: 4}}}]")
+			"{at: b, do: {merge: {shard: '3', with: shardId-000000000004}}}, {at: 1s, do: {update_shard_count: {to: 4}}}, {at: 1s, do: {pause_consumer: {for: 200ms}}}]")
 	s, err := scenarios.Decode("test.yaml", []byte(src), scenarios.OpenOptions{Target: "aws"})
 	if err != nil {
 		t.Fatal(err)

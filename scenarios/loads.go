@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/kload/kload"
@@ -35,7 +36,8 @@ type loadRun struct {
 	joined   ledger.EmitFunc
 	closed   *producer.ClosedLoop // nil for an open loop
 	measured func(int64) bool
-	heat     *heat // nil where nobody asks which shard is hottest
+	shards   map[string]uint64 // acknowledged user records by shard, under the lock of rec
+	heat     *heat             // nil where nobody asks which shard is hottest
 }
 
 // addLoad opens a load's books. Nothing runs yet.
@@ -45,13 +47,14 @@ func (r *run) addLoad(p *loadPlan) *loadRun {
 		index: len(r.loads),
 		ledger: r.ledger.AddLoad(p.name, ledger.LoadOptions{
 			Counted: p.carrier == trace.None,
-			Ordered: p.kinesis != nil && p.kinesis.Ordered && p.byKey,
+			Ordered: p.ingress.Ordered && p.byKey,
 			ByKey:   p.byKey,
 		}),
 		hops:     hdr.NewSet(p.name, loadHops()...),
 		arrivals: r.arrivals,
 		joined:   r.joined,
 		measured: r.measure(),
+		shards:   map[string]uint64{},
 		heat:     r.acting.heat,
 	}
 	l.rec, l.arrive = l.hops.NewRecorder(), l.hops.NewRecorder()
@@ -73,9 +76,10 @@ func (r *run) open(ctx context.Context, l *loadRun) error {
 	}
 	l.keys = l.plan.keyer(seed)
 	l.ingress, err = build(reg.ingresses, l.plan.spec.Ingress, ingressEnv{
-		ctx: ctx, client: r.endpoint.client, stream: r.plan.spec.Stream.Name, clock: r.clock, seed: seed, outcomes: l.outcomes,
+		ctx: ctx, client: r.endpoint.client, how: r.endpoint.how, stream: r.plan.spec.Stream.Name, clock: r.clock, seed: seed, outcomes: l.outcomes,
 		event: func(kind string, details map[string]any) {
 			r.note("load %s: %s: %v", l.plan.name, kind, details["reason"])
+			r.event(kind, map[string]any{"load": l.plan.name, "reason": details["reason"]})
 		},
 	})
 	if err != nil {
@@ -166,6 +170,7 @@ func (l *loadRun) measure(o *kload.Outcome) {
 		}
 	}
 	if o.Status == kload.Acked {
+		l.shards[o.Shard] += uint64(len(o.Records))
 		l.rec.RecordN(kload.HopRetry, o.LastAttempt-o.FirstAttempt, n)
 		l.rec.RecordN(kload.HopPut, o.Acked-o.LastAttempt, n)
 	}
@@ -177,6 +182,25 @@ func (r *run) joined(load int, t4MinusT2 int64, users int) {
 	l.arrive.Lock()
 	l.arrive.RecordN(kload.HopArrive, t4MinusT2, int64(users))
 	l.arrive.Unlock()
+}
+
+// shardCounts says where the load's records went, nil when none was stored.
+func (l *loadRun) shardCounts(of int) *results.ShardCounts {
+	l.rec.Lock()
+	defer l.rec.Unlock()
+	if len(l.shards) == 0 {
+		return nil
+	}
+	c := &results.ShardCounts{Acked: maps.Clone(l.shards), Of: max(of, len(l.shards))}
+	all := uint64(0)
+	for _, shard := range slices.Sorted(maps.Keys(l.shards)) {
+		all += l.shards[shard]
+		if l.shards[shard] > l.shards[c.Busiest] {
+			c.Busiest = shard
+		}
+	}
+	c.Share = float64(l.shards[c.Busiest]) / float64(all)
+	return c
 }
 
 // producerDetail is what the summary says of a load's producer beyond counters;

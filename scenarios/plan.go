@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/consumers"
+	"github.com/kload/kload/consumers/readers/polling"
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/internal/trace"
@@ -45,7 +47,8 @@ type loadPlan struct {
 	carrier   trace.Carrier
 	keys      producer.KeyerConfig // nil keeps the source's keys
 	byKey     bool                 // the partition key alone decides the shard
-	kinesis   *producer.Config     // nil for another ingress
+	ingress   *kinesisIngress
+	can       producer.Capabilities // of the driver
 }
 
 // Sources may implement these on their configuration, to tell the plan what it
@@ -103,6 +106,7 @@ func newPlan(s *Spec, doc *conf.Document, broken conf.Problems) (*plan, error) {
 	v.forecast(p)
 	if v.sound("target") && v.sound("consumers") {
 		v.readers()
+		v.subscribers()
 	}
 	v.names()
 	v.latency()
@@ -128,19 +132,14 @@ func phaseSpan(phases []Phase) time.Duration {
 func (v *validator) load(name string, l Load) loadPlan {
 	path := "load." + name
 	p := loadPlan{name: name, spec: l}
-	p.carrier, _ = trace.ParseCarrier(l.Trace) // the decoder knows the values
-	p.kinesis, _ = l.Ingress.Config.(*producer.Config)
+	p.carrier, _ = trace.ParseCarrier(l.Trace)        // the decoder knows the values
+	p.ingress, _ = l.Ingress.Config.(*kinesisIngress) // the only kind there is
+	p.can = p.ingress.Capabilities()
 	v.recorded(path, l)
 	v.schedule(path, &p)
 	v.keys(path, &p)
 	v.payload(path, &p)
-	if p.kinesis != nil && p.kinesis.Ordered && !p.byKey {
-		v.problem(path+".ingress.kinesis.ordered", "order per partition key cannot be promised: explicit hash keys spread the records of a key over the shards",
-			"set keys: {uniform: {}} or keys: {field: {name: …}}, or remove ordered")
-	}
-	if p.carrier == trace.Tag && p.kinesis != nil && !p.kinesis.Aggregation.Enabled {
-		v.problem(path+".trace", "trace: tag needs aggregation, which is off", "set trace: json for JSON payloads, trace: prefix for others")
-	}
+	v.driver(path, &p)
 	return p
 }
 
@@ -166,7 +165,7 @@ func (v *validator) payload(path string, p *loadPlan) {
 	switch p.keys.(type) {
 	case *producer.FieldKeys, *producer.TemplateKeys:
 		where := ".keys"
-		if p.kinesis != nil && p.kinesis.Key != "" {
+		if p.ingress.Key != "" {
 			where = ".ingress.kinesis.key"
 		}
 		v.problem(path+where, "opaque payloads have no fields", "use keys: uniform, const or random_hash")
@@ -181,11 +180,11 @@ func (v *validator) keys(path string, p *loadPlan) {
 		keyed = maybe.Keyed()
 	}
 	switch {
-	case p.kinesis != nil && p.kinesis.Key != "" && p.spec.Keys.Kind != "":
+	case p.ingress.Key != "" && p.spec.Keys.Kind != "":
 		v.problem(path+".keys", "partition keys are set twice, here and in ingress.kinesis.key", "remove one")
-	case p.kinesis != nil && p.kinesis.Key != "":
+	case p.ingress.Key != "":
 		var template *producer.TemplateKeys
-		if template, err = producer.ParseKeyTemplate(p.kinesis.Key); err != nil {
+		if template, err = producer.ParseKeyTemplate(p.ingress.Key); err != nil {
 			v.problem(path+".ingress.kinesis.key", err.Error(), hintOf(err))
 			return
 		}
@@ -214,26 +213,49 @@ func (p *loadPlan) keyer(seed uint64) producer.Keyer {
 	return p.keys.Keyer(seed)
 }
 
+// readBytes is what pollers get of a shard in a second, 0 for no limit.
+func (p *plan) readBytes() float64 {
+	limits := p.spec.Target.Limits
+	switch {
+	case p.spec.Target.Kind == "aws":
+		limits = serviceLimits()
+	case limits.Off:
+		return 0
+	}
+	return float64(limits.ReadBytes)
+}
+
+// pollingFloor says what polling adds to a consumer's latencies, nil if it does
+// not poll.
+func (p *plan) pollingFloor(consumer string) *results.PollingFloor {
+	c, _ := p.spec.Consumers.Get(consumer)
+	cfg, ok := c.Read.Config.(*polling.Config)
+	if !ok {
+		return nil
+	}
+	mean, p99 := cfg.Every.Floor()
+	return &results.PollingFloor{Every: int64(cfg.Every), Mean: int64(mean), P99: int64(p99)}
+}
+
 // names returns what expectations may refer to.
 func (p *plan) names() results.Names {
 	var n results.Names
 	for _, l := range p.loads {
 		n.Loads = append(n.Loads, results.Owner{
 			Name: l.name, Hops: loadHops(),
-			Counters: counterNames("arrive_dropped", sourceConfig(l.spec), l.keys, l.spec.Ingress.Config),
+			Counters: counterNames([]string{"arrive_dropped"}, sourceConfig(l.spec), l.keys, l.spec.Ingress.Config),
 		})
 	}
 	for name, c := range p.spec.Consumers.All() {
 		n.Consumers = append(n.Consumers, results.Owner{
-			Name: name, Hops: consumerHops(), Counters: counterNames("bad_aggregates", c.Read.Config, c.Host.Config, c.Sink.Config),
+			Name: name, Hops: consumerHops(c.Read.Config), Counters: counterNames(consumers.Deaggregation{}.CounterNames(), c.Read.Config, c.Host.Config, c.Sink.Config),
 		})
 	}
 	return n
 }
 
 // counterNames lists the counters of plug-ins, which their configurations know.
-func counterNames(own string, configs ...any) []string {
-	names := []string{own}
+func counterNames(names []string, configs ...any) []string {
 	for _, c := range configs {
 		if c, ok := c.(interface{ CounterNames() []string }); ok {
 			names = append(names, c.CounterNames()...)
@@ -242,13 +264,18 @@ func counterNames(own string, configs ...any) []string {
 	return names
 }
 
-// loadHops are the hops a load records, consumerHops those of a consumer.
+// loadHops are the hops a load records, consumerHops those of a consumer: its
+// reader may have some of its own.
 func loadHops() []kload.Hop {
 	return []kload.Hop{kload.HopGenLag, kload.HopBuffer, kload.HopRetry, kload.HopPut, kload.HopResponse, kload.HopArrive}
 }
 
-func consumerHops() []kload.Hop {
-	return []kload.Hop{kload.HopFetch, kload.HopE2ERead, kload.HopHandle, kload.HopE2ESink}
+func consumerHops(read any) []kload.Hop {
+	hops := []kload.Hop{kload.HopFetch, kload.HopE2ERead, kload.HopHandle, kload.HopE2ESink}
+	if own, ok := read.(interface{ Hops() []kload.Hop }); ok {
+		hops = append(hops, own.Hops()...)
+	}
+	return hops
 }
 
 func hintOf(err error) string {

@@ -42,7 +42,7 @@ func (v *validator) forecast(p *plan) {
 	tolerant := false
 	for i := range p.loads {
 		l := &p.loads[i]
-		if l.schedule == nil || l.kinesis == nil {
+		if l.schedule == nil {
 			continue
 		}
 		if err := l.addTo(&f, v.spec.Seed); err != nil {
@@ -77,12 +77,11 @@ func (l *loadPlan) addTo(f *forecast, seed uint64) error {
 	}
 	f.Loads = append(f.Loads, l.name)
 	l.meanBytes = sum(bytes) / n
-	a := l.kinesis.Aggregation
 	for i := range counts {
 		s := shardForecast{Records: l.peak * counts[i] / n, Bytes: l.peak * bytes[i] / n}
 		s.StreamRecords = s.Records
-		if a.Enabled {
-			s.StreamRecords = min(s.Records, s.Bytes/float64(a.MaxBytes)+1/max(a.Linger.Seconds(), 1e-9))
+		if pack := l.can.Packing; pack.Bytes > 0 {
+			s.StreamRecords = min(s.Records, s.Bytes/float64(pack.Bytes)+1/max(pack.Linger.Seconds(), 1e-9))
 		}
 		f.Shards[i].Records += s.Records
 		f.Shards[i].StreamRecords += s.StreamRecords
@@ -123,7 +122,7 @@ func (l *loadPlan) sample(m *shard.Map, seed uint64) (counts, bytes []float64, n
 	defer source.Close()
 	counts, bytes = make([]float64, m.Len()), make([]float64, m.Len())
 	each := float64(l.carrier.Overhead())
-	if l.kinesis.Aggregation.Enabled {
+	if l.can.Packing.Bytes > 0 {
 		each += aggregateOverhead
 	}
 	recs := make([]kload.Record, sampleBatch)

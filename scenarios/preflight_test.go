@@ -59,6 +59,7 @@ func TestCost(t *testing.T) {
 		{"single records", scenario(events(load+", "+noAggregation), "stream: {shards: 4}"), "about 0.17 USD on AWS: 8 shard hours, 3,600,000 PUT"},
 		{"aggregated", scenario(events(load), "stream: {shards: 4}"), "about 0.12 USD on AWS: 8 shard hours, 1"},
 		{"somebody's stream", scenario(events(load+", "+noAggregation), "stream: {create: false}"), "about 0.05 USD on AWS: 0 shard hours, 3,600,000 PUT"},
+		{"pushed to two consumers", scenario(opaqueLoad(load+", "+noAggregation), "stream: {shards: 4}", "consumers: {a: {read: fanout}, b: {read: fanout}, c: {}}"), "about 0.50 USD on AWS: 8 shard hours, 3,600,000 PUT payload units, 16 consumer shard hours and 7.1"},
 		{"of unknown length", scenario(events("in_flight: 1, total: 5")), "at least 0.03 USD"},
 	}
 	for _, tt := range tests {

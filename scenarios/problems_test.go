@@ -121,9 +121,17 @@ func problemCases() []problemCase {
 		plain("too much together",
 			"load: {a: {source: {generate: {opaque: {}}}, rate: {profile: [{constant: 5k/s, for: 1s}]}}, b: {source: {generate: {opaque: {}}}, rate: {profile: [{constant: 5k/s, for: 1s}]}}}"),
 		plain("more polls than a shard answers", "consumers: {one: {read: {polling: {every: 200ms}}}, two: {read: {polling: {every: 300ms}}}}"),
+		plain("two readers of one subscription", "consumers: {one: {read: {fanout: {consumer: app}}}, two: {read: {fanout: {consumer: app}}}, three: {read: fanout}, four: {read: fanout}}"),
+		plain("no registered consumer", "consumers: {one: {read: {fanout: {consumer: 'my app'}}}}"),
 		plain("polling too fast", "consumers: {reader: {read: {polling: {every: 100ms}}}}"),
 
 		plain("tag without aggregation", events("rate: {profile: [{constant: 1/s, for: 1s}]}, ingress: {kinesis: {aggregation: {enabled: false}}}")),
+		plain("tag without an aggregate", events("rate: {profile: [{constant: 1/s, for: 1s}]}, ingress: {kinesis: {driver: putrecords}}")),
+		plain("settings that the driver has not", events("rate: {profile: [{constant: 1/s, for: 1s}]}, trace: prefix, "+
+			"ingress: {kinesis: {driver: putrecord, connections: 99, ordered: true, gate: none, aggregation: {linger: 1s}}}")),
+		plain("requests that the service refuses", events("rate: {profile: [{constant: 1/s, for: 1s}]}, trace: prefix, "+
+			"ingress: {kinesis: {driver: {putrecords: {max_records: 501, max_bytes: 11MiB}}}}")),
+		plain("unknown driver", events("rate: {profile: [{constant: 1/s, for: 1s}]}, ingress: {kinesis: {driver: kcl}}")),
 		plain("JSON trace in opaque payloads", opaqueLoad("rate: {profile: [{constant: 1/s, for: 1s}]}, trace: json")),
 		plain("field of opaque payloads", opaqueLoad("rate: {profile: [{constant: 1/s, for: 1s}]}, keys: {field: {name: x}}")),
 		plain("keys set twice", events("rate: {profile: [{constant: 1/s, for: 1s}]}, keys: {const: {}}, ingress: {kinesis: {key: '{ticker}'}}")),
@@ -146,6 +154,10 @@ func problemCases() []problemCase {
 		plain("times of actions", "phases: [{name: a, for: 1s}]", "actions: [{at: 1s, do: {split: {}}}, {at: a+500ms, do: merge}, {at: b+1s, do: merge}, {at: 5, do: merge}, {do: merge}]"),
 		plain("unknown action", "actions: [{at: 0s, do: {splt: {}}}, {at: 0s, do: {split: {}, merge: {}}}]"),
 		plain("reshards", "actions: [{at: 0s, do: {split: {shard: warmest, at_hash_key: x}}}, {at: 0s, do: {merge: {with: '-1'}}}, {at: 0s, do: {update_shard_count: {to: 0}}}]"),
+		plain("pauses", "actions: [{at: 0s, do: {pause_consumer: {consumer: raeder, for: 0s}}}, {at: 0s, do: {pause_consumer: {consumer: raeder}}}]"),
+		plain("a pause of one of two", "consumers: {a: {read: {polling: {every: 400ms}}}, b: {read: {polling: {every: kcl3}}}}", "actions: [{at: 0s, do: pause_consumer}]"),
+		plain("unknown interval", "consumers: {a: {read: {polling: {every: kcl2}}}}"),
+		plain("a pause of none", "consumers: {}", "actions: [{at: 0s, do: {pause_consumer: {}}}]"),
 		plain("faults", "actions: [{at: 0s, do: {fault: {}}}, {at: 0s, do: {fault: {on: [PutRecord, Put], error: ProvisionedThroughputExceeded}}}, "+
 			"{at: 0s, do: {fault: {on: [GetRecords], records: InternalFailure}}}, {at: 0s, do: {fault: {on: [PutRecords], shard: '1', cut: before_commit, delay: 1s}}}, "+
 			"{at: 0s, do: {fault: {on: [put], frame: 1, clock: 3h}}}, {at: 0s, do: {fault: {clock: -3s, share: 10%}}}, {at: 0s, do: {fault: {on: [put], cut: half}}}]"),

@@ -49,7 +49,7 @@ func (s *Spec) localData() map[string]fs.FS {
 func (e *endpoint) reaching() replay.Options {
 	at := replay.Options{S3: awsclient.Options{Region: e.spec.Target.Region, Profile: e.spec.Target.Profile}}
 	if e.local != nil {
-		o := e.dialing
+		o := e.how
 		at.Local = &o
 	}
 	return at
@@ -62,7 +62,7 @@ func (e *endpoint) stock(ctx context.Context) error {
 	if len(data) == 0 || e.local == nil {
 		return nil
 	}
-	client, err := awsclient.NewS3(ctx, e.dialing)
+	client, err := awsclient.NewS3(ctx, e.how)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/consumers/hosts/plain"
+	"github.com/kload/kload/consumers/readers/fanout"
 	"github.com/kload/kload/consumers/readers/polling"
 	"github.com/kload/kload/consumers/sinks/discard"
 	"github.com/kload/kload/consumers/sinks/file"
@@ -15,6 +16,9 @@ import (
 	"github.com/kload/kload/internal/ledger"
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/producer"
+	"github.com/kload/kload/producer/drivers/a8m"
+	"github.com/kload/kload/producer/drivers/putrecord"
+	"github.com/kload/kload/producer/drivers/putrecords"
 	"github.com/kload/kload/producer/generate/accesscard"
 	"github.com/kload/kload/producer/generate/banktx"
 	"github.com/kload/kload/producer/generate/opaque"
@@ -34,6 +38,7 @@ type registry struct {
 	sources   map[string]plugin[sourceEnv, kload.Source]
 	keys      map[string]plugin[none, producer.KeyerConfig]
 	ingresses map[string]plugin[ingressEnv, kload.Ingress]
+	drivers   map[string]plugin[driverEnv, kload.Ingress]
 	readers   map[string]plugin[readerEnv, kload.Opener]
 	hosts     map[string]plugin[hostEnv, kload.Host]
 	sinks     map[string]plugin[sinkEnv, kload.Sink]
@@ -58,16 +63,34 @@ func newRegistry() registry {
 			"random_hash": plug(func(c *producer.RandomHashKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
 		},
 		ingresses: map[string]plugin[ingressEnv, kload.Ingress]{
-			"kinesis": plug(func(c *producer.Config, e ingressEnv) (kload.Ingress, error) {
+			"kinesis": plug(func(c *kinesisIngress, e ingressEnv) (kload.Ingress, error) {
+				return build(newRegistry().drivers, c.Driver, driverEnv{e, &c.Config})
+			}),
+		},
+		drivers: map[string]plugin[driverEnv, kload.Ingress]{
+			"kpl": plug(func(_ *none, e driverEnv) (kload.Ingress, error) {
 				return producer.New(e.ctx, producer.Options{
-					API: e.client.Over(awsclient.Wire(c.Wire)), Stream: e.stream, Config: *c, Clock: e.clock, Seed: e.seed, Outcomes: e.outcomes, Event: e.event,
+					API: e.api(), Stream: e.stream, Config: *e.config, Clock: e.clock, Seed: e.seed, Outcomes: e.outcomes, Event: e.event,
 				})
+			}),
+			"a8m": plug(func(c *a8m.Config, e driverEnv) (kload.Ingress, error) { return a8m.New(e.ctx, e.library(c)) }),
+			"putrecords": plug(func(c *putrecords.Config, e driverEnv) (kload.Ingress, error) {
+				return putrecords.New(e.ctx, *c, e.api(), e.stream, e.direct()), nil
+			}),
+			"putrecord": plug(func(_ *putrecord.Config, e driverEnv) (kload.Ingress, error) {
+				return putrecord.New(e.ctx, e.api(), e.stream, e.direct()), nil
 			}),
 		},
 		readers: map[string]plugin[readerEnv, kload.Opener]{
 			"polling": plug(func(c *polling.Config, e readerEnv) (kload.Opener, error) {
 				return polling.New(polling.Options{
-					API: e.client.Over(awsclient.Wire(c.Wire)), Stream: e.stream, Config: *c, Clock: e.clock, Fresh: e.fresh,
+					API: e.client.Apart(awsclient.Wire(c.Wire)), Stream: e.stream, Config: *c, Clock: e.clock, Fresh: e.fresh,
+					ReadBytes: e.readBytes,
+				}), nil
+			}),
+			"fanout": plug(func(c *fanout.Config, e readerEnv) (kload.Opener, error) {
+				return fanout.New(fanout.Options{
+					Client: e.client, Stream: e.stream, Config: *c, Clock: e.clock, Hops: e.hops, Name: e.name, Fresh: e.fresh,
 				}), nil
 			}),
 		},
@@ -85,6 +108,7 @@ func newRegistry() registry {
 			"split":              plug(newSplit),
 			"merge":              plug(newMerge),
 			"update_shard_count": plug(newCount),
+			"pause_consumer":     plug(newPause),
 		},
 	}
 }
@@ -170,6 +194,7 @@ type (
 	ingressEnv struct {
 		ctx      context.Context //nolint:containedctx // only carried into the constructor it is built for
 		client   *awsclient.Client
+		how      awsclient.Options // that the client was made with
 		stream   string
 		clock    *pace.Clock
 		seed     uint64
@@ -180,7 +205,11 @@ type (
 		client *awsclient.Client
 		stream string
 		clock  *pace.Clock
+		hops   *hdr.Set
+		name   string // for what the reader makes at the target; nobody else uses it
 		fresh  bool
+		// readBytes is what pollers get of a shard in a second, 0 for no limit.
+		readBytes float64
 	}
 	hostEnv struct {
 		sink     kload.Sink
@@ -222,7 +251,7 @@ func build[E, T any](plugins map[string]plugin[E, T], c conf.Choice, env E) (T, 
 // kinds is the registry in the form the decoder wants.
 func (r registry) kinds() conf.Kinds {
 	return conf.Kinds{
-		"source": configs(r.sources), "keys": configs(r.keys), "ingress": configs(r.ingresses),
+		"source": configs(r.sources), "keys": configs(r.keys), "ingress": configs(r.ingresses), "driver": configs(r.drivers),
 		"reader": configs(r.readers), "host": configs(r.hosts), "sink": configs(r.sinks),
 		"action": configs(r.actions),
 	}

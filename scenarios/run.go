@@ -166,7 +166,7 @@ func (r *run) setUp(ctx context.Context) error {
 	for i := range r.plan.loads {
 		l := r.addLoad(&r.plan.loads[i])
 		r.loads = append(r.loads, l)
-		if err := r.open(ctx, l); err != nil {
+		if err := labelled(ctx, engineProducer, func(ctx context.Context) error { return r.open(ctx, l) }); err != nil {
 			return err
 		}
 	}
@@ -313,7 +313,8 @@ func (r *run) startConsumers(work, reading context.Context, cancel context.Cance
 		g.Go(func() {
 			once := sync.OnceFunc(ready.Done)
 			defer once()
-			if c.err = c.consumer.Run(reading, once); c.err != nil {
+			c.err = labelled(reading, engineConsumer, func(ctx context.Context) error { return c.consumer.Run(ctx, once) })
+			if c.err != nil {
 				cancel(c.err)
 			}
 		})
@@ -331,7 +332,9 @@ func (r *run) sendAll(work context.Context) error {
 	r.acting.begin(work, start)
 	g, sending := errgroup.WithContext(work)
 	for _, l := range r.loads {
-		g.Go(func() error { return r.send(sending, l, start) })
+		g.Go(func() error {
+			return labelled(sending, engineProducer, func(ctx context.Context) error { return r.send(ctx, l, start) })
+		})
 	}
 	err := g.Wait()
 	r.ended.Store(r.clock.Now())

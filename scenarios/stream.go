@@ -13,7 +13,6 @@ import (
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/trace"
-	"github.com/kload/kload/producer"
 )
 
 // Deadlines of control-plane work.
@@ -153,7 +152,7 @@ func (e *endpoint) distribution(s *types.StreamDescriptionSummary) error {
 		return nil
 	}
 	for name, l := range e.spec.Load.All() {
-		if c, ok := l.Ingress.Config.(*producer.Config); ok && c.Aggregation.Enabled && l.Trace == trace.Tag.String() {
+		if l.Trace == trace.Tag.String() {
 			return kload.WithHint(fmt.Errorf("%w: stream %s has record distribution AUTO, which does not take the aggregates that carry the trace of load %s", kload.ErrInvalid, e.spec.Stream.Name, name),
 				"set trace: prefix or json")
 		}
@@ -175,7 +174,8 @@ func (e *endpoint) deleteStream(ctx context.Context) error {
 			return kload.WithHint(fmt.Errorf("not deleting stream %s: it is not the one this run created", name), "somebody else has created it anew")
 		}
 	}
-	_, err := e.client.Control.DeleteStream(ctx, &kinesis.DeleteStreamInput{StreamName: aws.String(name)})
+	// A consumer that was deregistered counts as registered for a while.
+	_, err := e.client.Control.DeleteStream(ctx, &kinesis.DeleteStreamInput{StreamName: aws.String(name), EnforceConsumerDeletion: aws.Bool(true)})
 	if err != nil {
 		return kload.WithHint(awsclient.Explain(err, "deleting stream "+name), hint)
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/local"
 	"github.com/kload/kload/internal/shard"
-	"github.com/kload/kload/producer"
 	"github.com/kload/kload/results"
 )
 
@@ -18,7 +17,7 @@ import (
 type endpoint struct {
 	local   local.Target // nil for aws
 	client  *awsclient.Client
-	dialing awsclient.Options // how the client reaches the target
+	how     awsclient.Options // that it was made with
 	spec    *Spec
 	created bool      // this run created the stream
 	born    time.Time // when the service says the stream was created
@@ -44,7 +43,7 @@ func connect(ctx context.Context, s *Spec, inj injection, mem Network) (*endpoin
 	if err != nil {
 		return nil, err // only for aws: there is no target to stop
 	}
-	e.client, e.dialing = client, o
+	e.client, e.how = client, o
 	return e, nil
 }
 
@@ -76,7 +75,7 @@ func localConfig(s *Spec, inj injection) local.Config {
 func connections(s *Spec) int {
 	n := s.Consumers.Len() * s.mostShards()
 	for _, l := range s.Load.All() {
-		if c, ok := l.Ingress.Config.(*producer.Config); ok {
+		if c, ok := l.Ingress.Config.(*kinesisIngress); ok {
 			n += c.Connections
 		}
 	}

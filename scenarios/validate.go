@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kload/kload/consumers/readers/fanout"
 	"github.com/kload/kload/consumers/readers/polling"
 	"github.com/kload/kload/internal/conf"
 	localkinesis "github.com/kload/kload/internal/local/kinesis"
@@ -66,7 +67,7 @@ func (v *validator) capacity(p *plan) {
 	checked, before := 0, len(v.problems)
 	for i := range p.loads {
 		l := &p.loads[i]
-		if l.spec.AllowThrottling || l.schedule == nil || l.kinesis == nil {
+		if l.spec.AllowThrottling || l.schedule == nil {
 			continue
 		}
 		checked++
@@ -100,7 +101,7 @@ func (l *loadPlan) demand() demand {
 	d := demand{records: l.peak}
 	_, d.oneShard = l.keys.(*producer.ConstKeys)
 	size := l.carrier.Overhead()
-	if l.kinesis.Aggregation.Enabled {
+	if l.can.Packing.Bytes > 0 {
 		size += aggregateOverhead
 	} else {
 		d.streamRecords = d.records
@@ -140,6 +141,23 @@ func (v *validator) fits(d *demand, limits Limits, path string) {
 
 func human(rate float64) string { return units.Thousands(uint64(math.Ceil(rate))) }
 
+// subscribers checks that no two consumers want the same subscriptions: each
+// would take over the other's again and again.
+func (v *validator) subscribers() {
+	taken := map[string]string{}
+	for name, c := range v.spec.Consumers.All() {
+		cfg, ok := c.Read.Config.(*fanout.Config)
+		if !ok || cfg.Consumer == "" {
+			continue
+		}
+		if other := taken[cfg.Consumer]; other != "" {
+			v.problem("consumers."+name+".read.fanout.consumer", fmt.Sprintf("consumer %s reads as %q too, and a shard has one subscription for each registered consumer", other, cfg.Consumer),
+				"give each a registered consumer of its own, or leave the setting out")
+		}
+		taken[cfg.Consumer] = name
+	}
+}
+
 // readers checks the pollers against the calls a shard answers, which they
 // share.
 func (v *validator) readers() {
@@ -154,7 +172,7 @@ func (v *validator) readers() {
 	pollers := 0
 	for name, c := range v.spec.Consumers.All() {
 		if cfg, ok := c.Read.Config.(*polling.Config); ok && !cfg.AllowThrottling {
-			calls += 1 / cfg.Every.Seconds()
+			calls += 1e9 / float64(cfg.Every)
 			pollers++
 			last = name
 		}

@@ -3,6 +3,7 @@ package scenarios_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -62,10 +63,22 @@ func short(name string) []string {
 	switch name {
 	case "quickstart":
 		return []string{"load.stocks.rate.profile.0.for=1s"}
+	case "max-throughput":
+		return []string{"load.events.in_flight=200", "load.events.total=5000", "stream.shards=2", "phases=[{name: run, for: 1s}]"}
+	case "producer-drivers":
+		return []string{"load.events.rate.profile.0.for=1s"}
+	case "hot-shard":
+		return []string{"load.events.rate.profile=[{constant: 1000/s, for: 1s}]", "phases=[]"}
 	case "taxi-replay":
 		return []string{"vars.speedup=64800", "load.trips.source.replay.limit=500"}
 	case "taxi-replay-large":
 		return []string{"load.trips.source.replay.from=local:nyc-taxi", "load.trips.source.replay.limit=500", "load.trips.source.replay.rate=1k/s"}
+	case "consumer-compare":
+		return []string{"load.events.rate.profile.0.for=3s"}
+	case "backlog-drain":
+		return []string{
+			"vars.pause=2s", "actions.0.at=500ms", "phases.0.for=5s", "phases.1.for=1s", "load.events.rate.profile.0={constant: 1000/s, for: 6s}",
+		}
 	}
 	return nil
 }
@@ -73,40 +86,56 @@ func short(name string) []string {
 // TestMutations injects every fault that applies into every scenario of the
 // library: each must be found, as exactly one.
 func TestMutations(t *testing.T) {
+	type mutant struct{ scenario, set string }
+	var mutants []mutant
 	for _, e := range scenarios.List() {
-		consumer := open(t, e.Name, scenarios.OpenOptions{}).Spec.Consumers.Names()[0]
+		mutants = append(mutants, mutant{scenario: e.Name})
+	}
+	for _, driver := range []string{"a8m", "putrecords", "putrecord"} {
+		mutants = append(mutants, mutant{"producer-drivers", "vars.driver=" + driver})
+	}
+	for _, m := range mutants {
+		names := open(t, m.scenario, scenarios.OpenOptions{}).Spec.Consumers.Names()
 		var sent uint64
-		for _, fault := range []struct {
-			inject string
-			spoil  func(*ledger)
-		}{
-			{"", func(*ledger) {}},
-			{"drop=1@target", func(l *ledger) { l.Lost, l.ReadUnique, l.OK, l.Sunk = 1, l.ReadUnique-1, l.OK-1, l.Sunk-1 }},
-			{"dup=1@target", func(l *ledger) { l.Duplicates = 1 }},
-			{"drop=1@consumer:" + consumer, func(l *ledger) { l.Lost, l.ReadUnique, l.OK, l.Sunk = 1, l.ReadUnique-1, l.OK-1, l.Sunk-1 }},
-			{"dup=1@consumer:" + consumer, func(l *ledger) { l.Duplicates = 1 }},
-			{"drop=1@sink:" + consumer, func(l *ledger) { l.Sunk-- }},
-		} {
-			t.Run(e.Name+" "+fault.inject, func(t *testing.T) {
+		sets := append(short(m.scenario), "drain_timeout=15s")
+		if m.set != "" {
+			sets = append(sets, m.set)
+		}
+		mutate := func(inject string, spoilt []string, spoil func(*ledger)) {
+			t.Run(m.scenario+" "+m.set+" "+inject, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					o := scenarios.RunOptions{}
-					if fault.inject != "" {
-						o.Inject = []string{fault.inject}
+					if inject != "" {
+						o.Inject = []string{inject}
 					}
-					out := run(t.Context(), t, show(t, e.Name), o, append(short(e.Name), "drain_timeout=1s")...)
-					if fault.inject == "" {
+					out := run(t.Context(), t, show(t, m.scenario), o, sets...)
+					if inject == "" {
 						out.judged(t, results.Pass, 0)
-						sent = out.ledger(consumer).Acked
+						sent = out.ledger(names[0]).Acked
 					} else {
 						out.judged(t, results.Fail, 3)
 					}
-					want := all(sent)
-					fault.spoil(&want)
-					if d := cmp.Diff(want, out.ledger(consumer)); d != "" || out.err != nil || sent == 0 {
-						t.Errorf("%v (-want +got)\n%s", out.err, d)
+					for _, name := range names {
+						want := all(sent)
+						if slices.Contains(spoilt, name) {
+							spoil(&want)
+						}
+						if d := cmp.Diff(want, out.ledger(name)); d != "" || out.err != nil || sent == 0 {
+							t.Errorf("%s: %v (-want +got)\n%s", name, out.err, d)
+						}
 					}
 				})
 			})
+		}
+		lost := func(l *ledger) { l.Lost, l.ReadUnique, l.OK, l.Sunk = 1, l.ReadUnique-1, l.OK-1, l.Sunk-1 }
+		doubled := func(l *ledger) { l.Duplicates = 1 }
+		mutate("", nil, nil)
+		mutate("drop=1@target", names, lost)
+		mutate("dup=1@target", names, doubled)
+		for _, name := range names {
+			mutate("drop=1@consumer:"+name, []string{name}, lost)
+			mutate("dup=1@consumer:"+name, []string{name}, doubled)
+			mutate("drop=1@sink:"+name, []string{name}, func(l *ledger) { l.Sunk-- })
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/kload/kload/consumers/readers/polling"
 	"github.com/kload/kload/internal/awsclient"
-	"github.com/kload/kload/producer"
 )
 
 // wireInfo states how data calls are encoded, for run.json.
@@ -26,7 +25,7 @@ func (e *endpoint) negotiate(ctx context.Context) error {
 
 func wantsAuto(s *Spec) bool {
 	for _, l := range s.Load.All() {
-		if c, ok := l.Ingress.Config.(*producer.Config); ok && awsclient.Wire(c.Wire) == awsclient.Auto {
+		if c, ok := l.Ingress.Config.(*kinesisIngress); ok && awsclient.Wire(c.Wire) == awsclient.Auto {
 			return true
 		}
 	}

@@ -71,6 +71,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 			return u.fail(err)
 		}
 		return exitOK
+	case scenarios.DriverVerb: // the process of a producer that is compared with ours
+		if err := scenarios.Driver(stdin, stdout); err != nil {
+			return u.fail(err)
+		}
+		return exitOK
 	case "help", "-h", "--help":
 		if len(args) == 0 {
 			u.usage(stdout)

@@ -59,7 +59,10 @@ type Client struct {
 	// Host is the host that data calls go to, as resolved.
 	Host string
 
+	options   Options
 	transport *http.Transport
+	streaming *http.Transport // of subscriptions
+	events    *isolating      // over streaming
 	wires     wires
 	calls     atomic.Uint64
 	attempts  atomic.Uint64
@@ -75,7 +78,9 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok && o.RootCAs == nil { // AWS_CA_BUNDLE, or ca_bundle of the profile
 		o.RootCAs = b.GetTransport().TLSClientConfig.RootCAs
 	}
-	c := &Client{Region: cfg.Region, transport: newTransport(o), wires: wires{agreed: JSON, used: map[Wire]bool{}}}
+	c := &Client{Region: cfg.Region, options: o, transport: newTransport(o), wires: wires{agreed: JSON, used: map[Wire]bool{}}}
+	c.streaming = newEventTransport(o)
+	c.events = newIsolating(c.streaming, &c.attempts)
 	endpoint := func(ko *kinesis.Options) {
 		if o.Endpoint != "" {
 			ko.BaseEndpoint = aws.String(o.Endpoint)
@@ -104,7 +109,15 @@ func (c *Client) Calls() uint64 { return c.calls.Load() }
 func (c *Client) Attempts() uint64 { return c.attempts.Load() }
 
 // Close closes idle connections.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.transport.CloseIdleConnections()
+	c.streaming.CloseIdleConnections()
+	c.wires.mu.Lock()
+	defer c.wires.mu.Unlock()
+	for _, t := range c.wires.apart {
+		t.CloseIdleConnections()
+	}
+}
 
 func (c *Client) countCalls(s *middleware.Stack) error {
 	return s.Initialize.Add(middleware.InitializeMiddlewareFunc("kload.CountCalls",

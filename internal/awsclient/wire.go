@@ -2,6 +2,7 @@ package awsclient
 
 import (
 	"context"
+	"net/http"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -31,6 +32,7 @@ type wires struct {
 	agreed   Wire // what Auto stands for
 	used     map[Wire]bool
 	fallback error // why it is JSON
+	apart    []*http.Transport
 }
 
 // Negotiate settles what [Auto] stands for by asking for one shard of the stream
@@ -64,6 +66,21 @@ func (c *Client) Over(w Wire) *kinesis.Client {
 		return c.wires.cbor
 	}
 	return c.Data
+}
+
+// Apart is Over with connections of the caller's own: neither waits for those of
+// others, and what they cost the processor can be told apart. [Client.Close]
+// closes them, too.
+func (c *Client) Apart(w Wire) *kinesis.Client {
+	t := newTransport(c.options)
+	c.wires.mu.Lock()
+	c.wires.apart = append(c.wires.apart, t)
+	c.wires.mu.Unlock()
+	from := c.Over(w).Options()
+	return kinesis.New(from, func(o *kinesis.Options) {
+		o.Protocol = from.Protocol // New has put its own in its place
+		o.HTTPClient = newIsolating(t, &c.attempts)
+	})
 }
 
 // InForce returns the wires that Over gave clients of, and why Auto is JSON if the

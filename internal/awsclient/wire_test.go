@@ -1,15 +1,23 @@
 package awsclient_test
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/http"
+	"slices"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awscbor"
 	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/memnet"
 )
 
 // TestNegotiate tells services by how they answer a question in CBOR.
@@ -48,4 +56,42 @@ func TestNegotiate(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestApart calls over both pools of a client in turn: a connection each.
+func TestApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked []string
+		l, stop := memnet.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked = append(asked, r.Header.Get("Content-Type"))
+			answer(200, awscbor.Media, "\xa0", nil)(w, r)
+		}))
+		defer stop()
+		var dialed atomic.Int64
+		c, err := awsclient.New(t.Context(), awsclient.Options{
+			Local: true, Endpoint: "http://kinesis.local",
+			Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				dialed.Add(1)
+				return l.Dial(ctx, network, addr)
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		apart := c.Apart(awsclient.CBOR)
+		for range 3 {
+			for _, api := range []*kinesis.Client{c.Over(awsclient.CBOR), apart} {
+				if _, err := api.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: aws.String("i")}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if c.Calls() != 6 || c.Attempts() != 6 || dialed.Load() != 2 {
+			t.Errorf("%d calls, %d attempts, %d connections", c.Calls(), c.Attempts(), dialed.Load())
+		}
+		if diff := cmp.Diff(slices.Repeat([]string{awscbor.Media}, 6), asked); diff != "" {
+			t.Errorf("content types, -want +got: %s", diff)
+		}
+	})
 }

@@ -123,7 +123,7 @@ func consume(t *testing.T, c *awsclient.Client, stream string) *consumption {
 		Name: "reader", Host: r, Workers: 1,
 		Opener: polling.New(polling.Options{
 			API: c.Data, Stream: stream, Clock: pace.NewClock(),
-			Config: polling.Config{Every: 250 * time.Millisecond, Start: "trim_horizon", Limit: 10_000},
+			Config: polling.Config{Every: polling.Interval(250 * time.Millisecond), Start: "trim_horizon", Limit: 10_000},
 		}),
 		Tap: consumers.TapOptions{
 			Trace: trace.NewReader(), Ledger: ledger.New(1).AddConsumer("reader"), Hops: hdr.NewSet("reader"),

@@ -69,12 +69,18 @@ const noHash = math.MaxUint32
 // it returns, so that Next cannot fail: an aggregate yields all its user records
 // or none.
 func (d *Decoder) Reset(data []byte) Kind {
+	return d.ResetVerified(data, IsAggregate(data) && intact(data))
+}
+
+// ResetVerified is Reset for data whose digest was looked at before: intact says
+// whether it is right; see [Digester.Verify].
+func (d *Decoder) ResetVerified(data []byte, intact bool) Kind {
 	d.data = data
 	d.keys, d.hashes, d.records, d.next = d.keys[:0], d.hashes[:0], d.records[:0], 0
 	if !IsAggregate(data) {
 		return Plain
 	}
-	if !intact(data) || !d.parse() || !d.bound() {
+	if !intact || !d.parse() || !d.bound() {
 		d.records = d.records[:0]
 		return BadAggregate
 	}
@@ -83,6 +89,19 @@ func (d *Decoder) Reset(data []byte) Kind {
 
 // Count returns the number of user records in the aggregate.
 func (d *Decoder) Count() int { return len(d.records) }
+
+// AppendKeys appends the table of partition keys to dst. Each user record has one
+// of them; see KeyIndex.
+func (d *Decoder) AppendKeys(dst [][]byte) [][]byte {
+	for _, k := range d.keys {
+		dst = append(dst, k.of(d.data))
+	}
+	return dst
+}
+
+// KeyIndex returns the place in the table of the key of the user record that Next
+// returned last.
+func (d *Decoder) KeyIndex() int { return int(d.records[d.next-1].key) }
 
 // Next fills u with the next user record and reports whether there was one. There
 // is none unless Reset returned Aggregate.
@@ -102,9 +121,15 @@ func (d *Decoder) Next(u *User) bool {
 	return true
 }
 
-// intact checks the digest. A message must not be empty, as in KCL.
+// sizeable reports whether data has room for a message, which must not be empty,
+// as in KCL, and is small enough for the offsets kept of it.
+func sizeable(data []byte) bool {
+	return len(data) > Overhead && uint64(len(data)) <= math.MaxUint32
+}
+
+// intact checks the digest.
 func intact(data []byte) bool {
-	if len(data) <= Overhead || uint64(len(data)) > math.MaxUint32 {
+	if !sizeable(data) {
 		return false
 	}
 	split := len(data) - digestSize

@@ -74,3 +74,51 @@ func FuzzRoundTrip(f *testing.F) {
 		}
 	})
 }
+
+// TestVerify judges batches of good and bad aggregates of all sizes as Reset does
+// one by one.
+func TestVerify(t *testing.T) {
+	var digester kpl.Digester
+	var alone, told kpl.Decoder
+	s := newSampler(1)
+	for batch := range 40 {
+		var data [][]byte
+		for range batch {
+			a := pack(s.users(1 + s.rng.IntN(100)))
+			switch s.rng.IntN(4) {
+			case 0:
+				a[4+s.rng.IntN(len(a)-4)] ^= 1
+			case 1:
+				a = a[:4+s.rng.IntN(len(a)-4)]
+			}
+			data = append(data, a)
+		}
+		ok := make([]bool, len(data))
+		digester.Verify(ok, data)
+		for i := range data {
+			want := alone.Reset(data[i])
+			if got := told.ResetVerified(data[i], ok[i]); got != want || got == kpl.Aggregate != ok[i] {
+				t.Fatalf("aggregate %d of %d, %d bytes: %v and %v, want %v", i, batch, len(data[i]), ok[i], got, want)
+			}
+		}
+	}
+	if kind := told.ResetVerified([]byte("plain"), true); kind != kpl.Plain {
+		t.Errorf("data without the magic number is %v", kind)
+	}
+}
+
+func TestKeyTable(t *testing.T) {
+	s := newSampler(3)
+	var d kpl.Decoder
+	for range 20 {
+		if kind := d.Reset(pack(s.users(50))); kind != kpl.Aggregate {
+			t.Fatal(kind)
+		}
+		keys := d.AppendKeys(nil)
+		for u := (kpl.User{}); d.Next(&u); {
+			if !bytes.Equal(keys[d.KeyIndex()], u.Key) {
+				t.Fatalf("key %q is said to be %q", u.Key, keys[d.KeyIndex()])
+			}
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kload/kload/internal/local/kinesis"
+	"github.com/kload/kload/internal/proc"
 )
 
 // ChildVerb is the argument under which an executable that uses [Start] must
@@ -92,7 +93,7 @@ func (s *service) serveUntil(in *bufio.Reader, ln net.Listener, stdout io.Writer
 	if err != nil {
 		return err
 	}
-	return writeLine(stdout, word{Farewell: &farewell{s.kinesis.Stats(), peakMemory()}})
+	return writeLine(stdout, word{Farewell: &farewell{s.kinesis.Stats(), proc.PeakMemory()}})
 }
 
 func writeLine(w io.Writer, v any) error {

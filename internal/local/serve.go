@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/kload/kload/internal/local/s3"
+	"github.com/kload/kload/internal/proc"
 	"github.com/kload/kload/internal/sigv4"
 )
 
@@ -168,7 +169,7 @@ func (s *Server) Serve(ctx context.Context) (Report, error) {
 	}
 	err := errors.Join(errs...)
 	return Report{
-		Stats: s.service.kinesis.Stats(), MaxRSSBytes: peakMemory(), Complete: cut == nil && err == nil,
+		Stats: s.service.kinesis.Stats(), MaxRSSBytes: proc.PeakMemory(), Complete: cut == nil && err == nil,
 	}, err
 }
 

@@ -29,10 +29,13 @@ const (
 	CodeInternal  = "InternalFailure"
 )
 
+// Entry is an entry of a call.
+type Entry = types.PutRecordsRequestEntry
+
 // Script decides what becomes of a call. It is given the number of the call,
 // from 0, and its entries, which it must not keep. Calls are scripted one at a
 // time, in the order they come in.
-type Script func(call int, entries []types.PutRecordsRequestEntry) Answer
+type Script func(call int, entries []Entry) Answer
 
 // Answer says what becomes of one PutRecords call. The zero value stores all
 // and acknowledges all at once.
@@ -221,6 +224,22 @@ func (k *Kinesis) PutRecords(ctx context.Context, in *kinesis.PutRecordsInput, _
 		return nil, answer.Err
 	}
 	return out, nil
+}
+
+// PutRecord does what the script says of a call with one entry.
+func (k *Kinesis) PutRecord(ctx context.Context, in *kinesis.PutRecordInput, _ ...func(*kinesis.Options)) (*kinesis.PutRecordOutput, error) {
+	out, err := k.PutRecords(ctx, &kinesis.PutRecordsInput{
+		StreamName: in.StreamName,
+		Records:    []types.PutRecordsRequestEntry{{Data: in.Data, PartitionKey: in.PartitionKey, ExplicitHashKey: in.ExplicitHashKey}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	r := &out.Records[0]
+	if r.ErrorCode != nil {
+		return nil, APIError(*r.ErrorCode)
+	}
+	return &kinesis.PutRecordOutput{ShardId: r.ShardId, SequenceNumber: r.SequenceNumber}, nil
 }
 
 // wait lets the service take its time.

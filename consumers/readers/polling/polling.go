@@ -2,20 +2,21 @@
 // applications on the shared throughput of a stream do.
 //
 // Each shard allows five GetRecords calls a second to all its pollers together
-// and 2 MiB/s; a refused call is counted and repeated at the next interval. A
-// record waits half an interval on average before it is fetched, and nearly a
-// whole one at the 99th percentile.
+// and 2 MiB/s. A refused call is counted and repeated at the next interval; after
+// a large answer, which the service lets no other one follow until it is paid
+// for (5 s for one of 10 MiB), the reader waits for that long. A record waits half
+// an interval on average before it is fetched, and nearly a whole one at the 99th
+// percentile.
 package polling
 
 import (
 	"context"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awsclient"
@@ -25,10 +26,10 @@ import (
 
 // Config configures the reader.
 type Config struct {
-	Every time.Duration `yaml:"every" default:"200ms" help:"time between two GetRecords calls on a shard"`
-	Start string        `yaml:"start" default:"at_run_start" enum:"at_run_start|latest|trim_horizon" help:"where reading starts: at the run's first record, at the tip when the consumer is ready, or at the oldest record"`
-	Wire  string        `yaml:"wire" default:"auto" enum:"auto|cbor|json" help:"encoding of answers; auto is cbor with AWS and the embedded target, json with another endpoint"`
-	Limit int           `yaml:"limit" default:"10000" help:"stream records per call"`
+	Every Interval `yaml:"every" default:"200ms" help:"time between two GetRecords calls on a shard; kcl3, kcl-lowlat, go, lambda and firehose take theirs"`
+	Start string   `yaml:"start" default:"at_run_start" enum:"at_run_start|latest|trim_horizon" help:"where reading starts: at the run's first record, at the tip when the consumer is ready, or at the oldest record"`
+	Wire  string   `yaml:"wire" default:"auto" enum:"auto|cbor|json" help:"encoding of answers; auto is cbor with AWS and the embedded target, json with another endpoint"`
+	Limit int      `yaml:"limit" default:"10000" help:"stream records per call"`
 
 	AllowThrottling bool `yaml:"allow_throttling" help:"accept more calls than a shard answers"`
 }
@@ -36,7 +37,7 @@ type Config struct {
 // Validate checks the limits of GetRecords.
 func (c *Config) Validate() []conf.Issue {
 	var issues []conf.Issue
-	if c.Every < 10*time.Millisecond {
+	if c.Every < Interval(10*time.Millisecond) {
 		issues = append(issues, conf.Issue{
 			Field: "every", Msg: "must be at least 10ms",
 			Hint: "a shard answers 5 calls per second: 200ms is the fastest one poller can go",
@@ -63,6 +64,8 @@ type Options struct {
 	Clock  *pace.Clock
 	// Fresh says that the run created the stream: whatever it holds is the run's.
 	Fresh bool
+	// ReadBytes is what a shard gives in a second; 0 for no limit.
+	ReadBytes float64
 }
 
 // Opener opens the shards of a stream. It is safe for concurrent use.
@@ -73,8 +76,8 @@ type Opener struct {
 
 	mu    sync.Mutex
 	free  []*answer
-	bytes int // of the buffers in free
-	opens int // readers opened, to spread their calls over the interval
+	bytes int    // of the buffers in free
+	opens uint32 // readers opened, to spread their calls over the interval
 }
 
 // New returns an opener.
@@ -82,48 +85,38 @@ func New(o Options) *Opener {
 	return &Opener{o: o, start: time.Unix(0, o.Clock.Now())}
 }
 
-// Partitions lists the open shards; of a stream with history, with start:
-// trim_horizon, also the closed ones that still hold data.
-func (op *Opener) Partitions(ctx context.Context) ([]kload.Child, error) {
-	filter := types.ShardFilterTypeAtLatest
-	if op.o.Config.Start == "trim_horizon" {
-		filter = types.ShardFilterTypeAtTrimHorizon
+// Partitions lists the shards. See [kload.Opener].
+func (op *Opener) Partitions(ctx context.Context) ([]kload.Partition, error) {
+	start, _ := kload.ParseStart(op.o.Config.Start)
+	if start == kload.AtRunStart && op.o.Fresh {
+		start = kload.TrimHorizon
 	}
-	in := &kinesis.ListShardsInput{StreamName: aws.String(op.o.Stream), ShardFilter: &types.ShardFilter{Type: filter}}
-	pacer := pace.NewPacer(op.o.Clock)
-	var parts []kload.Child
-	for {
-		var out *kinesis.ListShardsOutput
-		err := op.persist(ctx, pacer, "listing the shards of stream "+op.o.Stream, func(ctx context.Context) (err error) {
-			out, err = op.o.API.ListShards(ctx, in)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, s := range out.Shards {
-			parts = append(parts, kload.Child{Partition: aws.ToString(s.ShardId)})
-		}
-		if out.NextToken == nil {
-			return parts, nil
-		}
-		in = &kinesis.ListShardsInput{NextToken: out.NextToken}
-	}
+	var parts []kload.Partition
+	err := op.persist(ctx, pace.NewPacer(op.o.Clock), "listing the shards of stream "+op.o.Stream, func(ctx context.Context) (err error) {
+		parts, err = awsclient.ListPartitions(ctx, op.o.API, op.o.Stream, start)
+		return err
+	})
+	return parts, err
 }
 
 // Open positions a reader on a shard.
-func (op *Opener) Open(ctx context.Context, shard string, child bool) (kload.Reader, error) {
-	r := &reader{op: op, shard: shard, pacer: pace.NewPacer(op.o.Clock), child: child}
-	if err := r.seek(ctx); err != nil {
+func (op *Opener) Open(ctx context.Context, shard string, from kload.Position) (kload.Reader, error) {
+	r := &reader{op: op, shard: shard, from: from}
+	if err := op.persist(ctx, pace.NewPacer(op.o.Clock), r.seeking(), r.seek); err != nil {
 		return nil, err
 	}
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	// Shards opened one after the other poll at different moments.
-	r.next = op.o.Clock.Now() + int64(op.o.Config.Every)*int64(op.opens%8)/8
+	// However many are opened, their calls are spread evenly: by halves, quarters
+	// and so on.
+	turn := float64(bits.Reverse32(op.opens)) / (1 << 32)
+	r.next = op.o.Clock.Now() + int64(turn*float64(op.o.Config.Every))
 	op.opens++
 	return r, nil
 }
+
+// Close does nothing: polling leaves nothing at the service.
+func (*Opener) Close(context.Context) error { return nil }
 
 // callTimeout bounds one call; the service answers in milliseconds.
 const callTimeout = 30 * time.Second
@@ -141,7 +134,7 @@ func (op *Opener) persist(ctx context.Context, pacer *pace.Pacer, doing string, 
 		if err := op.survive(ctx, err, doing); err != nil {
 			return err
 		}
-		if err := pacer.Sleep(ctx, op.o.Config.Every); err != nil {
+		if err := pacer.Sleep(ctx, time.Duration(op.o.Config.Every)); err != nil {
 			return err
 		}
 	}

@@ -86,33 +86,39 @@ func scripted(t *testing.T, f func(t *testing.T, s *script, open func(start stri
 		f(t, s, func(start string, fresh bool) *polling.Opener {
 			return polling.New(polling.Options{
 				API: s, Stream: "s", Clock: pace.NewClock(), Fresh: fresh,
-				Config: polling.Config{Every: every, Start: start, Limit: 100},
+				Config: polling.Config{Every: polling.Interval(every), Start: start, Limit: 100},
 			})
 		})
 	})
 }
 
-func openShard(t *testing.T, op *polling.Opener, child bool) kload.Reader {
+func openShard(t *testing.T, op *polling.Opener, from kload.Position) kload.Reader {
 	t.Helper()
-	r, err := op.Open(t.Context(), "shardId-0", child)
+	r, err := op.Open(t.Context(), "shardId-0", from)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
+// next calls the reader when it is due, until it has an answer.
 func next(t *testing.T, r kload.Reader) *kload.Batch {
 	t.Helper()
-	b, err := r.Next(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	for {
+		<-time.After(time.Duration(r.(kload.Polled).Due() - time.Now().UnixNano()))
+		b, err := r.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b != nil {
+			return b
+		}
 	}
-	return b
 }
 
-// TestInterval gives calls a duration each and checks when the following ones
+// TestRhythm gives calls a duration each and checks when the following ones
 // are made.
-func TestInterval(t *testing.T) {
+func TestRhythm(t *testing.T) {
 	ms := time.Millisecond
 	tests := []struct {
 		name   string
@@ -138,7 +144,7 @@ func TestInterval(t *testing.T) {
 					return page(), nil
 				}
 				op := open("latest", false)
-				r := openShard(t, op, false)
+				r := openShard(t, op, kload.Position{})
 				for len(s.calls) < len(tc.took) {
 					next(t, r).Release()
 				}
@@ -153,16 +159,16 @@ func TestInterval(t *testing.T) {
 	}
 }
 
-// TestShardsTakeTurns opens more shards than there are places in an interval.
+// TestShardsTakeTurns opens shards one after the other.
 func TestShardsTakeTurns(t *testing.T) {
 	scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
 		op := open("latest", false)
 		for range 9 {
-			r := openShard(t, op, false)
+			r := openShard(t, op, kload.Position{})
 			s.began = time.Now()
 			next(t, r).Release()
 		}
-		const want = "0s 25ms 50ms 75ms 100ms 125ms 150ms 175ms 0s"
+		const want = "0s 100ms 50ms 150ms 25ms 125ms 75ms 175ms 12.5ms"
 		if got := strings.Join(s.calls, " "); got != want {
 			t.Errorf("first calls after %s, want %s", got, want)
 		}
@@ -174,20 +180,16 @@ func TestShardsTakeTurns(t *testing.T) {
 func TestPosition(t *testing.T) {
 	const horizon, latest, stamp = "TRIM_HORIZON", "LATEST", "AT_TIMESTAMP 0s"
 	tests := []struct {
-		start        string
-		fresh, child bool
+		from         kload.Position
 		first, again string
 	}{
-		{"at_run_start", false, false, latest, stamp},
-		{"at_run_start", true, false, horizon, horizon},
-		{"latest", false, false, latest, stamp},
-		{"latest", true, false, latest, stamp},
-		{"trim_horizon", false, false, horizon, horizon},
-		{"at_run_start", false, true, horizon, horizon},
-		{"latest", false, true, horizon, horizon},
+		{kload.Position{}, latest, stamp},
+		{kload.Position{Start: kload.Latest}, latest, stamp},
+		{kload.Position{Start: kload.TrimHorizon}, horizon, horizon},
+		{kload.Position{Start: kload.After, Sequence: "9", Sub: 3}, "AT_SEQUENCE_NUMBER 9", "AT_SEQUENCE_NUMBER 9"},
 	}
 	for _, tc := range tests {
-		t.Run(fmt.Sprintf("%s/fresh=%v/child=%v", tc.start, tc.fresh, tc.child), func(t *testing.T) {
+		t.Run(tc.from.Start.String(), func(t *testing.T) {
 			scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
 				s.records = func(n int) (*kinesis.GetRecordsOutput, error) {
 					switch n {
@@ -198,9 +200,9 @@ func TestPosition(t *testing.T) {
 					}
 					return page(), nil
 				}
-				op := open(tc.start, tc.fresh)
+				op := open("latest", false)
 				<-time.After(time.Second)
-				r := openShard(t, op, tc.child)
+				r := openShard(t, op, tc.from)
 				for len(s.calls) < 5 {
 					next(t, r).Release()
 				}
@@ -223,7 +225,7 @@ func TestBatch(t *testing.T) {
 			out.Records[1].ApproximateArrivalTimestamp, out.Records[1].PartitionKey = nil, nil
 			return out, nil
 		}
-		got := next(t, openShard(t, open("latest", false), false))
+		got := next(t, openShard(t, open("latest", false), kload.Position{}))
 		want := []kload.StreamRecord{
 			{Data: []byte("data 1"), Key: []byte("key"), Sequence: "1", Arrived: 5e6},
 			{Data: []byte("data 2"), Key: []byte{}, Sequence: "2"},
@@ -250,7 +252,7 @@ func TestFatalErrors(t *testing.T) {
 			scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
 				s.records = func(int) (*kinesis.GetRecordsOutput, error) { return nil, tc.err }
 				op := open("latest", false)
-				_, err := openShard(t, op, false).Next(t.Context())
+				_, err := openShard(t, op, kload.Position{}).Next(t.Context())
 				h, hinted := errors.AsType[*kload.HintError](err)
 				if !errors.Is(err, tc.err) || !strings.Contains(err.Error(), "reading records of shardId-0: ") ||
 					hinted != (tc.hint != "") || hinted && !strings.Contains(h.Hint, tc.hint) {
@@ -273,7 +275,7 @@ func TestCancellationIsNoFailure(t *testing.T) {
 			return nil, &types.InternalFailureException{}
 		}
 		op := open("latest", false)
-		if _, err := openShard(t, op, false).Next(ctx); !errors.Is(err, context.Canceled) {
+		if _, err := openShard(t, op, kload.Position{}).Next(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
 		if diff := cmp.Diff(polling.Stats{}, op.Stats()); diff != "" {
@@ -282,49 +284,69 @@ func TestCancellationIsNoFailure(t *testing.T) {
 	})
 }
 
+// TestPartitions lists an open shard and the closed one it continues, from each
+// place that reading can start at.
 func TestPartitions(t *testing.T) {
-	shards := func(token *string, ids ...string) func() (*kinesis.ListShardsOutput, error) {
-		out := &kinesis.ListShardsOutput{NextToken: token}
-		for _, id := range ids {
-			out.Shards = append(out.Shards, types.Shard{ShardId: aws.String(id)})
+	keys := &types.HashKeyRange{StartingHashKey: aws.String("0"), EndingHashKey: aws.String("9")}
+	closed := types.Shard{ShardId: aws.String("old"), HashKeyRange: keys, SequenceNumberRange: &types.SequenceNumberRange{EndingSequenceNumber: aws.String("5")}}
+	open := types.Shard{ShardId: aws.String("new"), HashKeyRange: keys, ParentShardId: aws.String("old"), AdjacentParentShardId: aws.String("gone")}
+	answer := func(token *string, shards ...types.Shard) func() (*kinesis.ListShardsOutput, error) {
+		return func() (*kinesis.ListShardsOutput, error) {
+			return &kinesis.ListShardsOutput{NextToken: token, Shards: shards}, nil
 		}
-		return func() (*kinesis.ListShardsOutput, error) { return out, nil }
 	}
 	fail := func(err error) func() (*kinesis.ListShardsOutput, error) {
 		return func() (*kinesis.ListShardsOutput, error) { return nil, err }
 	}
-	scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
-		s.lists = []func() (*kinesis.ListShardsOutput, error){
-			shards(aws.String("more"), "a", "b"), fail(&types.LimitExceededException{}), shards(nil, "c"),
-			shards(nil), fail(&types.ResourceNotFoundException{}),
-		}
-		op := open("at_run_start", false)
-		got, err := op.Partitions(t.Context())
-		if diff := cmp.Diff([]kload.Child{{Partition: "a"}, {Partition: "b"}, {Partition: "c"}}, got); diff != "" || err != nil {
-			t.Errorf("%v (-want +got):\n%s", err, diff)
-		}
-		if got, err := open("trim_horizon", true).Partitions(t.Context()); len(got) != 0 || err != nil {
-			t.Errorf("%v, %v", got, err)
-		}
-		if _, err := op.Partitions(t.Context()); !errors.Is(err, kload.ErrUnreachable) {
-			t.Errorf("a missing stream: %v", err)
-		}
-		want := []string{"s AT_LATEST", "more", "more", "s AT_TRIM_HORIZON", "s AT_LATEST"}
-		if diff := cmp.Diff(want, s.listed); diff != "" {
-			t.Errorf("asked (-want +got):\n%s", diff)
-		}
-		counters := map[string]uint64{"get_records": 0, "empty": 0, "read_throttled": 1, "read_failed": 0, "iterators_expired": 0}
-		if diff := cmp.Diff(counters, op.Counters()); diff != "" {
-			t.Errorf("counters (-want +got):\n%s", diff)
-		}
-	})
+	tests := []struct {
+		start    string
+		fresh    bool
+		old, new kload.Start
+	}{
+		{"latest", false, kload.AtEnd, kload.Latest},
+		{"latest", true, kload.AtEnd, kload.Latest},
+		{"at_run_start", false, kload.AtEnd, kload.AtRunStart},
+		{"at_run_start", true, kload.TrimHorizon, kload.TrimHorizon},
+		{"trim_horizon", false, kload.TrimHorizon, kload.TrimHorizon},
+	}
+	for _, tc := range tests {
+		t.Run(fmt.Sprintf("%s/fresh=%v", tc.start, tc.fresh), func(t *testing.T) {
+			scripted(t, func(t *testing.T, s *script, opener func(string, bool) *polling.Opener) {
+				s.lists = []func() (*kinesis.ListShardsOutput, error){
+					answer(aws.String("more"), closed), fail(&types.LimitExceededException{}), // then all over again
+					answer(aws.String("more"), closed), answer(nil, open),
+					fail(&types.ResourceNotFoundException{}),
+				}
+				op := opener(tc.start, tc.fresh)
+				got, err := op.Partitions(t.Context())
+				all := kload.HashRange{End: kload.HashKey{Lo: 9}}
+				want := []kload.Partition{
+					{ID: "old", Range: all, HasRange: true, From: kload.Position{Start: tc.old}},
+					{ID: "new", Parents: []string{"old", "gone"}, Range: all, HasRange: true, From: kload.Position{Start: tc.new}},
+				}
+				if diff := cmp.Diff(want, got); diff != "" || err != nil {
+					t.Errorf("%v (-want +got):\n%s", err, diff)
+				}
+				if _, err := op.Partitions(t.Context()); !errors.Is(err, kload.ErrUnreachable) {
+					t.Errorf("a missing stream: %v", err)
+				}
+				if diff := cmp.Diff([]string{"s", "more", "s", "more", "s"}, s.listed); diff != "" {
+					t.Errorf("asked (-want +got):\n%s", diff)
+				}
+				counters := map[string]uint64{"get_records": 0, "empty": 0, "read_throttled": 1, "read_failed": 0, "iterators_expired": 0}
+				if diff := cmp.Diff(counters, op.Counters()); diff != "" {
+					t.Errorf("counters (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
 }
 
 // TestReleasedBatch shows what whoever keeps a batch without retaining it gets.
 func TestReleasedBatch(t *testing.T) {
 	scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
 		s.records = func(n int) (*kinesis.GetRecordsOutput, error) { return page(fmt.Sprint(n)), nil }
-		r := openShard(t, open("latest", false), false)
+		r := openShard(t, open("latest", false), kload.Position{})
 		b := next(t, r)
 		data, key := b.Records[0].Data, b.Records[0].Key
 		b.Retain()
@@ -352,18 +374,82 @@ func TestReleasedBatch(t *testing.T) {
 	})
 }
 
+// TestLargeAnswers has a shard give half a second's and five seconds' worth.
+func TestLargeAnswers(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		rate float64
+		want string
+	}{
+		{"no limit", 0, "0s 200ms 400ms 600ms"},
+		{"paid for", 2000, "0s 500ms 5.5s 5.7s"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{began: time.Now(), records: func(n int) (*kinesis.GetRecordsOutput, error) {
+					out := page("1")
+					out.Records[0].Data = make([]byte, []int{997, 9_997, 0, 0}[n]) // and a key of three
+					return out, nil
+				}}
+				op := polling.New(polling.Options{
+					API: s, Stream: "s", Clock: pace.NewClock(), ReadBytes: tc.rate,
+					Config: polling.Config{Every: polling.Interval(every), Limit: 100},
+				})
+				r := openShard(t, op, kload.Position{})
+				for len(s.calls) < 4 {
+					next(t, r).Release()
+				}
+				if got := strings.Join(s.calls, " "); got != tc.want {
+					t.Errorf("called at %s, want %s", got, tc.want)
+				}
+			})
+		})
+	}
+}
+
+func TestInterval(t *testing.T) {
+	for _, tc := range []struct {
+		text string
+		want time.Duration
+		bad  string
+	}{
+		{"200ms", 200 * time.Millisecond, ""},
+		{"kcl3", 1500 * time.Millisecond, ""},
+		{"kcl-lowlat", 250 * time.Millisecond, ""},
+		{"go", 250 * time.Millisecond, ""},
+		{"lambda", time.Second, ""},
+		{"firehose", time.Second, ""},
+		{"0s", 0, ""},
+		{"kcl2", 0, "unknown interval"},
+		{"-1s", 0, "unknown interval"},
+		{"", 0, "a duration is a number"},
+		{"200", 0, "needs a unit"},
+	} {
+		t.Run(tc.text, func(t *testing.T) {
+			var i polling.Interval
+			err := i.UnmarshalText([]byte(tc.text))
+			if i != polling.Interval(tc.want) || (err == nil) != (tc.bad == "") || err != nil && !strings.Contains(err.Error(), tc.bad) {
+				t.Errorf("%v, %v", i, err)
+			}
+		})
+	}
+	if mean, p99 := polling.Interval(every).Floor(); mean != 100*time.Millisecond || p99 != 198*time.Millisecond {
+		t.Errorf("floor %v, %v", mean, p99)
+	}
+}
+
 func TestConfig(t *testing.T) {
-	ok := polling.Config{Every: every, Start: "latest", Limit: 10_000}
+	ok := polling.Config{Every: polling.Interval(every), Start: "latest", Limit: 10_000}
 	tests := []struct {
 		name  string
 		with  func(*polling.Config)
 		field string // at fault
 	}{
 		{"good", func(*polling.Config) {}, ""},
-		{"fastest", func(c *polling.Config) { c.Every = 10 * time.Millisecond }, ""},
-		{"too fast", func(c *polling.Config) { c.Every = 10*time.Millisecond - 1 }, "every"},
+		{"fastest", func(c *polling.Config) { c.Every = polling.Interval(10 * time.Millisecond) }, ""},
+		{"too fast", func(c *polling.Config) { c.Every = polling.Interval(10*time.Millisecond - 1) }, "every"},
 		{"no interval", func(c *polling.Config) { c.Every = 0 }, "every"},
-		{"negative interval", func(c *polling.Config) { c.Every = -time.Second }, "every"},
+		{"negative interval", func(c *polling.Config) { c.Every = polling.Interval(-time.Second) }, "every"},
 		{"one record", func(c *polling.Config) { c.Limit = 1 }, ""},
 		{"no records", func(c *polling.Config) { c.Limit = 0 }, "limit"},
 		{"too many records", func(c *polling.Config) { c.Limit = 10_001 }, "limit"},

@@ -11,7 +11,6 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awsclient"
-	"github.com/kload/kload/internal/pace"
 )
 
 // slack is the part of an interval by which a call may come late without
@@ -24,12 +23,14 @@ const slack = 10
 type reader struct {
 	op       *Opener
 	shard    string
-	pacer    *pace.Pacer
-	child    bool   // continues a shard read to its end: starts at its oldest record
-	iterator string // empty after the end of the shard
+	from     kload.Position
+	iterator string // empty when it has to be got
 	last     string // sequence number delivered last
 	next     int64  // when the next call is due
+	ended    bool
 }
+
+func (r *reader) seeking() string { return "getting an iterator of " + r.shard }
 
 // seek gets an iterator: behind the last delivered record if there is one, else
 // at the start. It never goes back to the tip once the run has begun, which
@@ -37,78 +38,69 @@ type reader struct {
 func (r *reader) seek(ctx context.Context) error {
 	in := &kinesis.GetShardIteratorInput{
 		StreamName: aws.String(r.op.o.Stream), ShardId: aws.String(r.shard),
-		ShardIteratorType: r.startType(),
+		ShardIteratorType: types.ShardIteratorTypeLatest,
 	}
 	switch {
 	case r.last != "":
 		in.ShardIteratorType = types.ShardIteratorTypeAfterSequenceNumber
 		in.StartingSequenceNumber = aws.String(r.last)
-	case in.ShardIteratorType == types.ShardIteratorTypeLatest && r.next != 0:
+	case r.from.Start == kload.After:
+		in.ShardIteratorType = types.ShardIteratorTypeAtSequenceNumber
+		in.StartingSequenceNumber = aws.String(r.from.Sequence)
+	case r.from.Start == kload.TrimHorizon:
+		in.ShardIteratorType = types.ShardIteratorTypeTrimHorizon
+	case r.next != 0:
 		in.ShardIteratorType = types.ShardIteratorTypeAtTimestamp
 		in.Timestamp = aws.Time(r.op.start)
 	}
-	return r.op.persist(ctx, r.pacer, "getting an iterator of "+r.shard, func(ctx context.Context) error {
-		out, err := r.op.o.API.GetShardIterator(ctx, in)
-		if err == nil {
-			r.iterator = aws.ToString(out.ShardIterator)
-		}
-		return err
-	})
-}
-
-func (r *reader) startType() types.ShardIteratorType {
-	switch {
-	case r.child, r.op.o.Config.Start == "trim_horizon", r.op.o.Config.Start == "at_run_start" && r.op.o.Fresh:
-		return types.ShardIteratorTypeTrimHorizon
+	out, err := r.op.o.API.GetShardIterator(ctx, in)
+	if err == nil {
+		r.iterator = aws.ToString(out.ShardIterator)
 	}
-	return types.ShardIteratorTypeLatest
+	return err
 }
 
-// Next waits for the next poll and returns its answer. See [kload.Reader].
+// Due returns when to call Next. See [kload.Polled].
+func (r *reader) Due() int64 { return r.next }
+
+// Next makes one call and returns its answer, nil if there was none that counts.
+// See [kload.Polled].
 func (r *reader) Next(ctx context.Context) (*kload.Batch, error) {
-	if r.iterator == "" {
+	if r.ended {
 		return nil, io.EOF
 	}
-	for {
-		now, err := r.pacer.Until(ctx, r.next)
-		if err != nil {
-			return nil, err
-		}
-		every := int64(r.op.o.Config.Every)
-		r.next = max(r.next, now-every/slack) + every
-		a := r.op.answer()
-		out, err := r.call(a.under(ctx))
-		if err == nil {
-			return r.deliver(a, out), nil
-		}
-		r.op.recycle(a)
-		if _, code := awsclient.Classify(err); code == "ExpiredIteratorException" {
-			r.op.stats.expired.Add(1)
-			if err := r.seek(ctx); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if err := r.op.survive(ctx, err, "reading records of "+r.shard); err != nil {
-			return nil, err
+	every := int64(r.op.o.Config.Every)
+	r.next = max(r.next, r.op.o.Clock.Now()-every/slack) + every
+	call, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if r.iterator == "" {
+		if err := r.seek(call); err != nil {
+			return nil, r.op.survive(ctx, err, r.seeking())
 		}
 	}
-}
-
-func (r *reader) call(ctx context.Context) (*kinesis.GetRecordsOutput, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	return r.op.o.API.GetRecords(ctx, &kinesis.GetRecordsInput{
+	a := r.op.answer()
+	out, err := r.op.o.API.GetRecords(a.under(call), &kinesis.GetRecordsInput{
 		ShardIterator: aws.String(r.iterator), Limit: aws.Int32(int32(r.op.o.Config.Limit)),
 	})
+	if err == nil {
+		return r.deliver(a, out)
+	}
+	r.op.recycle(a)
+	if _, code := awsclient.Classify(err); code == "ExpiredIteratorException" {
+		r.op.stats.expired.Add(1)
+		r.iterator = ""
+		return nil, nil
+	}
+	return nil, r.op.survive(ctx, err, "reading records of "+r.shard)
 }
 
 // deliver fills the batch. Its records point into the answer's memory, or into
 // the output's where the wire is JSON.
-func (r *reader) deliver(a *answer, out *kinesis.GetRecordsOutput) *kload.Batch {
+func (r *reader) deliver(a *answer, out *kinesis.GetRecordsOutput) (*kload.Batch, error) {
 	b := &a.Batch
 	b.Partition, b.Received = r.shard, r.op.o.Clock.Now()
 	b.Behind = time.Duration(aws.ToInt64(out.MillisBehindLatest)) * time.Millisecond
+	bytes := 0
 	for i := range out.Records {
 		rec := &out.Records[i]
 		b.Records = append(b.Records, kload.StreamRecord{
@@ -117,6 +109,10 @@ func (r *reader) deliver(a *answer, out *kinesis.GetRecordsOutput) *kload.Batch 
 		if at := rec.ApproximateArrivalTimestamp; at != nil { // else 0: not known
 			b.Records[i].Arrived = at.UnixNano()
 		}
+		bytes += len(rec.Data) + len(b.Records[i].Key)
+	}
+	if rate := r.op.o.ReadBytes; rate > 0 {
+		r.next = max(r.next, b.Received+int64(float64(bytes)/rate*1e9))
 	}
 	r.op.stats.calls.Add(1)
 	if n := len(b.Records); n > 0 {
@@ -125,13 +121,13 @@ func (r *reader) deliver(a *answer, out *kinesis.GetRecordsOutput) *kload.Batch 
 		r.op.stats.empty.Add(1)
 	}
 	r.iterator = aws.ToString(out.NextShardIterator)
-	if r.iterator == "" {
-		b.End = true
-		for _, c := range out.ChildShards {
-			b.Children = append(b.Children, kload.Child{Partition: aws.ToString(c.ShardId), Parents: c.ParentShards})
-		}
+	if r.iterator != "" {
+		return b, nil
 	}
-	return b
+	r.ended, b.End = true, true
+	var err error
+	b.Children, err = awsclient.Children(out.ChildShards)
+	return b, err
 }
 
 // Close does nothing: the service forgets iterators by itself.

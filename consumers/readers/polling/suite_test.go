@@ -18,7 +18,7 @@ func TestConformance(t *testing.T) {
 		readertest.Run(t, func(e readertest.Env) kload.Opener {
 			return polling.New(polling.Options{
 				API: e.Client.Over(c.wire), Stream: e.Stream, Clock: e.Clock, Fresh: e.Fresh,
-				Config: polling.Config{Every: 200 * time.Millisecond, Start: "at_run_start", Limit: c.limit},
+				Config: polling.Config{Every: polling.Interval(200 * time.Millisecond), Start: "at_run_start", Limit: c.limit},
 			})
 		})
 	}

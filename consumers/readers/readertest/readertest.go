@@ -9,21 +9,21 @@ package readertest
 import (
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"net/http"
-	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awsclient"
+	localfaults "github.com/kload/kload/internal/local/faults"
 	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/internal/shard"
 )
 
 // Env is what an opener under test is given.
@@ -44,8 +44,10 @@ func Run(t *testing.T, open Factory) {
 	for name, test := range map[string]func(*testing.T, Factory){
 		"reads everything once and in order": everything,
 		"is positioned when opened":          positioned,
-		"reads a child from its start":       child,
+		"reads a child from its start":       fromStart,
+		"goes on behind a record":            resumed,
 		"gets over failures":                 failures,
+		"loses nothing to cuts":              torn,
 		"gets over expired positions":        expiry,
 		"keeps retained batches":             retained,
 		"returns when cancelled":             cancelled,
@@ -58,14 +60,21 @@ func Run(t *testing.T, open Factory) {
 
 func everything(t *testing.T, open Factory) {
 	bubble(t, open, setup{shards: 3, fresh: true}, func(r *rig) {
-		ids := r.partitions()
-		if want := []string{"shardId-000000000000", "shardId-000000000001", "shardId-000000000002"}; !slices.Equal(ids, want) {
-			r.Fatalf("partitions %q, want %q", ids, want)
+		parts := r.partitions()
+		var want []kload.Partition
+		for i, keys := range shard.Split(3) {
+			want = append(want, kload.Partition{
+				ID: fmt.Sprintf("shardId-%012d", i), Range: kload.HashRange(keys), HasRange: true,
+				From: kload.Position{Start: kload.TrimHorizon},
+			})
+		}
+		if diff := cmp.Diff(want, parts); diff != "" {
+			r.Fatalf("partitions (-want +got):\n%s", diff)
 		}
 		early := r.put(100)
 		var readers []*reading
-		for _, id := range ids {
-			readers = append(readers, r.open(id, false))
+		for _, p := range parts {
+			readers = append(readers, r.open(p.ID, p.From))
 		}
 		chunks := []map[string][]string{early}
 		got := make([][]string, len(readers))
@@ -95,15 +104,15 @@ func everything(t *testing.T, open Factory) {
 			})
 		}
 		wg.Wait()
-		want := map[string][]string{}
+		written := map[string][]string{}
 		for _, c := range chunks {
 			for id, payloads := range c {
-				want[id] = append(want[id], payloads...)
+				written[id] = append(written[id], payloads...)
 			}
 		}
 		for i, rd := range readers {
-			rest := rd.take(len(want[rd.partition]) - len(got[i]))
-			if diff := cmp.Diff(want[rd.partition], append(got[i], rest...)); diff != "" {
+			rest := rd.take(len(written[rd.partition]) - len(got[i]))
+			if diff := cmp.Diff(written[rd.partition], append(got[i], rest...)); diff != "" {
 				r.Errorf("%s (-want +got):\n%s", rd.partition, diff)
 			}
 		}
@@ -113,17 +122,32 @@ func everything(t *testing.T, open Factory) {
 func positioned(t *testing.T, open Factory) {
 	bubble(t, open, setup{shards: 1}, func(r *rig) {
 		r.put(5)
-		rd := r.openOne(false)
+		rd := r.openOne()
 		written := r.put(5)
 		<-time.After(time.Minute)
 		rd.expect(written, r.put(5))
 	})
 }
 
-func child(t *testing.T, open Factory) {
+func fromStart(t *testing.T, open Factory) {
 	bubble(t, open, setup{shards: 1}, func(r *rig) {
 		written := r.put(5)
-		r.openOne(true).expect(written, r.put(5))
+		r.open(r.partitions()[0].ID, kload.Position{Start: kload.TrimHorizon}).expect(written, r.put(5))
+	})
+}
+
+// resumed goes on behind a user record. The stream record that held it comes
+// again, since the rest of it may be unread.
+func resumed(t *testing.T, open Factory) {
+	bubble(t, open, setup{shards: 1, fresh: true, ttl: 10 * time.Second}, func(r *rig) {
+		first := r.openOne()
+		written := r.put(5)
+		first.expect(written)
+		id := first.partition
+		last := written[id][4:]
+		rd := r.open(id, kload.Position{Start: kload.After, Sequence: first.last, Sub: 7})
+		<-time.After(20 * time.Second) // its position expires
+		rd.expect(map[string][]string{id: last}, r.put(5))
 	})
 }
 
@@ -142,7 +166,7 @@ func failures(t *testing.T, open Factory) {
 			bubble(t, open, setup{shards: 1, fresh: true}, func(r *rig) {
 				r.faults.set(2, fault(r.faults)) // opening included
 				early := r.put(20)
-				rd := r.openOne(false)
+				rd := r.openOne()
 				r.faults.set(1, fault(r.faults))
 				time.AfterFunc(3*time.Second, func() { r.faults.set(3, fault(r.faults)) })
 				rd.expect(early, r.put(20))
@@ -150,6 +174,26 @@ func failures(t *testing.T, open Factory) {
 			})
 		})
 	}
+}
+
+// torn cuts off half of all answers somewhere in their middle, those pushed
+// included.
+func torn(t *testing.T, open Factory) {
+	bubble(t, open, setup{shards: 1, fresh: true}, func(r *rig) {
+		for _, frame := range []localfaults.Frame{0, localfaults.Each} {
+			f := localfaults.Fault{On: []string{"GetRecords", "SubscribeToShard"}, Cut: localfaults.MidBody, Share: 50, Frame: frame}
+			if frame != 0 {
+				f.On = f.On[1:]
+			}
+			if _, err := r.target.Inject(f); err != nil {
+				r.Fatal(err)
+			}
+		}
+		rd := r.openOne()
+		for range 20 {
+			rd.expect(r.put(20))
+		}
+	})
 }
 
 // expiry has all calls refused until the position has expired. What came
@@ -162,7 +206,7 @@ func expiry(t *testing.T, open Factory) {
 	}
 	t.Run("after the last record read", func(t *testing.T) {
 		bubble(t, open, setup{shards: 1, ttl: ttl}, func(r *rig) {
-			rd := r.openOne(false)
+			rd := r.openOne()
 			rd.expect(r.put(10))
 			outage(r)
 			rd.expect(r.put(10))
@@ -173,7 +217,7 @@ func expiry(t *testing.T, open Factory) {
 			r.put(10)
 			<-time.After(time.Second)
 			r.opener = open(r.env)
-			rd := r.openOne(false)
+			rd := r.openOne()
 			outage(r)
 			rd.expect(r.put(10))
 			outage(r)
@@ -185,7 +229,7 @@ func expiry(t *testing.T, open Factory) {
 func retained(t *testing.T, open Factory) {
 	bubble(t, open, setup{shards: 1, fresh: true}, func(r *rig) {
 		written := r.put(20)
-		rd := r.openOne(false)
+		rd := r.openOne()
 		var kept *kload.Batch
 		for kept == nil || len(kept.Records) == 0 {
 			if kept != nil {
@@ -213,20 +257,19 @@ func cancelled(t *testing.T, open Factory) {
 	for name, fault := range map[string]http.HandlerFunc{"waiting": nil, "calling": hang} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, open, setup{shards: 1, fresh: true}, func(r *rig) {
-				rd := r.openOne(false)
+				rd := r.openOne()
 				rd.next().Release()
 				r.faults.set(1, fault)
-				const soon = 7 * time.Millisecond
 				ctx, cancel := context.WithCancel(r.Context())
+				after := 7 * time.Millisecond
 				if fault != nil {
-					time.AfterFunc(time.Second, cancel)
-				} else {
-					time.AfterFunc(soon, cancel)
+					after = 8 * time.Second // a call hangs by then
 				}
+				time.AfterFunc(after, cancel)
 				began := time.Now()
 				_, err := rd.Next(ctx)
 				took := time.Since(began)
-				if !errors.Is(err, context.Canceled) || errors.Is(err, kload.ErrUnreachable) || fault == nil && took != soon || fault != nil && took != time.Second {
+				if !errors.Is(err, context.Canceled) || errors.Is(err, kload.ErrUnreachable) || took != after {
 					r.Errorf("returned %v after %v", err, took)
 				}
 			})
@@ -234,45 +277,47 @@ func cancelled(t *testing.T, open Factory) {
 	}
 }
 
+// ended splits the shard that is read, and merges two.
 func ended(t *testing.T, open Factory) {
-	bubble(t, open, setup{shards: 1, fresh: true}, func(r *rig) {
-		keys := &types.HashKeyRange{StartingHashKey: aws.String("0"), EndingHashKey: aws.String("9")}
-		want := []kload.Child{
-			{Partition: "shardId-000000000001", Parents: []string{"shardId-000000000000"}},
-			{Partition: "shardId-000000000002", Parents: []string{"shardId-000000000000", "shardId-000000000009"}},
-		}
-		var children []types.ChildShard
-		for _, c := range want {
-			children = append(children, types.ChildShard{ShardId: aws.String(c.Partition), ParentShards: c.Parents, HashKeyRange: keys})
-		}
-		written := r.put(10)
-		rd := r.openOne(false)
-		r.faults.set(1, r.faults.endShard(children))
-		var payloads []string
-		var got []kload.Child
-		for last := false; !last; {
-			b, err := rd.Next(r.Context())
+	t.Run("split", func(t *testing.T) {
+		bubble(t, open, setup{shards: 1, fresh: true}, func(r *rig) {
+			written := r.put(10)
+			rd := r.openOne()
+			_, err := r.writer.Control.SplitShard(r.Context(), &sdk.SplitShardInput{
+				StreamName: aws.String(stream), ShardToSplit: aws.String(rd.partition), NewStartingHashKey: aws.String("10"),
+			})
 			if err != nil {
 				r.Fatal(err)
 			}
-			for i := range b.Records {
-				payloads = append(payloads, rd.check(b, &b.Records[i]))
-			}
-			last, got = b.End, b.Children
-			b.Release()
-		}
-		if diff := cmp.Diff(written[rd.partition], payloads); diff != "" {
-			r.Errorf("records (-want +got):\n%s", diff)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			r.Errorf("children (-want +got):\n%s", diff)
-		}
-		for range 2 {
-			if b, err := rd.Next(r.Context()); !errors.Is(err, io.EOF) || b != nil {
-				r.Errorf("after the end: %v, %v", b, err)
-			}
-		}
+			nine := kload.HashKey{Lo: 9}
+			rd.expectEnd(written, child(1, kload.HashRange{End: nine}, 0), child(2, kload.HashRange{Start: kload.HashKey{Lo: 10}, End: shard.Max()}, 0))
+		})
 	})
+	t.Run("merge", func(t *testing.T) {
+		bubble(t, open, setup{shards: 2, fresh: true}, func(r *rig) {
+			written := r.put(20)
+			parts := r.partitions()
+			rd := r.open(parts[1].ID, parts[1].From)
+			rd.take(len(written[rd.partition]))
+			more := r.put(10)
+			_, err := r.writer.Control.MergeShards(r.Context(), &sdk.MergeShardsInput{
+				StreamName: aws.String(stream), ShardToMerge: aws.String(parts[0].ID), AdjacentShardToMerge: aws.String(parts[1].ID),
+			})
+			if err != nil {
+				r.Fatal(err)
+			}
+			rd.expectEnd(more, child(2, kload.HashRange{End: shard.Max()}, 0, 1))
+		})
+	})
+}
+
+// child is a shard by number as the last batch of a parent has it.
+func child(n int, keys kload.HashRange, parents ...int) kload.Partition {
+	p := kload.Partition{ID: fmt.Sprintf("shardId-%012d", n), Range: keys, HasRange: true, From: kload.Position{Start: kload.TrimHorizon}}
+	for _, parent := range parents {
+		p.Parents = append(p.Parents, fmt.Sprintf("shardId-%012d", parent))
+	}
+	return p
 }
 
 // refused checks the errors a reader cannot get over: they say that the target
@@ -285,13 +330,13 @@ func refused(t *testing.T, open Factory) {
 		}
 	}
 	bubble(t, open, setup{shards: 1}, func(r *rig) {
-		rd := r.openOne(false)
-		if _, err := r.writer.Control.DeleteStream(r.Context(), &sdk.DeleteStreamInput{StreamName: aws.String(stream)}); err != nil {
+		rd := r.openOne()
+		if _, err := r.writer.Control.DeleteStream(r.Context(), &sdk.DeleteStreamInput{StreamName: aws.String(stream), EnforceConsumerDeletion: aws.Bool(true)}); err != nil {
 			r.Fatal(err)
 		}
 		_, err := r.opener.Partitions(r.Context())
 		judge(r, "listing a missing stream", err)
-		_, err = r.opener.Open(r.Context(), rd.partition, false)
+		_, err = r.opener.Open(r.Context(), rd.partition, kload.Position{})
 		judge(r, "opening a shard of a missing stream", err)
 		_, err = rd.Next(r.Context())
 		judge(r, "reading a deleted stream", err)

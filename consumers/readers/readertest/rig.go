@@ -2,13 +2,13 @@ package readertest
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,7 +20,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kload/kload"
-	"github.com/kload/kload/internal/awscbor"
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/local/kinesis"
 	"github.com/kload/kload/internal/memnet"
@@ -39,11 +38,13 @@ type setup struct {
 // rig is an opener under test with the target it reads.
 type rig struct {
 	*testing.T
-	env    Env
-	opener kload.Opener
-	writer *awsclient.Client // whose calls never fail
-	faults *faults
-	made   int // records put so far
+	env     Env
+	opener  kload.Opener
+	target  *kinesis.Server
+	writer  *awsclient.Client // whose calls never fail
+	faults  *faults
+	readers []kload.Reader // opened and to be closed
+	made    int            // records put so far
 }
 
 // bubble runs f in virtual time. It fails if f leaves a goroutine.
@@ -56,7 +57,7 @@ func bubble(t *testing.T, open Factory, s setup, f func(r *rig)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &rig{T: t, faults: &faults{next: server}}
+		r := &rig{T: t, target: server, faults: &faults{next: server, rng: rand.New(rand.NewPCG(1, 1))}}
 		r.writer = r.client(server)
 		_, err = r.writer.Control.CreateStream(t.Context(), &sdk.CreateStreamInput{StreamName: aws.String(stream), ShardCount: &s.shards})
 		if err != nil {
@@ -65,7 +66,26 @@ func bubble(t *testing.T, open Factory, s setup, f func(r *rig)) {
 		r.env = Env{Client: r.client(r.faults), Stream: stream, Clock: pace.NewClock(), Fresh: s.fresh}
 		r.opener = open(r.env)
 		f(r)
+		r.finish()
 	})
+}
+
+// finish closes what was opened, and sees that the target is as it was.
+func (r *rig) finish() {
+	r.Helper()
+	r.faults.set(1, nil)
+	for _, rd := range r.readers {
+		if err := rd.Close(); err != nil {
+			r.Errorf("closing a reader: %v", err)
+		}
+	}
+	if err := r.opener.Close(r.Context()); err != nil {
+		r.Errorf("closing the opener: %v", err)
+	}
+	out, err := r.writer.Control.DescribeStreamSummary(r.Context(), &sdk.DescribeStreamSummaryInput{StreamName: aws.String(stream)})
+	if err == nil && aws.ToInt32(out.StreamDescriptionSummary.ConsumerCount) != 0 {
+		r.Errorf("%d registered consumers are left", *out.StreamDescriptionSummary.ConsumerCount)
+	}
 }
 
 func (r *rig) client(h http.Handler) *awsclient.Client {
@@ -100,35 +120,29 @@ func (r *rig) put(n int) map[string][]string {
 }
 
 // partitions lists what there is to read.
-func (r *rig) partitions() (ids []string) {
+func (r *rig) partitions() []kload.Partition {
 	r.Helper()
 	parts, err := r.opener.Partitions(r.Context())
 	if err != nil {
 		r.Fatal(err)
 	}
-	for _, p := range parts {
-		ids = append(ids, p.Partition)
-	}
-	return ids
+	return parts
 }
 
-// openOne opens the only shard.
-func (r *rig) openOne(child bool) *reading {
+// openOne opens the only shard where it is configured to start.
+func (r *rig) openOne() *reading {
 	r.Helper()
-	return r.open(r.partitions()[0], child)
+	p := r.partitions()[0]
+	return r.open(p.ID, p.From)
 }
 
-func (r *rig) open(partition string, child bool) *reading {
+func (r *rig) open(partition string, from kload.Position) *reading {
 	r.Helper()
-	rd, err := r.opener.Open(r.Context(), partition, child)
+	rd, err := r.opener.Open(r.Context(), partition, from)
 	if err != nil {
 		r.Fatal(err)
 	}
-	r.Cleanup(func() {
-		if err := rd.Close(); err != nil {
-			r.Error(err)
-		}
-	})
+	r.readers = append(r.readers, rd)
 	return &reading{rig: r, Reader: rd, partition: partition}
 }
 
@@ -138,6 +152,23 @@ type reading struct {
 	kload.Reader
 	partition string
 	last      string // sequence number
+}
+
+// Next calls the reader as a consumer does: one that is polled when it is due,
+// until it has an answer.
+func (rd *reading) Next(ctx context.Context) (*kload.Batch, error) {
+	polled, ok := rd.Reader.(kload.Polled)
+	if !ok {
+		return rd.Reader.Next(ctx)
+	}
+	for {
+		if _, err := pace.NewPacer(rd.env.Clock).Until(ctx, polled.Due()); err != nil {
+			return nil, err
+		}
+		if b, err := rd.Reader.Next(ctx); b != nil || err != nil {
+			return b, err
+		}
+	}
 }
 
 const (
@@ -215,72 +246,78 @@ func (rd *reading) expect(written ...map[string][]string) {
 	}
 }
 
+// expectEnd takes exactly the records of the reader's shard, which then ends.
+func (rd *reading) expectEnd(written map[string][]string, children ...kload.Partition) {
+	rd.Helper()
+	var payloads []string
+	var got []kload.Partition
+	for last := false; !last; {
+		b, err := rd.Next(rd.Context())
+		if err != nil {
+			rd.Fatal(err)
+		}
+		for i := range b.Records {
+			payloads = append(payloads, rd.check(b, &b.Records[i]))
+		}
+		last, got = b.End, b.Children
+		b.Release()
+	}
+	if diff := cmp.Diff(written[rd.partition], payloads); diff != "" {
+		rd.Errorf("records (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(children, got); diff != "" {
+		rd.Errorf("children (-want +got):\n%s", diff)
+	}
+	for range 2 {
+		if b, err := rd.Next(rd.Context()); !errors.Is(err, io.EOF) || b != nil {
+			rd.Errorf("after the end: %v, %v", b, err)
+		}
+	}
+}
+
 // faults stands before the target and spoils calls.
 type faults struct {
 	next http.Handler
 
 	mu    sync.Mutex
-	calls int
+	rng   *rand.Rand
 	fault http.HandlerFunc // nil: none
-	every int              // spoils one call in so many
+	every int              // spoils one call in so many, on average
+	live  []context.CancelFunc
 }
 
-// set spoils one call in every so many from now on; a nil fault none.
+// set spoils one call in so many from now on, at random; a nil fault none. A fault
+// also cuts off answers under way, so that readers that are pushed to call too.
 func (f *faults) set(every int, fault http.HandlerFunc) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.fault, f.every, f.calls = fault, every, 0
+	f.fault, f.every = fault, every
+	if fault == nil {
+		return
+	}
+	for _, cut := range f.live {
+		cut()
+	}
+	f.live = nil
 }
 
 func (f *faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cut := context.WithCancel(r.Context())
+	defer cut()
 	f.mu.Lock()
-	f.calls++
 	spoil := f.fault
-	if spoil != nil && f.calls%f.every != 0 {
+	if spoil != nil && f.rng.IntN(f.every) > 0 {
 		spoil = nil
 	}
-	f.mu.Unlock()
 	if spoil == nil {
 		spoil = f.next.ServeHTTP
+		f.live = append(f.live, cut)
 	}
-	spoil(w, r)
-}
-
-// atTip reports whether an answer in CBOR has no records and none to come.
-func atTip(body []byte) bool {
-	records, behind := 0, int64(-1)
-	d := awscbor.NewDecoder(body)
-	for n := d.Map(); d.Next(&n); {
-		switch string(d.Name()) {
-		case "Records":
-			for l := d.List(); d.Next(&l); records++ {
-				d.Skip()
-			}
-		case "MillisBehindLatest":
-			behind = d.Int()
-		default:
-			d.Skip()
-		}
+	f.mu.Unlock()
+	spoil(w, r.WithContext(ctx))
+	if ctx.Err() != nil {
+		panic(http.ErrAbortHandler)
 	}
-	return d.Finish() == nil && records == 0 && behind == 0
-}
-
-// lastAnswer is the answer in CBOR that ends a shard.
-func lastAnswer(children []types.ChildShard) []byte {
-	b := awscbor.AppendList(awscbor.AppendText(awscbor.AppendMap(nil, 3), "Records"), 0)
-	b = awscbor.AppendInt(awscbor.AppendText(b, "MillisBehindLatest"), 0)
-	b = awscbor.AppendList(awscbor.AppendText(b, "ChildShards"), len(children))
-	for _, c := range children {
-		b = awscbor.AppendText(awscbor.AppendText(awscbor.AppendMap(b, 3), "ShardId"), *c.ShardId)
-		b = awscbor.AppendList(awscbor.AppendText(b, "ParentShards"), len(c.ParentShards))
-		for _, p := range c.ParentShards {
-			b = awscbor.AppendText(b, p)
-		}
-		b = awscbor.AppendMap(awscbor.AppendText(b, "HashKeyRange"), 2)
-		b = awscbor.AppendText(awscbor.AppendText(b, "StartingHashKey"), *c.HashKeyRange.StartingHashKey)
-		b = awscbor.AppendText(awscbor.AppendText(b, "EndingHashKey"), *c.HashKeyRange.EndingHashKey)
-	}
-	return b
 }
 
 func refuse(status int, code string) http.HandlerFunc {
@@ -308,33 +345,4 @@ func (f *faults) answerHalf(w http.ResponseWriter, r *http.Request) {
 	maps.Copy(w.Header(), rec.Header())
 	_, _ = w.Write(rec.Body.Bytes()[:rec.Body.Len()/2])
 	panic(http.ErrAbortHandler)
-}
-
-// endShard closes the shard that is read once it is read to its tip: the target
-// itself does not reshard.
-func (f *faults) endShard(children []types.ChildShard) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		rec := httptest.NewRecorder()
-		f.next.ServeHTTP(rec, r)
-		body := rec.Body.Bytes()
-		var answer map[string]any
-		get, media := strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".GetRecords"), rec.Header().Get("Content-Type")
-		switch {
-		case get && media == awscbor.Media && atTip(body):
-			body = lastAnswer(children)
-		case get && json.Unmarshal(body, &answer) == nil && answer["MillisBehindLatest"] == 0.0:
-			delete(answer, "NextShardIterator")
-			var list []map[string]any
-			for _, c := range children {
-				list = append(list, map[string]any{"ShardId": *c.ShardId, "ParentShards": c.ParentShards, "HashKeyRange": map[string]string{
-					"StartingHashKey": *c.HashKeyRange.StartingHashKey, "EndingHashKey": *c.HashKeyRange.EndingHashKey,
-				}})
-			}
-			answer["ChildShards"] = list
-			body, _ = json.Marshal(answer)
-		}
-		w.Header().Set("Content-Type", media)
-		w.WriteHeader(rec.Code)
-		_, _ = w.Write(body)
-	}
 }

@@ -17,6 +17,12 @@ const (
 //   - What has expired is not revived. What is kept longer still has to fit into
 //     Config.StoreBytes.
 func (s *Server) increaseStreamRetentionPeriod(rq *request) error {
+	return s.changeRetention(rq, func(hours, have int64) bool { return hours >= have }, "shorter", "Decrease")
+}
+
+// changeRetention sets the retention period, where it may go that way; the other
+// action goes the other way.
+func (s *Server) changeRetention(rq *request, may func(hours, have int64) bool, not, other string) error {
 	t, hours, err := rq.readRetention()
 	if err != nil {
 		return err
@@ -30,10 +36,11 @@ func (s *Server) increaseStreamRetentionPeriod(rq *request) error {
 	have := int64(st.settings.Load().retention / time.Hour)
 	switch {
 	case hours < minRetentionHours:
-		return tooShort(hours)
-	case hours < have:
-		return httpapi.Refuse("InvalidArgumentException", "Requested retention period (%d hours) for stream %s can not be shorter than "+
-			"existing retention period (%d hours). Use DecreaseRetentionPeriod API.", hours, st.name, have)
+		return httpapi.Refuse("InvalidArgumentException",
+			"Minimum allowed retention period is %d hours. Requested retention period (%d hours) is too short.", minRetentionHours, hours)
+	case !may(hours, have):
+		return httpapi.Refuse("InvalidArgumentException", "Requested retention period (%d hours) for stream %s can not be %s than "+
+			"existing retention period (%d hours). Use %sRetentionPeriod API.", hours, st.name, not, have, other)
 	}
 	st.retain(hours, rq.now)
 	return nil
@@ -46,11 +53,6 @@ func (rq *request) readRetention() (t target, hours int64, err error) {
 		t.check(v)
 	})
 	return t, hours, err
-}
-
-func tooShort(hours int64) error {
-	return httpapi.Refuse("InvalidArgumentException",
-		"Minimum allowed retention period is %d hours. Requested retention period (%d hours) is too short.", minRetentionHours, hours)
 }
 
 // retain changes the retention period. The server's lock is held.

@@ -4,14 +4,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 	"text/tabwriter"
 
 	"github.com/kload/kload/internal/local"
+	"github.com/kload/kload/test/bench/machine"
 )
 
 func TestMain(m *testing.M) {
@@ -55,7 +54,7 @@ func TestLocal(t *testing.T) {
 			}
 		}
 	}
-	describe(out)
+	machine.Describe(out, "make bench-local")
 	got := samples{}
 	for round := range n {
 		for i, b := range benches() {
@@ -123,30 +122,4 @@ func (s samples) report(w io.Writer, servers []*server) {
 		fmt.Fprintln(tw)
 	}
 	tw.Flush()
-}
-
-// describe writes what a result needs to be worth anything, as benchstat's
-// configuration lines.
-func describe(w io.Writer) {
-	say := func(name string, args ...string) {
-		text, err := exec.Command(args[0], args[1:]...).Output()
-		if err == nil {
-			fmt.Fprintf(w, "%s: %s\n", name, strings.TrimSpace(string(text)))
-		}
-	}
-	fmt.Fprintf(w, "goos: %s\ngoarch: %s\npkg: github.com/kload/kload/test/bench\ncpus: %d\ngo: %s\ncommand: make bench-local\n",
-		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
-	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(info)) {
-			if _, model, ok := strings.Cut(line, "model name\t: "); ok {
-				fmt.Fprint(w, "cpu: ", model)
-				break
-			}
-		}
-	}
-	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
-		fmt.Fprintf(w, "load: %s", load)
-	}
-	say("commit", "git", "describe", "--always", "--dirty")
-	say("kernel", "uname", "-sr")
 }

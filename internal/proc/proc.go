@@ -1,4 +1,5 @@
-package local
+// Package proc tells what a process knows of itself.
+package proc
 
 import (
 	"bufio"
@@ -7,10 +8,10 @@ import (
 	"strconv"
 )
 
-// peakMemory returns the peak resident memory of this process, 0 where the
+// PeakMemory returns the peak resident memory of this process, 0 where the
 // platform does not tell. It reads Linux's high-water mark, which, unlike
 // getrusage, starts anew when a process executes.
-func peakMemory() int64 {
+func PeakMemory() int64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0
