@@ -7,7 +7,7 @@ BENCHTIME ?= 1s
 # How often bench-producer and bench-consumer repeat each measurement.
 ROUNDS ?= 5
 
-.PHONY: test lint bench bench-e2e bench-local bench-producer bench-consumer e2e interop conformance fuzz
+.PHONY: test lint bench bench-e2e bench-local bench-replay bench-producer bench-consumer e2e interop conformance fuzz
 
 test: ; go test ./...
 
@@ -17,6 +17,9 @@ bench: ; go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) $(PKG)
 
 # The scenario max-throughput, and what a record costs in it, by engine.
 bench-e2e: ; KLOAD_BENCH=full go test -count=1 -v -run TestEndToEnd ./test/bench/e2e
+
+# Recorded data on its way into an ingress that takes everything; two minutes.
+bench-replay: ; KLOAD_BENCH=full go test -count=1 -v -run '^TestReplay$$' ./test/bench/replay
 
 bench-local: ; KLOAD_BENCH=full go test -count=1 -v -run TestLocal ./test/bench/target
 

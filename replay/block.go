@@ -42,6 +42,8 @@ type block struct {
 // that the counters of a source are those of what was handed out.
 type tally struct {
 	objects     uint64
+	damaged     uint64 // objects whose rest was left out
+	torn        uint64 // reads that broke off and were taken up again
 	malformed   uint64
 	blank       uint64
 	outOfOrder  uint64
@@ -62,6 +64,8 @@ func (t *tally) seen(at int64) {
 // add adds the tally of the block that follows.
 func (t *tally) add(o *tally) {
 	t.objects += o.objects
+	t.damaged += o.damaged
+	t.torn += o.torn
 	t.malformed += o.malformed
 	t.blank += o.blank
 	t.outOfOrder += o.outOfOrder

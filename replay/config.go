@@ -24,9 +24,14 @@ const (
 // trips at their recorded pace, which takes two days. At most one of Speedup,
 // Rate and ASAP may be given.
 type Config struct {
-	// From names the data: builtin:NAME, file://DIR or file://FILE. Default:
-	// builtin:nyc-taxi.
-	From string `yaml:"from" default:"builtin:nyc-taxi" help:"recorded data: builtin:nyc-taxi, file://DIR or file://FILE"`
+	// From names the data: s3://BUCKET/PREFIX, file://DIR, file://FILE, builtin:NAME
+	// for a data set inside the program, local:NAME for the same in the embedded
+	// target's S3, or env:NAME for what that environment variable says: one of
+	// these, or a path. Default: builtin:nyc-taxi.
+	From string `yaml:"from" default:"builtin:nyc-taxi" help:"recorded data: s3://BUCKET/PREFIX, file://DIR, file://FILE, builtin:nyc-taxi, local:nyc-taxi (the same out of the embedded S3), or env:NAME for what an environment variable names"`
+	// Endpoint replaces S3's URL for s3://. Default: that of AWS_ENDPOINT_URL_S3, or
+	// the real service's.
+	Endpoint string `yaml:"endpoint" help:"URL of the S3 service for s3://, such as http://127.0.0.1:4568; the real service by default"`
 	// Timestamp is the top-level attribute that holds a row's time. Default:
 	// dropoff_datetime. "none" means that rows have no time, which a speedup needs.
 	Timestamp string `yaml:"timestamp" default:"dropoff_datetime" help:"top-level attribute with the time of a row; none for rows without time"`
@@ -47,6 +52,9 @@ type Config struct {
 	// Newline says whether payloads are the lines without or with their line end.
 	// Default: strip.
 	Newline string `yaml:"newline" default:"strip" enum:"strip|keep" help:"payloads without (strip) or with (keep) the line's end"`
+	// Tolerant leaves out the rest of an object that is damaged, cannot be read or
+	// has gone, and counts it; otherwise that ends the replay with an error.
+	Tolerant bool `yaml:"tolerant" help:"leave out and count what is left of a damaged or vanished object instead of stopping"`
 	// Strict ends the replay with an error at a malformed line, which is otherwise
 	// counted and left out.
 	Strict bool `yaml:"strict" help:"stop at a malformed line instead of counting it"`
@@ -85,6 +93,9 @@ func (c *Config) Validate() []conf.Issue {
 	}
 	if c.Timestamp == timestampNone && !even {
 		add("timestamp", "rows without time have no pace of their own", "give a rate, such as rate: 5000/s, or asap: true")
+	}
+	if c.Strict && c.Tolerant {
+		add("tolerant", "strict and tolerant exclude each other", "keep one of them; without both, malformed lines are counted and damaged objects stop the replay")
 	}
 	switch {
 	case c.MaxGap < 0:
@@ -133,7 +144,7 @@ func (c *Config) Unpaced() bool { return c.ASAP }
 // CounterNames lists what [Source.Counters] counts.
 func (*Config) CounterNames() []string {
 	return []string{
-		"objects", "skipped_objects", "rows", "row_bytes", "malformed", "blank_lines",
+		"objects", "skipped_objects", "damaged_objects", "torn_reads", "rows", "row_bytes", "malformed", "blank_lines",
 		"out_of_order", "gaps_compressed", "gap_compressed_ns",
 	}
 }

@@ -46,7 +46,8 @@ func count(t testing.TB, src *replay.Source, dst []kload.Record) int {
 }
 
 // TestRowsAllocateNothing compares a long replay with a short one: what both
-// need for themselves is the same, so rows must cost nothing.
+// need for themselves is the same, so rows must cost nothing; a MiB as stored,
+// which is read at once, costs about ten.
 func TestRowsAllocateNothing(t *testing.T) {
 	if invariants.Enabled {
 		t.Skip("checked builds allocate")
@@ -67,7 +68,7 @@ func TestRowsAllocateNothing(t *testing.T) {
 	}
 	short, few := allocs(10)
 	long, many := allocs(40)
-	if perRow := (long - short) / float64(many-few); perRow > 0.0005 {
+	if perRow := (long - short) / float64(many-few); perRow > 0.001 {
 		t.Errorf("%.4f allocations per row: %.0f for %d rows, %.0f for %d", perRow, short, few, long, many)
 	}
 }

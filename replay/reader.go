@@ -22,7 +22,7 @@ var errLimit = errors.New("limit reached")
 // reader fills blocks with the rows of all objects, one object after the other.
 // It belongs to the prefetch goroutine.
 type reader struct {
-	from    origin.Origin
+	from    *origin.Ahead
 	objects []origin.Object // not yet opened
 	decoder *decoder
 	done    int64 // stored bytes of the objects before the current one
@@ -31,48 +31,78 @@ type reader struct {
 	finder    jsonfield.Finder
 	keepLF    bool
 	strict    bool
+	tolerant  bool
 	left      uint64 // rows to go until the limit
 
-	line    uint64 // lines of the current object that ended
-	carry   []byte // the start of a line whose end is still to be read
-	cut     bool   // inside a line that is too long
-	failed  error  // what ended the current object's data; io.EOF at its end
-	opened  uint64 // objects that were not counted in a block yet
+	line    uint64      // lines of the current object that ended
+	carry   []byte      // the start of a line whose end is still to be read
+	cut     bool        // inside a line that is too long
+	failed  error       // what ended the current object's data; io.EOF at its end
+	opened  uint64      // objects that were not counted in a block yet
+	damaged []Malformed // objects forgiven that were not
+	torn    uint64      // reads taken up again that were
 	samples int
 }
 
 func newReader(cfg *Config, from origin.Origin, objects []origin.Object) *reader {
 	r := &reader{
-		from:    from,
-		objects: objects,
-		decoder: newDecoder(),
-		keepLF:  cfg.Newline == newlineKeep,
-		strict:  cfg.Strict,
-		left:    uint64(cfg.Limit),
+		from:     origin.NewAhead(from, objects),
+		objects:  objects,
+		decoder:  newDecoder(),
+		keepLF:   cfg.Newline == newlineKeep,
+		strict:   cfg.Strict,
+		tolerant: cfg.Tolerant,
+		left:     uint64(cfg.Limit),
 	}
 	if r.left == 0 {
 		r.left = math.MaxUint64
 	}
 	if cfg.Timestamp != timestampNone {
+		r.decoder.timestamp = cfg.Timestamp
 		r.timestamp, r.finder = cfg.Timestamp, jsonfield.NewFinder(cfg.Timestamp)
 	}
 	return r
 }
 
+// close ends the current object, and reading ahead.
+func (r *reader) close() error {
+	defer r.from.Close()
+	return r.decoder.close()
+}
+
 // next opens the object that follows. After the last one it returns io.EOF.
 func (r *reader) next(ctx context.Context) error {
-	if err := r.decoder.close(); err != nil {
-		return err
+	for {
+		if err := r.decoder.close(); err != nil {
+			return err
+		}
+		if len(r.objects) == 0 {
+			r.failed = io.EOF
+			return io.EOF
+		}
+		object := r.objects[0]
+		r.objects = r.objects[1:]
+		r.done += r.decoder.source.n
+		r.line, r.failed = 0, nil
+		r.opened++
+		err := r.decoder.open(ctx, r.from, object)
+		if err == nil && r.strict && r.decoder.rejected > 0 {
+			return r.refuse(r.decoder.samples[0])
+		}
+		if err == nil || !r.forgive(ctx, object, err) {
+			return err
+		}
 	}
-	if len(r.objects) == 0 {
-		return io.EOF
+}
+
+// forgive counts an object that is damaged, or cannot be read, where that may be
+// and goes on to be read behind it. It reports whether it may.
+func (r *reader) forgive(ctx context.Context, object origin.Object, err error) bool {
+	if !r.tolerant || ctx.Err() != nil {
+		return false
 	}
-	object := r.objects[0]
-	r.objects = r.objects[1:]
-	r.done += r.decoder.source.n
-	r.line, r.failed = 0, nil
-	r.opened++
-	return r.decoder.open(ctx, r.from, object)
+	r.damaged = append(r.damaged, Malformed{Object: object.Name, Line: r.line + 1, Reason: err.Error()})
+	return true
 }
 
 // fill reads rows into an empty block until it is full. An error, which io.EOF
@@ -81,9 +111,26 @@ func (r *reader) fill(ctx context.Context, b *block) error {
 	b.end = copy(b.data, r.carry)
 	err := r.fillRows(ctx, b)
 	r.carry = append(r.carry[:0], b.data[b.start:b.end]...)
-	b.tally.objects, r.opened = r.opened, 0
-	b.read = r.done + r.decoder.source.n
+	r.account(b)
 	return err
+}
+
+// account passes on what was counted since the last block.
+func (r *reader) account(b *block) {
+	b.tally.objects, r.opened = r.opened, 0
+	b.tally.damaged = uint64(len(r.damaged))
+	some := min(len(r.damaged), maxSamples-r.samples)
+	r.samples += some
+	b.samples = append(b.samples, r.damaged[:some]...)
+	r.damaged = r.damaged[:0]
+	b.tally.malformed += r.decoder.rejected
+	some = min(len(r.decoder.samples), maxSamples-r.samples)
+	r.samples += some
+	b.samples = append(b.samples, r.decoder.samples[:some]...)
+	r.decoder.rejected, r.decoder.samples = 0, r.decoder.samples[:0]
+	torn := r.from.Torn()
+	b.tally.torn, r.torn = torn-r.torn, torn
+	b.read = r.done + r.decoder.source.n
 }
 
 func (r *reader) fillRows(ctx context.Context, b *block) error {
@@ -119,7 +166,12 @@ func (r *reader) read(ctx context.Context, b *block) error {
 // endObject takes a last line that has no LF, and goes on to the next object.
 func (r *reader) endObject(ctx context.Context, b *block) error {
 	if r.failed != io.EOF { //nolint:errorlint // the decoder wraps every other error
-		return r.failed
+		if !r.forgive(ctx, r.decoder.object, r.failed) {
+			return r.failed
+		}
+		b.rest() // half a line
+		r.cut = false
+		return r.next(ctx)
 	}
 	if from, to := b.rest(); from < to || r.cut {
 		if err := r.addLine(b, from, to); err != nil {
@@ -200,12 +252,17 @@ func (r *reader) reject(b *block, number uint64, line []byte) error {
 	}
 	m := Malformed{Object: r.decoder.object.Name, Line: number, Reason: r.reason(line)}
 	if r.strict {
-		return kload.WithHint(fmt.Errorf("%w: reading %s: line %d: %s", kload.ErrInvalid, m.Object, m.Line, m.Reason),
-			"mend the line, or leave out strict to count such lines and go on")
+		return r.refuse(m)
 	}
 	r.samples++
 	b.samples = append(b.samples, m)
 	return nil
+}
+
+// refuse is why a strict replay ends.
+func (r *reader) refuse(m Malformed) error {
+	return kload.WithHint(fmt.Errorf("%w: reading %s: line %d: %s", kload.ErrInvalid, m.Object, m.Line, m.Reason),
+		"mend the line, or leave out strict to count such lines and go on")
 }
 
 // reason says what is wrong with a line.

@@ -7,15 +7,19 @@
 // # Data
 //
 // A data set is one file or a directory of them, replayed in the order of their
-// names, or a data set inside the program. Each file is JSON lines, as plain text
-// or in lz4 frames; which of the two is told by its content. Documentation,
-// checksums, hidden and empty files are skipped ([Source.Skipped]).
+// names, the objects of a bucket of S3, or a data set inside the program. Each
+// file or object is JSON lines, as plain text
+// or compressed: lz4 frames, gzip, zstd or snappy (framed), one or several in a
+// row; or it is a Parquet file, such as a month of TLC's trips, whose rows are
+// sorted first (see package parquet). Which of them is told by its content.
+// Documentation, checksums, hidden and empty files are skipped ([Source.Skipped]).
 //
 // A record's payload is its line without the line's end, byte for byte as
 // recorded. A line is malformed that is longer than 1 MiB or has no readable
 // time in the [Config.Timestamp] attribute; such lines are counted, and the
 // first ten of them kept ([Source.Malformed]). Damaged objects are errors that
-// say where; everything before is delivered.
+// say where; everything before is delivered. A tolerant replay counts them
+// instead and goes on with the next object.
 //
 // # Pace
 //
@@ -30,9 +34,12 @@
 //
 // # Pipeline
 //
-// One goroutine reads, decompresses, splits, finds the times and schedules, up to
-// 12 blocks ahead of [Source.Next], which only hands out what is ready. Memory is
-// bounded by these blocks, below 14 MiB, and the lz4 decoder's, about as much.
+// Objects are read ahead in parts, which go on at the byte that is due where
+// reading breaks off ([origin.Ahead]). One goroutine decompresses, splits, finds
+// the times and schedules, up to 12 blocks ahead of [Source.Next], which only
+// hands out what is ready. Memory is bounded by these blocks, below 14 MiB, by
+// what is read ahead, below 9 MiB, and by what the decoder needs: about as much
+// as the blocks for lz4 and zstd, next to nothing for gzip and snappy.
 package replay
 
 import (
@@ -51,8 +58,10 @@ import (
 // Source replays recorded data. It is used from one goroutine, except for
 // [Source.Progress], which may be called from any.
 type Source struct {
+	from    string // where the data is, for people
 	skipped []origin.Skipped
 	total   int64 // bytes as stored
+	release func()
 
 	// The goroutine sends into ready, which has room for every block there is,
 	// and closes it after setting err.
@@ -73,33 +82,6 @@ type Source struct {
 	source atomic.Int64 // last source time, or noTime
 }
 
-// New finds the data that cfg names, opens the first object and starts reading
-// ahead. The source must be closed.
-func New(cfg Config) (*Source, error) {
-	cfg = cfg.withDefaults()
-	from, err := origin.Parse(cfg.From)
-	if err != nil {
-		return nil, fmt.Errorf("%w: opening recorded data: %w", kload.ErrInvalid, err)
-	}
-	return NewFrom(cfg, from)
-}
-
-// NewFrom is [New] for data of another origin than the one that cfg names.
-func NewFrom(cfg Config, from origin.Origin) (*Source, error) {
-	cfg = cfg.withDefaults()
-	if err := cfg.check(); err != nil {
-		return nil, fmt.Errorf("configuring the replay: %w", err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	s, err := start(ctx, &cfg, from)
-	if err != nil {
-		stop()
-		return nil, fmt.Errorf("opening recorded data: %w", err)
-	}
-	s.stop = stop
-	return s, nil
-}
-
 func start(ctx context.Context, cfg *Config, from origin.Origin) (*Source, error) {
 	list, err := from.List(ctx)
 	if err != nil {
@@ -109,11 +91,13 @@ func start(ctx context.Context, cfg *Config, from origin.Origin) (*Source, error
 		return nil, noData(cfg, list.Skipped)
 	}
 	r := newReader(cfg, from, list.Objects)
-	if err := r.next(ctx); err != nil {
-		return nil, errors.Join(err, r.decoder.close())
+	if err := r.next(ctx); err != nil && !errors.Is(err, io.EOF) { // it counts objects that it cannot open, all of them maybe
+		return nil, errors.Join(err, r.close())
 	}
 	s := &Source{
+		from:    describe(cfg, from),
 		skipped: list.Skipped,
+		release: func() {},
 		ready:   make(chan *block, maxBlocks),
 		free:    make(chan *block, maxBlocks),
 	}
@@ -128,7 +112,7 @@ func start(ctx context.Context, cfg *Config, from origin.Origin) (*Source, error
 // noData explains why there is nothing to replay.
 func noData(cfg *Config, skipped []origin.Skipped) error {
 	if len(skipped) == 0 {
-		return kload.WithHint(fmt.Errorf("%w: %s is empty", kload.ErrInvalid, cfg.From), "put JSON lines there, plain or lz4-compressed")
+		return kload.WithHint(fmt.Errorf("%w: %s is empty", kload.ErrInvalid, cfg.From), "put JSON lines there, plain or compressed; of a bucket, check the prefix")
 	}
 	const some = 5
 	var names []string
@@ -139,7 +123,7 @@ func noData(cfg *Config, skipped []origin.Skipped) error {
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
 	return kload.WithHint(fmt.Errorf("%w: %s holds no data; skipped: %s", kload.ErrInvalid, cfg.From, strings.Join(names, ", ")),
-		"put JSON lines there, plain or lz4-compressed; a file that is skipped for its name can be given as file://FILE")
+		"put JSON lines there, plain or compressed; a file that is skipped for its name can be given as file://FILE")
 }
 
 func newClock(cfg *Config, emit func(*block)) clock {
@@ -155,7 +139,7 @@ func (s *Source) emit(b *block) { s.ready <- b }
 func (s *Source) prefetch(ctx context.Context, r *reader, c clock) {
 	defer close(s.ready)
 	err := s.readAll(ctx, r, c)
-	s.err = errors.Join(err, r.decoder.close())
+	s.err = errors.Join(err, r.close())
 	if s.err == nil {
 		s.err = io.EOF
 	}
@@ -272,6 +256,10 @@ func (s *Source) ended() error {
 		return kload.WithHint(fmt.Errorf("%w: replaying: the data has only blank lines", kload.ErrInvalid), "put JSON lines there")
 	}
 	m := s.malformed[0]
+	if s.tally.malformed == 0 {
+		return kload.WithHint(fmt.Errorf("replaying: none of %d objects can be read; the first, %s: %s", s.tally.damaged, m.Object, m.Reason),
+			"check the data, or where it comes from")
+	}
 	return kload.WithHint(
 		fmt.Errorf("%w: replaying: none of %d lines can be used; the first, line %d of %s: %s", kload.ErrInvalid, s.tally.malformed, m.Line, m.Object, m.Reason),
 		"set timestamp to the attribute that holds the time of a row, or to none together with a rate")
@@ -283,6 +271,7 @@ func (s *Source) Close() error {
 	for range s.ready {
 	}
 	s.block = nil
+	s.release()
 	return nil
 }
 
@@ -293,6 +282,8 @@ func (s *Source) Timed() bool { return true }
 //
 //	objects            opened
 //	skipped_objects    documentation, checksums, hidden and empty ones
+//	damaged_objects    tolerant replays only: those whose rest was left out
+//	torn_reads         reads that broke off and were taken up at the byte that was due
 //	rows               records handed out
 //	bytes              their payloads
 //	malformed          lines left out as malformed
@@ -304,6 +295,8 @@ func (s *Source) Counters() map[string]uint64 {
 	return map[string]uint64{
 		"objects":           s.tally.objects,
 		"skipped_objects":   uint64(len(s.skipped)),
+		"damaged_objects":   s.tally.damaged,
+		"torn_reads":        s.tally.torn,
 		"rows":              s.rows.Load(),
 		"row_bytes":         s.bytes,
 		"malformed":         s.tally.malformed,

@@ -134,7 +134,7 @@ func TestBuiltin(t *testing.T) {
 	}
 	r := drainSource(t, src)
 	want := map[string]uint64{
-		"objects": 2, "skipped_objects": 2, "rows": 5000, "row_bytes": 2403900 - 5000,
+		"objects": 2, "skipped_objects": 2, "damaged_objects": 0, "torn_reads": 0, "rows": 5000, "row_bytes": 2403900 - 5000,
 		"malformed": 0, "blank_lines": 0, "out_of_order": 0, "gaps_compressed": 0, "gap_compressed_ns": 0,
 	}
 	if diff := cmp.Diff(want, r.Stats); diff != "" {
@@ -267,8 +267,8 @@ func TestSource(t *testing.T) {
 		},
 		{name: "blank", files: []string{"\n\n"}, err: "replaying: the data has only blank lines"},
 		{
-			name: "later object of another format", files: []string{one, "\x1f\x8b\x08\x00"},
-			lines: []string{one}, err: "opening part-00001.json: its content is gzip",
+			name: "later object of another format", files: []string{one, "\xfd7zXZ\x00"},
+			lines: []string{one}, err: "opening part-00001.json: its content is xz",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -408,7 +408,7 @@ func TestClose(t *testing.T) {
 // stuck is an origin whose reads last until their context ends.
 type stuck struct{ origin.Origin }
 
-func (s stuck) Open(ctx context.Context, _ string, _ int64) (io.ReadCloser, error) {
+func (s stuck) Open(ctx context.Context, _ origin.Object, _, _ int64) (io.ReadCloser, error) {
 	return io.NopCloser(io.MultiReader(strings.NewReader(strings.Repeat(" ", 512)), stuckReader{ctx.Done()})), nil
 }
 
@@ -418,7 +418,7 @@ func (r stuckReader) Read([]byte) (int, error) { <-r.done; return 0, context.Can
 
 func TestNextEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		src, err := replay.NewFrom(replay.Config{}, stuck{origin.Files(files(events(0)))})
+		src, err := replay.NewFrom(replay.Config{}, stuck{origin.Files(files(manyEvents(50)))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -446,8 +446,8 @@ func TestNewErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	gz := filepath.Join(dir, "trips.gz")
-	if err := os.WriteFile(gz, []byte("\x1f\x8b\x08\x00\x00"), 0o600); err != nil {
+	zip := filepath.Join(dir, "trips.zip")
+	if err := os.WriteFile(zip, []byte("PK\x03\x04\x00"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	six := speedup(t, "6")
@@ -470,7 +470,7 @@ func TestNewErrors(t *testing.T) {
 			"holds no data; skipped: .hidden (hidden), README.md (documentation), part-0.json (empty)",
 		},
 		{"empty file", replay.Config{From: "file://" + notes + "/part-0.json"}, "holds no data; skipped: part-0.json (empty)"},
-		{"binary", replay.Config{From: "file://" + gz}, "opening trips.gz: its content is gzip"},
+		{"binary", replay.Config{From: "file://" + zip}, "opening trips.zip: its content is zip"},
 		{"two modes", replay.Config{Speedup: six, ASAP: true}, "invalid: asap: speedup and asap exclude each other"},
 		{"three modes", replay.Config{Speedup: six, Rate: rate, ASAP: true}, "speedup and rate and asap exclude each other"},
 		{"negative rate", replay.Config{Rate: units.Rate{N: -5, Per: time.Second}}, "rate: a rate is above zero"},

@@ -40,7 +40,8 @@ type header struct {
 	Forecast   *forecast         `json:"forecast,omitempty"` // what the shards were expected to get
 	Stream     map[string]any    `json:"stream"`
 	Wire       wireInfo          `json:"wire"`
-	SDK        map[string]string `json:"sdk_env"` // settings of the environment that change what the SDK does
+	Sources    map[string]string `json:"sources,omitempty"` // where recorded data came from, by load
+	SDK        map[string]string `json:"sdk_env"`           // settings of the environment that change what the SDK does
 	ClockStepS float64           `json:"clock_step_s"`
 	MemLimit   int64             `json:"go_memory_limit_bytes"` // of this process's garbage collector
 	Ended      time.Time         `json:"ended,omitzero"`        // set at the end, with the step of the clock
@@ -70,7 +71,7 @@ func (r *run) writeHeader() error {
 		Host:   hostInfo{name, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.GOMAXPROCS(0)},
 		Target: r.endpoint.describe(), Forecast: r.plan.forecast,
 		Stream: map[string]any{"name": r.plan.spec.Stream.Name, "shards": len(r.endpoint.shards), "created": r.endpoint.created},
-		Wire:   r.endpoint.wire(), SDK: sdkEnvironment(), MemLimit: debug.SetMemoryLimit(-1), ClockStepS: r.clock.Step().Seconds(),
+		Wire:   r.endpoint.wire(), Sources: r.sources(), SDK: sdkEnvironment(), MemLimit: debug.SetMemoryLimit(-1), ClockStepS: r.clock.Step().Seconds(),
 	}
 	return errors.Join(
 		r.dir.WriteJSON(results.FileRun, &r.header),

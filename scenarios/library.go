@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/kload/kload"
@@ -26,6 +27,7 @@ func List() []Entry {
 		src, _ := library.ReadFile(f) // it was just listed
 		entries = append(entries, Entry{Name: strings.TrimSuffix(f, ".yaml"), Question: question(src)})
 	}
+	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) }) // without ".yaml" it is another order
 	return entries
 }
 

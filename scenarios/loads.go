@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/hdr"
@@ -71,8 +72,11 @@ func (r *run) addLoad(p *loadPlan) *loadRun {
 func (r *run) open(ctx context.Context, l *loadRun) error {
 	reg, seed := newRegistry(), seedFor(r.plan.spec.Seed, l.plan.name)
 	var err error
-	if l.source, err = build(reg.sources, l.plan.spec.Source, sourceEnv{seed: seed}); err != nil {
+	if l.source, err = build(reg.sources, l.plan.spec.Source, sourceEnv{seed: seed, replay: r.endpoint.recordings(ctx)}); err != nil {
 		return fmt.Errorf("opening the source of load %s: %w", l.plan.name, err)
+	}
+	if s, ok := l.source.(interface{ From() string }); ok && strings.HasPrefix(s.From(), "s3:") {
+		r.note("load %s replays %s", l.plan.name, s.From())
 	}
 	l.keys = l.plan.keyer(seed)
 	l.ingress, err = build(reg.ingresses, l.plan.spec.Ingress, ingressEnv{

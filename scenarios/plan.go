@@ -135,6 +135,7 @@ func (v *validator) load(name string, l Load) loadPlan {
 	p.carrier, _ = trace.ParseCarrier(l.Trace)        // the decoder knows the values
 	p.ingress, _ = l.Ingress.Config.(*kinesisIngress) // the only kind there is
 	p.can = p.ingress.Capabilities()
+	v.recorded(path, l)
 	v.schedule(path, &p)
 	v.keys(path, &p)
 	v.payload(path, &p)

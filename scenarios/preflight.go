@@ -115,7 +115,7 @@ func uniformMap(n int) (*shard.Map, error) {
 // sample draws records as the load will, and counts them and their bytes per
 // shard.
 func (l *loadPlan) sample(m *shard.Map, seed uint64) (counts, bytes []float64, n float64, err error) {
-	source, err := build(newRegistry().sources, l.spec.Source, sourceEnv{seed: seed})
+	source, err := build(newRegistry().sources, l.spec.Source, sourceEnv{seed: seed, replay: unread})
 	if err != nil {
 		return nil, nil, 0, fmt.Errorf("sampling its records: %w", err)
 	}

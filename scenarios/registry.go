@@ -49,7 +49,7 @@ func newRegistry() registry {
 	return registry{
 		sources: map[string]plugin[sourceEnv, kload.Source]{
 			"generate": plug(newGenerator),
-			"replay":   plug(func(c *replay.Config, _ sourceEnv) (kload.Source, error) { return replay.New(*c) }),
+			"replay":   plug(func(c *replay.Config, e sourceEnv) (kload.Source, error) { return e.replay(*c) }),
 		},
 		keys: map[string]plugin[none, producer.KeyerConfig]{
 			"const":       plug(func(c *producer.ConstKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
@@ -186,7 +186,10 @@ func newGenerator(g *generators, e sourceEnv) (kload.Source, error) {
 // What plug-ins are given beside their configuration.
 type (
 	none      struct{}
-	sourceEnv struct{ seed uint64 }
+	sourceEnv struct {
+		seed   uint64
+		replay func(replay.Config) (kload.Source, error)
+	}
 
 	ingressEnv struct {
 		ctx      context.Context //nolint:containedctx // only carried into the constructor it is built for

@@ -42,6 +42,9 @@ func (e *endpoint) prepare(ctx context.Context, sleep sleeper) error {
 	if err := e.negotiate(ctx); err != nil {
 		return err
 	}
+	if err := e.stock(ctx); err != nil {
+		return err
+	}
 	var err error
 	e.shards, err = awsclient.ListShards(ctx, e.client.Control, e.spec.Stream.Name)
 	return err

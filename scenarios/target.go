@@ -65,6 +65,7 @@ func localConfig(s *Spec, inj injection) local.Config {
 	return local.Config{
 		Limits: s.Target.Limits.kinesis(), StoreBytes: int64(s.Target.Store), Latency: s.Target.Latency,
 		Drop: inj.targetDrop, Dup: inj.targetDup, Seed: s.Seed,
+		Buckets: len(s.localData()) > 0,
 	}
 }
 

@@ -71,6 +71,8 @@ func short(name string) []string {
 		return []string{"load.events.rate.profile=[{constant: 1000/s, for: 1s}]", "phases=[]"}
 	case "taxi-replay":
 		return []string{"vars.speedup=64800", "load.trips.source.replay.limit=500"}
+	case "taxi-replay-large":
+		return []string{"load.trips.source.replay.from=local:nyc-taxi", "load.trips.source.replay.limit=500", "load.trips.source.replay.rate=1k/s"}
 	case "consumer-compare":
 		return []string{"load.events.rate.profile.0.for=3s"}
 	case "backlog-drain":

@@ -22,11 +22,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/kload/kload/internal/local/faults"
 	"github.com/kload/kload/internal/local/kinesis"
 	"github.com/kload/kload/internal/local/latency"
+	"github.com/kload/kload/internal/local/s3"
 	"github.com/kload/kload/internal/sigv4"
 )
 
@@ -49,6 +52,10 @@ type Config struct {
 	// nothing is kept, and "1s".
 	Data  string `json:"data,omitempty"`
 	Fsync string `json:"fsync,omitempty"`
+	// Buckets serves S3 too, at the same endpoint, from a temporary folder that is
+	// removed in the end: requests whose signature is for s3 go there. [Start] and
+	// [StartShared] know it; in the foreground buckets have a port of their own.
+	Buckets bool `json:"buckets,omitempty"`
 	// Drop and Dup inject faults: so many user records are acknowledged but not
 	// stored, or stored twice. Default: 0.
 	Drop int    `json:"drop,omitempty"`
@@ -92,6 +99,8 @@ var (
 // service is the target's handler with its HTTP server.
 type service struct {
 	kinesis *kinesis.Server
+	buckets *s3.Server // nil without Config.Buckets
+	folder  string     // of the buckets
 	http    *http.Server
 }
 
@@ -120,7 +129,33 @@ func newService(cfg Config, verifier *sigv4.Verifier) (*service, error) {
 		MaxHeaderBytes:    64 << 10,
 	}
 	server.RegisterOnShutdown(k.EndSubscriptions)
-	return &service{k, server}, nil
+	svc := &service{kinesis: k, http: server}
+	if cfg.Buckets {
+		if err := svc.addBuckets(); err != nil {
+			return nil, errors.Join(err, k.Close())
+		}
+	}
+	return svc, nil
+}
+
+// addBuckets lets the service answer requests to S3 as well.
+func (s *service) addBuckets() error {
+	folder, err := os.MkdirTemp("", "kload-s3-")
+	if err != nil {
+		return fmt.Errorf("making a folder for buckets: %w", err)
+	}
+	if s.buckets, err = s3.New(s3.Config{Dir: folder}); err != nil {
+		return errors.Join(err, os.RemoveAll(folder))
+	}
+	s.folder = folder
+	s.http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.Header.Get("Authorization"), "/s3/aws4_request") {
+			s.buckets.ServeHTTP(w, r)
+			return
+		}
+		s.kinesis.ServeHTTP(w, r)
+	})
+	return nil
 }
 
 // shutdown ends the HTTP server: calls under way may finish until ctx ends.
@@ -129,7 +164,11 @@ func (s *service) shutdown(ctx context.Context) error {
 	if err != nil {
 		s.http.Close()
 	}
-	if err = errors.Join(err, s.kinesis.Close()); err != nil {
+	err = errors.Join(err, s.kinesis.Close())
+	if s.buckets != nil {
+		err = errors.Join(err, s.buckets.Close(), os.RemoveAll(s.folder))
+	}
+	if err != nil {
 		return fmt.Errorf("shutting down the embedded target: %w", err)
 	}
 	return nil

@@ -77,7 +77,7 @@ func (l *Listing) add(fsys fs.FS, name string) error {
 	case err != nil:
 		return err
 	}
-	why := unusable(name, info.Size())
+	why := Unusable(name, info.Size())
 	switch {
 	case info.IsDir():
 		why = "link to a directory"
@@ -110,23 +110,41 @@ func object(name string, info fs.FileInfo) Object {
 	return Object{Name: name, Size: info.Size(), Modified: info.ModTime()}
 }
 
-func (f *files) Open(_ context.Context, name string, offset int64) (io.ReadCloser, error) {
-	file, err := f.fsys.Open(name)
-	if err != nil || offset == 0 {
-		return file, err
+func (f *files) Open(_ context.Context, o Object, offset, size int64) (io.ReadCloser, error) {
+	file, err := f.fsys.Open(o.Name)
+	if err != nil {
+		return nil, err
 	}
-	if err := skip(file, offset); err != nil {
-		return nil, errors.Join(fmt.Errorf("seeking to byte %d of %s: %w", offset, name, err), file.Close())
+	if err := position(file, o, offset); err != nil {
+		return nil, errors.Join(err, file.Close())
 	}
-	return file, nil
+	return limited{io.LimitReader(file, size), file}, nil
 }
 
-// skip moves to the offset by seeking where the file can, else by reading.
-func skip(file fs.File, offset int64) error {
-	if s, ok := file.(io.Seeker); ok {
-		_, err := s.Seek(offset, io.SeekStart)
+// limited is the part of a file that was asked for.
+type limited struct {
+	io.Reader
+	io.Closer
+}
+
+// position moves to the offset, by seeking where the file can, else by reading.
+func position(file fs.File, o Object, offset int64) error {
+	info, err := file.Stat()
+	switch {
+	case err != nil:
 		return err
+	case info.Size() != o.Size || !info.ModTime().Equal(o.Modified):
+		return Changed()
+	case offset == 0:
+		return nil
 	}
-	_, err := io.CopyN(io.Discard, file, offset)
-	return err
+	if s, ok := file.(io.Seeker); ok {
+		_, err = s.Seek(offset, io.SeekStart)
+	} else {
+		_, err = io.CopyN(io.Discard, file, offset)
+	}
+	if err != nil {
+		return fmt.Errorf("seeking to byte %d: %w", offset, err)
+	}
+	return nil
 }

@@ -8,6 +8,7 @@ package origin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -20,9 +21,10 @@ import (
 
 // Object is one recorded object: a file, or an object of a bucket.
 type Object struct {
-	Name     string // its path or key below the origin, with slashes
+	Name     string // its path below the origin, with slashes, or its key
 	Size     int64  // bytes as stored
 	Modified time.Time
+	ETag     string // what tells its content from that of other versions; "" where there is none
 }
 
 // Skipped is an object that is there but holds no data to replay.
@@ -41,14 +43,24 @@ type Listing struct {
 type Origin interface {
 	// List returns what there is. An origin without data is not an error here.
 	List(ctx context.Context) (Listing, error)
-	// Open returns the bytes of an object from the given offset on. The context
-	// governs the reads as well.
-	Open(ctx context.Context, name string, offset int64) (io.ReadCloser, error)
+	// Open returns size bytes of an object that was listed, from the given offset
+	// on, or what is left of them. The context governs the reads as well. If the
+	// object is not the one that was listed any more, the error is ErrChanged, and
+	// if it has gone, fs.ErrNotExist.
+	Open(ctx context.Context, o Object, offset, size int64) (io.ReadCloser, error)
 }
 
-// Parse returns the origin that a scenario's "from" names: builtin:NAME,
-// file://DIR or file://FILE. Paths are taken as they stand, relative ones from
-// the working directory.
+// ErrChanged is the error for an object that was replaced after it was listed.
+var ErrChanged = errors.New("the object changed after it was listed")
+
+// Changed returns ErrChanged with a hint.
+func Changed() error {
+	return kload.WithHint(ErrChanged, "replay data that nobody writes to: copy it first, or run again")
+}
+
+// Parse returns the origin on this machine that a scenario's "from" names:
+// builtin:NAME, file://DIR or file://FILE. Paths are taken as they stand, relative
+// ones from the working directory.
 func Parse(from string) (Origin, error) {
 	if name, ok := strings.CutPrefix(from, "builtin:"); ok {
 		data, err := builtin.Open(name)
@@ -62,12 +74,12 @@ func Parse(from string) (Origin, error) {
 	}
 	return nil, kload.WithHint(
 		fmt.Errorf("unknown origin %q", from),
-		"use builtin:nyc-taxi, file://DIR or file://FILE")
+		"use s3://BUCKET/PREFIX, file://DIR, file://FILE, local:nyc-taxi, builtin:nyc-taxi, or env:NAME for what an environment variable names")
 }
 
-// unusable says why an object is not replayed, or returns "". Data sets carry
+// Unusable says why an object is not replayed, or returns "". Data sets carry
 // documentation, checksums and markers beside their data.
-func unusable(name string, size int64) string {
+func Unusable(name string, size int64) string {
 	base := path.Base(name)
 	upper := strings.ToUpper(base)
 	switch {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -135,8 +136,16 @@ func TestOpenAtOffset(t *testing.T) {
 	for name, from := range map[string]origin.Origin{
 		"disk": origin.Files(os.DirFS(dir)), "memory": origin.Files(mem), "unseekable": origin.Files(unseekable{mem}),
 	} {
-		for offset, want := range map[int64]string{0: "0123456789", 4: "456789", 10: ""} {
-			body, err := from.Open(t.Context(), "x", offset)
+		x := origin.Object{Name: "x", Size: 10}
+		if name == "disk" {
+			l, err := from.List(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			x = l.Objects[0]
+		}
+		for offset, want := range map[int64]string{0: "012", 4: "456", 9: "9", 10: ""} {
+			body, err := from.Open(t.Context(), x, offset, 3)
 			if err != nil {
 				t.Errorf("%s at %d: %v", name, offset, err)
 				continue
@@ -150,11 +159,19 @@ func TestOpenAtOffset(t *testing.T) {
 			}
 		}
 	}
-	if _, err := origin.Files(unseekable{mem}).Open(t.Context(), "x", 11); err == nil {
+	x := origin.Object{Name: "x", Size: 10}
+	if _, err := origin.Files(unseekable{mem}).Open(t.Context(), x, 11, 1); err == nil {
 		t.Error("opening behind the end: no error")
 	}
-	if _, err := origin.Files(mem).Open(t.Context(), "y", 0); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := origin.Files(mem).Open(t.Context(), origin.Object{Name: "y"}, 0, 1); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("opening what does not exist: %v", err)
+	}
+	for what, o := range map[string]origin.Object{
+		"another size": {Name: "x", Size: 11}, "another time": {Name: "x", Size: 10, Modified: time.Unix(1, 0)},
+	} {
+		if _, err := origin.Files(mem).Open(t.Context(), o, 0, 1); !errors.Is(err, origin.ErrChanged) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
 
