@@ -12,6 +12,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"github.com/kload/kload/internal/invariants"
 	"github.com/kload/kload/results"
 )
 
@@ -94,6 +95,9 @@ func TestForeignComparison(t *testing.T) {
 // TestLongLogs puts neighbours together, so that an hour costs no more than eight
 // minutes.
 func TestLongLogs(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip("decoding takes twenty times as long under the race detector, which has nothing to find here")
+	}
 	hlogA, _ := theirs(t, 200, 1000)
 	hlogB, _ := theirs(t, 300, 700)
 	c, err := results.Compare(inMicroseconds(t, hlogA), inMicroseconds(t, hlogB), results.CompareOptions{})

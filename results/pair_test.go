@@ -16,6 +16,7 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/hdr"
+	"github.com/kload/kload/internal/invariants"
 	"github.com/kload/kload/results"
 )
 
@@ -217,6 +218,9 @@ func TestKilledAnywhere(t *testing.T) {
 			text := files[tt.file]
 			last := int64(0)
 			for i, cut := range cuts(text) {
+				if invariants.Enabled && i%5 != 0 {
+					continue // decoding takes twenty times as long under the race detector
+				}
 				dir := copyRun(t, files)
 				must(t, os.WriteFile(filepath.Join(dir, tt.file), []byte(text[:cut]), 0o644))
 				runs, err := results.OpenAll([]string{dir}, results.DefaultUnits())
@@ -233,11 +237,11 @@ func TestKilledAnywhere(t *testing.T) {
 				if reasons := strings.Join(s.Reasons, "\n"); within && !strings.Contains(reasons, tt.missing) {
 					t.Fatalf("cut at %d: reasons %q, want %q", cut, reasons, tt.missing)
 				}
-				if i%4 == 0 {
+				if i%20 == 0 {
 					checkPartialComparison(t, open(t, other), runs)
 				}
 			}
-			if tt.file == results.FileHlog && last != full.Hops["trips/put"].Count {
+			if tt.file == results.FileHlog && !invariants.Enabled && last != full.Hops["trips/put"].Count {
 				t.Errorf("%d values in the whole log, want %d", last, full.Hops["trips/put"].Count)
 			}
 		})
