@@ -72,6 +72,10 @@ type hopSample struct {
 	P50   int64 `json:"p50_ns"`
 	P99   int64 `json:"p99_ns"`
 	Max   int64 `json:"max_ns"`
+	// What the histogram cannot show, left out where there is none.
+	OverRange       int64 `json:"over_range,omitempty"`
+	Negative        int64 `json:"negative,omitempty"`
+	BelowResolution int64 `json:"below_resolution,omitempty"`
 }
 
 // Tick ends the interval at now: it swaps the histograms, appends them and a
@@ -85,6 +89,7 @@ func (c *Collector) Tick(now time.Time) error {
 		for _, iv := range set.Rotate() {
 			hops[set.Owner()+"/"+iv.Hop.String()] = hopSample{
 				Count: iv.Histogram.TotalCount(), P50: iv.Quantile(50), P99: iv.Quantile(99), Max: iv.Max,
+				OverRange: iv.OverRange, Negative: iv.Negative, BelowResolution: iv.BelowResolution,
 			}
 			errs = append(errs, c.once(FileHlog, c.dir.note(FileHlog, c.log.Write(set.Owner(), iv, c.last, now))))
 		}

@@ -1,82 +1,112 @@
 package results
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
+	"math"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/hdr"
 )
 
-// ErrNotComparable says that a run has no usable results, or that two runs have
-// nothing in common. The command line exits with 6.
-var ErrNotComparable = errors.New("runs not comparable")
+// CompareSchema identifies the format of kload compare --json.
+const CompareSchema = "kload/compare/v1"
 
-// Load reads the summary of a run directory.
-func Load(dir string) (*Summary, error) {
-	path := filepath.Join(dir, FileSummary)
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, missingSummary(dir)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the results of a run: %w", err)
-	}
-	s := NewSummary("", "")
-	s.Schema = ""
-	if err := json.Unmarshal(data, s); err != nil {
-		return nil, fmt.Errorf("decoding %s: %w: %w", path, ErrNotComparable, err)
-	}
-	if s.Schema != Schema {
-		err := fmt.Errorf("decoding %s: %w: schema %q, expected %q", path, ErrNotComparable, s.Schema, Schema)
-		return nil, kload.WithHint(err, "use the kload version that wrote it, or run the scenario again")
-	}
-	return s, nil
+// DefaultMinEffect is the least relative change that can be a regression.
+const DefaultMinEffect = 0.05
+
+// exitRegression is the exit code of a significant regression.
+const exitRegression = 7
+
+// alpha is the probability to find a difference, in any of the judged figures,
+// between runs that do not differ.
+const alpha = 0.05
+
+// minTail is how many values of a run must lie beyond a quantile for it to be
+// judged: fewer make it a matter of chance.
+const minTail = 100
+
+// Outcome is what a comparison comes to, in one figure or in all.
+type Outcome string
+
+// The outcomes.
+const (
+	Regression  Outcome = "regression"  // B is worse; exit 7
+	Improvement Outcome = "improvement" // B is better
+	Same        Outcome = "same"        // no change as large as the least effect
+	Undecided   Outcome = "undecided"   // not enough was measured to say
+)
+
+// CompareOptions says how runs are compared. Zero values stand for defaults.
+type CompareOptions struct {
+	MinEffect float64 // least relative change that counts, 0 for [DefaultMinEffect]
+	// Force compares runs that should not be; Varied says that the settings of
+	// the two sides are meant to differ.
+	Force, Varied bool
+	// Metrics are patterns, as of path.Match, of the figures to be judged, written
+	// owner.hop.statistic as in expectations. None judges all.
+	Metrics []string
 }
 
-func missingSummary(dir string) error {
-	err := fmt.Errorf("reading the results of a run: %w: %s has no %s", ErrNotComparable, dir, FileSummary)
-	switch _, statErr := os.Stat(dir); {
-	case statErr != nil:
-		return kload.WithHint(err, "there is no such directory: give the directory that kload run printed or that --out named")
-	case exists(filepath.Join(dir, FileRun)):
-		return kload.WithHint(err, "the run was killed before it ended: run it again")
-	}
-	return kload.WithHint(err, "this is not a run directory: give the one that kload run printed or that --out named")
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
-// Comparison sets two runs side by side. It states differences and draws no
-// conclusions: whether a difference means anything takes repeated runs.
+// Comparison sets two groups of runs side by side and judges the difference.
 type Comparison struct {
-	A         RunRef   `json:"a"`
-	B         RunRef   `json:"b"`
-	Notes     []string `json:"notes"`     // what differs besides the results
-	Latencies []Change `json:"latencies"` // named owner/hop, with the statistic; nanoseconds
-	Counters  []Change `json:"counters"`  // named by owner
-	Process   []Change `json:"process"`   // named kload, driver, kload+driver or target
+	Schema   string   `json:"schema"`
+	Verdict  Outcome  `json:"verdict"`
+	ExitCode int      `json:"exit_code"`
+	Reasons  []string `json:"reasons"` // what speaks for the verdict
+	Method   Method   `json:"method"`
+	A        []RunRef `json:"a"`
+	B        []RunRef `json:"b"`
+	// Differences make the runs not comparable; there are some only under Force.
+	Differences []string `json:"differences"`
+	Notes       []string `json:"notes"` // what else differs besides the results
+	Latencies   []Change `json:"latencies"`
+	Rates       []Change `json:"rates"`    // what a record costs and how many there were
+	Counters    []Change `json:"counters"` // named by owner; means over the runs
+	Process     []Change `json:"process"`  // named kload, driver, kload+driver or target; means over the runs
 }
+
+// Method says how the figures were judged.
+type Method struct {
+	Name        string  `json:"name"` // permutation, block_bootstrap or none
+	Alpha       float64 `json:"alpha"`
+	MinEffect   float64 `json:"min_effect"`
+	Metrics     int     `json:"metrics"`               // judged together
+	Primary     int     `json:"primary,omitempty"`     // of those, judged first
+	Assignments int     `json:"assignments,omitempty"` // of runs to sides
+	Exact       bool    `json:"exact,omitempty"`       // whether those were all
+	Intervals   int     `json:"intervals,omitempty"`   // of the shorter run
+	Block       int     `json:"block,omitempty"`       // in intervals
+	Resamples   int     `json:"resamples,omitempty"`
+}
+
+// The methods.
+const (
+	methodNone        = "none"
+	methodPermutation = "permutation"
+	methodBootstrap   = "block_bootstrap"
+)
 
 // RunRef names a compared run.
 type RunRef struct {
 	RunID    string  `json:"run_id"`
+	Path     string  `json:"path"`
 	Scenario string  `json:"scenario"`
 	Target   Target  `json:"target"`
 	Seed     uint64  `json:"seed"`
-	Verdict  Verdict `json:"verdict"`
+	Verdict  Verdict `json:"verdict,omitempty"`
+	Partial  string  `json:"partial,omitempty"`
 }
 
-// Change is one figure of both runs. A figure that one run does not have is
-// nil, and so is then the change. Relative is (B−A)/A, nil for A = 0.
+// Change is one figure of both sides: of several runs the geometric mean, for
+// counters the arithmetic one. A figure that one side does not have is nil, and
+// so is then the change. Relative is (B−A)/A, nil for A = 0. Low and High bound
+// Relative with 95 % confidence; P is the probability of such a difference, in
+// any of the judged figures, between runs that do not differ. All three are nil
+// for a figure that was not judged, whose verdict is empty.
 type Change struct {
 	Name     string   `json:"name"`
 	Stat     string   `json:"stat"`
@@ -84,39 +114,55 @@ type Change struct {
 	B        *float64 `json:"b"`
 	Absolute *float64 `json:"absolute"`
 	Relative *float64 `json:"relative"`
+	Low      *float64 `json:"low,omitempty"`
+	High     *float64 `json:"high,omitempty"`
+	P        *float64 `json:"p,omitempty"`
+	Verdict  Outcome  `json:"verdict,omitempty"`
 }
 
-// Compare compares run b with run a. Runs without a single load, consumer or hop
-// in common are [ErrNotComparable].
-func Compare(a, b *Summary) (*Comparison, error) {
-	if !common(a.Hops, b.Hops) && !common(a.Load, b.Load) && !common(a.Consumers, b.Consumers) {
-		err := fmt.Errorf("comparing %s with %s: %w: they have no load, consumer or hop in common", a.RunID, b.RunID, ErrNotComparable)
-		return nil, kload.WithHint(err, "compare runs of the same scenario")
+// Compare compares the runs of b with those of a. With runs enough on both sides
+// it judges whole runs against each other; of two single ones it judges how they
+// went, second by second, if they were long enough for that. Runs that cannot be
+// compared are [ErrNotComparable].
+func Compare(a, b []*Run, o CompareOptions) (*Comparison, error) {
+	if o.MinEffect == 0 {
+		o.MinEffect = DefaultMinEffect
 	}
-	c := &Comparison{A: reference(a), B: reference(b), Notes: notes(a, b)}
-	for _, key := range sortedHops(union(a.Hops, b.Hops), union(a.Load, b.Load)) {
-		c.Latencies = append(c.Latencies, hopChanges(key, a.Hops[key], b.Hops[key])...)
+	if err := haveInCommon(a, b); err != nil {
+		return nil, err
 	}
-	c.Counters = append(ledgerChanges(a.Load, b.Load), ledgerChanges(a.Consumers, b.Consumers)...)
-	c.Process = slices.Concat(figures("kload", &a.Process.Kload, &b.Process.Kload),
-		figures("driver", a.Process.Driver, b.Process.Driver), together(&a.Process, &b.Process),
-		figures("target", a.Process.Target, b.Process.Target))
+	differences, notes := differences(a, b, o.Varied)
+	if len(differences) > 0 && !o.Force {
+		err := fmt.Errorf("%w:\n%s", ErrNotComparable, strings.Join(differences, "\n"))
+		return nil, kload.WithHint(err, "compare runs that differ in nothing but what is compared, or use --force if these differences are meant")
+	}
+	c := &Comparison{
+		Schema: CompareSchema, Verdict: Undecided, A: references(a), B: references(b),
+		Differences: differences, Notes: notes, Reasons: []string{},
+		Method: Method{Name: methodNone, Alpha: alpha, MinEffect: o.MinEffect},
+	}
+	c.Latencies, c.Rates = latencies(a, b), rates(a, b)
+	c.Counters = append(means(a, b, loadCounters), means(a, b, consumerCounters)...)
+	c.Process = means(a, b, processCounters(slices.ContainsFunc(slices.Concat(a, b), (*Run).driven)))
+	if err := c.judge(a, b, o); err != nil {
+		return nil, err
+	}
+	c.conclude()
 	return c, nil
 }
 
-// together compares kload with its driver where one of the runs has that in a
-// process apart: only the sums say the same of both.
-func together(a, b *Processes) []Change {
-	if a.Driver == nil && b.Driver == nil {
-		return nil
+func haveInCommon(a, b []*Run) error {
+	if len(a) == 0 || len(b) == 0 {
+		return fmt.Errorf("comparing: %w: a side without runs", ErrNotComparable)
 	}
-	x, y := *a, *b
-	for _, p := range []*Processes{&x, &y} {
-		if p.Driver == nil {
-			p.Driver = new(TargetStats)
+	for _, run := range slices.Concat(a[1:], b) {
+		x, y := a[0].Summary, run.Summary
+		if !common(x.Hops, y.Hops) && !common(x.Load, y.Load) && !common(x.Consumers, y.Consumers) {
+			err := fmt.Errorf("comparing %s with %s: %w: they have no load, consumer or hop in common", a[0].Path, run.Path, ErrNotComparable)
+			return kload.WithHint(err, "compare runs of the same scenario")
 		}
 	}
-	return figures("kload+driver", x.client(), y.client())
+	return nil
 }
 
 func common[V any](a, b map[string]V) bool {
@@ -128,99 +174,168 @@ func common[V any](a, b map[string]V) bool {
 	return false
 }
 
-func union[V any](a, b map[string]V) map[string]V {
-	u := maps.Clone(a)
-	if u == nil {
-		u = map[string]V{}
-	}
-	maps.Copy(u, b)
-	return u
-}
-
-func reference(s *Summary) RunRef {
-	return RunRef{RunID: s.RunID, Scenario: s.Scenario, Target: s.Target, Seed: s.Seed, Verdict: s.Verdict}
-}
-
-// notes lists what makes the runs different besides their results.
-func notes(a, b *Summary) []string {
-	out := []string{}
-	differ := func(what string, x, y any) {
-		if x != y {
-			out = append(out, fmt.Sprintf("%s differs: %v and %v", what, x, y))
-		}
-	}
-	differ("scenario", a.Scenario, b.Scenario)
-	differ("target kind", a.Target.Kind, b.Target.Kind)
-	differ("target", a.Target.Detail, b.Target.Detail)
-	differ("seed", a.Seed, b.Seed)
-	for i, s := range []*Summary{a, b} {
-		name := string(rune('A' + i))
-		if s.Verdict != Pass {
-			out = append(out, fmt.Sprintf("run %s did not pass: %s", name, s.Verdict))
-		}
-		if len(s.Incomplete) > 0 {
-			out = append(out, fmt.Sprintf("results of run %s are incomplete", name))
-		}
+func references(runs []*Run) []RunRef {
+	var out []RunRef
+	for _, r := range runs {
+		s := r.Summary
+		out = append(out, RunRef{RunID: s.RunID, Path: r.Path, Scenario: s.Scenario, Target: s.Target, Seed: s.Seed, Verdict: s.Verdict, Partial: r.Partial})
 	}
 	return out
 }
 
-// hopChanges compares one hop; a run without samples has no figures for it.
-func hopChanges(key string, a, b HopStats) []Change {
+// judge picks the method that the number of runs allows.
+func (c *Comparison) judge(a, b []*Run, o CompareOptions) error {
+	selected, err := o.selection(c)
+	if err != nil {
+		return err
+	}
+	if len(a) == 1 && len(b) == 1 {
+		return c.judgeSeconds(a[0], b[0], selected)
+	}
+	c.judgeRuns(a, b, selected, len(o.Metrics) > 0)
+	return nil
+}
+
+// selection returns which figures the options want to be judged.
+func (o CompareOptions) selection(c *Comparison) (func(name, stat string) bool, error) {
+	matches := func(pattern, name, stat string) bool {
+		ok, _ := path.Match(pattern, strings.ReplaceAll(name, "/", ".")+"."+stat)
+		return ok
+	}
+	for _, pattern := range o.Metrics {
+		known := func(ch Change) bool { return matches(pattern, ch.Name, ch.Stat) }
+		if !slices.ContainsFunc(slices.Concat(c.Latencies, c.Rates), known) {
+			err := fmt.Errorf("choosing what to judge: %w: no figure matches %q", kload.ErrInvalid, pattern)
+			return nil, kload.WithHint(err, "write owner.hop.statistic as in expectations; * stands for anything: '*.e2e.read.p99'")
+		}
+	}
+	return func(name, stat string) bool {
+		return len(o.Metrics) == 0 || slices.ContainsFunc(o.Metrics, func(p string) bool { return matches(p, name, stat) })
+	}, nil
+}
+
+// decide states the outcome of one judged figure, given its relative change. A
+// significant change counts when it is as large as the least effect and larger
+// than what the clocks can tell; that there is none is said only where the
+// interval rules out a larger one.
+func (m Method) decide(ch *Change, relative, floor float64, lessIsWorse bool) {
+	large := math.Abs(relative) >= m.MinEffect && math.Abs(*ch.Absolute) > floor
+	switch {
+	case *ch.P <= m.Alpha && large && (relative > 0) != lessIsWorse:
+		ch.Verdict = Regression
+	case *ch.P <= m.Alpha && large:
+		ch.Verdict = Improvement
+	case m.negligible(ch, floor):
+		ch.Verdict = Same
+	default:
+		ch.Verdict = Undecided
+	}
+}
+
+func (m Method) negligible(ch *Change, floor float64) bool {
+	if ch.Low == nil {
+		return false
+	}
+	most := max(m.MinEffect, floor/max(*ch.A, floor, 1e-9))
+	return *ch.Low > -most && *ch.High < most
+}
+
+// conclude draws the verdict from those of the figures.
+func (c *Comparison) conclude() {
+	byOutcome := map[Outcome][]string{}
+	for _, ch := range slices.Concat(c.Latencies, c.Rates) {
+		if ch.Verdict != "" {
+			byOutcome[ch.Verdict] = append(byOutcome[ch.Verdict], fmt.Sprintf("%s %s %s", ch.Name, ch.Stat, ch.percent()))
+		}
+	}
+	worse, better := byOutcome[Regression], byOutcome[Improvement]
+	switch {
+	case len(worse) > 0:
+		c.Verdict, c.ExitCode = Regression, exitRegression
+	case len(better) > 0:
+		c.Verdict = Improvement
+	case len(byOutcome[Same]) > 0 && len(byOutcome[Undecided]) == 0:
+		c.Verdict = Same
+	}
+	if len(worse) > 0 {
+		c.Reasons = append(c.Reasons, "worse: "+listed(worse))
+	}
+	if len(better) > 0 {
+		c.Reasons = append(c.Reasons, "better: "+listed(better))
+	}
+	if n := len(byOutcome[Undecided]); c.Verdict == Undecided && n > 0 {
+		c.Reasons = append(c.Reasons, fmt.Sprintf("%d of %d figures may have changed by %.3g %% or not: the runs do not say", n, c.Method.Metrics, c.Method.MinEffect*100))
+	}
+}
+
+// listed shows the first of many.
+func listed(names []string) string {
+	const few = 5
+	if len(names) > few {
+		return strings.Join(names[:few], ", ") + fmt.Sprintf(" and %d more", len(names)-few)
+	}
+	return strings.Join(names, ", ")
+}
+
+// floorOf is the least difference that a hop's clocks can tell, in nanoseconds.
+func floorOf(key string) float64 {
+	_, name := splitHop(key)
+	if hop, ok := kload.ParseHop(name); ok && hop.CrossClock() {
+		return float64(hdr.Resolution)
+	}
+	return float64(hdr.Lowest)
+}
+
+// latencies compares every statistic of the hops of both sides.
+func latencies(a, b []*Run) []Change {
+	hops, loads := map[string]HopStats{}, map[string]*LoadCounts{}
+	for _, r := range slices.Concat(a, b) {
+		maps.Copy(hops, r.Summary.Hops)
+		maps.Copy(loads, r.Summary.Load)
+	}
 	var out []Change
-	for _, stat := range []string{"p50", "p90", "p99", "p999", "max", "mean", "count"} {
-		var x, y *float64
-		if v, _ := a.stat(stat); a.Count > 0 {
-			x = &v
-		}
-		if v, _ := b.stat(stat); b.Count > 0 {
-			y = &v
-		}
-		if x != nil || y != nil {
-			out = append(out, change(key, stat, x, y))
+	for _, key := range sortedHops(hops, loads) {
+		for _, stat := range []string{"p50", "p90", "p99", "p999", "max", "mean", "count"} {
+			x, y := statOf(a, key, stat), statOf(b, key, stat)
+			if len(x)+len(y) > 0 {
+				out = append(out, change(key, stat, center(x, floorOf(key)), center(y, floorOf(key))))
+			}
 		}
 	}
 	return out
 }
 
-// ledgerChanges compares the counters of the owners of both runs.
-func ledgerChanges[V any](a, b map[string]*V) []Change {
-	var out []Change
-	for _, owner := range slices.Sorted(maps.Keys(union(a, b))) {
-		out = append(out, figures(owner, a[owner], b[owner])...)
+// statOf returns a statistic of the runs that have values for the hop.
+func statOf(runs []*Run, key, stat string) []float64 {
+	var out []float64
+	for _, r := range runs {
+		if h := r.Summary.Hops[key]; h.Count > 0 {
+			v, _ := h.stat(stat)
+			out = append(out, v)
+		}
 	}
 	return out
 }
 
-// figures compares the numeric fields of two structs, either of which may be nil.
-func figures[V any](name string, a, b *V) []Change {
-	type pair struct{ a, b *float64 }
-	var order []string
-	pairs := map[string]*pair{}
-	at := func(c counter) *pair {
-		if pairs[c.name] == nil {
-			pairs[c.name] = &pair{}
-			order = append(order, c.name)
-		}
-		return pairs[c.name]
+// center is the geometric mean, or the arithmetic one where a value is too small
+// for that; nil without values.
+func center(values []float64, floor float64) *float64 {
+	if len(values) == 0 {
+		return nil
 	}
-	if a != nil {
-		for _, c := range counters(a) {
-			at(c).a = &c.value
-		}
+	var sum, logs float64
+	for _, v := range values {
+		sum += v
+		logs += math.Log(max(v, floor))
 	}
-	if b != nil {
-		for _, c := range counters(b) {
-			at(c).b = &c.value
-		}
+	mean := sum / float64(len(values))
+	if len(values) > 1 && slices.Min(values) > floor {
+		mean = math.Exp(logs / float64(len(values)))
 	}
-	var out []Change
-	for _, n := range order {
-		out = append(out, change(name, n, pairs[n].a, pairs[n].b))
-	}
-	return out
+	return &mean
 }
 
+// change compares one figure.
 func change(name, stat string, a, b *float64) Change {
 	c := Change{Name: name, Stat: stat, A: a, B: b}
 	if a == nil || b == nil {

@@ -7,7 +7,8 @@
 // expectations and [Summary.Judge] the run, and writes it: as summary.json, as
 // percentile files and Go benchmark lines, and as text with [WriteText].
 //
-// Two finished runs are read back with [Load] and set side by side by [Compare].
+// Runs are read back with [Load] or [Open], also those that were killed before
+// their end, and judged against each other by [Compare]; [Baselines] keeps some.
 //
 // # When results cannot be written
 //
@@ -206,8 +207,12 @@ type Processes struct {
 // client is what putting and reading records took: kload and the process of its
 // driver together.
 func (p *Processes) client() *TargetStats {
-	k, d := &p.Kload, p.Driver
-	return &TargetStats{CPUS: k.CPUS + d.CPUS, MaxRSS: k.MaxRSS + d.MaxRSS, Allocated: k.Allocated + d.Allocated, GCS: k.GCS + d.GCS}
+	k := &p.Kload
+	both := &TargetStats{CPUS: k.CPUS, MaxRSS: k.MaxRSS, Allocated: k.Allocated, GCS: k.GCS}
+	if d := p.Driver; d != nil {
+		both.Add(d.CPUS, d.MaxRSS, d.Allocated, d.GCS)
+	}
+	return both
 }
 
 // ProcessStats is what the measuring process used.
@@ -272,10 +277,14 @@ func (s *Summary) AddTotals(owner string, totals []hdr.HopTotal) {
 		if t.Count == 0 && !t.Any() {
 			continue
 		}
-		s.Hops[owner+"/"+t.Hop.String()] = HopStats{
-			Count: t.Count, P50: t.P50, P90: t.P90, P99: t.P99, P999: t.P999, Max: t.Max, Mean: math.Round(t.Mean),
-			OverRange: t.OverRange, Negative: t.Negative, BelowResolution: t.BelowResolution,
-		}
+		s.Hops[owner+"/"+t.Hop.String()] = hopStats(t)
+	}
+}
+
+func hopStats(t hdr.HopTotal) HopStats {
+	return HopStats{
+		Count: t.Count, P50: t.P50, P90: t.P90, P99: t.P99, P999: t.P999, Max: t.Max, Mean: math.Round(t.Mean),
+		OverRange: t.OverRange, Negative: t.Negative, BelowResolution: t.BelowResolution,
 	}
 }
 

@@ -76,3 +76,26 @@ func wrap(s string, width int) []string {
 	}
 	return append(out, line)
 }
+
+// withoutEmpty returns the table without columns that are empty in all rows but
+// the first, and without the heading of those.
+func (t *table) withoutEmpty() table {
+	used := make([]bool, len(t.rows[0]))
+	used[0] = true
+	for _, r := range t.rows[1:] {
+		for i, c := range r {
+			used[i] = used[i] || c != ""
+		}
+	}
+	var out table
+	for _, r := range t.rows {
+		var cells []string
+		for i, c := range r {
+			if used[i] {
+				cells = append(cells, c)
+			}
+		}
+		out.rows = append(out.rows, cells)
+	}
+	return out
+}

@@ -74,14 +74,14 @@ func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }
 func TestWritersReportErrors(t *testing.T) {
 	w := brokenWriter{errors.New("closed pipe")}
 	s := passed()
-	c, err := results.Compare(s, s)
+	c, err := results.Compare([]*results.Run{results.NewRun(s)}, []*results.Run{results.NewRun(s)}, results.CompareOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, err := range map[string]error{
 		"text":     results.WriteText(w, s, results.TextOptions{}),
 		"bench":    results.WriteBench(w, s),
-		"compare":  results.WriteCompare(w, c),
+		"compare":  results.WriteCompare(w, c, false),
 		"progress": results.NewProgress(w, true, 80).Update(results.ProgressSample{}),
 	} {
 		if !errors.Is(err, w.err) {

@@ -21,6 +21,7 @@ const (
 	Fail         Verdict = "fail"          // an expectation or the ledger failed, exit 3
 	NotDelivered Verdict = "not_delivered" // the load was not delivered, exit 4
 	Pass         Verdict = "pass"          // exit 0
+	Partial      Verdict = "partial"       // killed before it could say; drawn up from its logs, exit 1
 )
 
 // DefaultDeliveredRatio is the least share of a schedule that must be
@@ -36,6 +37,8 @@ func (v Verdict) exitCode() int {
 	switch v {
 	case Pass:
 		return 0
+	case Partial:
+		return 1
 	case NotDelivered:
 		return 4
 	case Unreachable:

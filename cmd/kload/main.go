@@ -36,7 +36,17 @@ func verbs() []verb {
 			"kload replay --speedup 30000",
 			"kload replay --from file:///data/trips --rate asap",
 		}},
-		{"compare", "RUN-A RUN-B", "set two runs side by side, given their directories", compareVerb, nil},
+		{"compare", "RUN-A... -- RUN-B...", "judge whether runs differ, given their directories", compareVerb, []string{
+			"kload compare results/old results/new",
+			"kload compare --md old-* -- new-*",
+			"kload compare --baseline main results/today --json",
+			"kload compare wrk2-before.hgrm wrk2-after.hgrm",
+		}},
+		{"baseline", "set|list|show|delete", "keep runs under a name, to compare with", baselineVerb, []string{
+			"kload baseline set main results/run-*",
+			"kload baseline list",
+		}},
+		{"report", "RUN", "print the summary of a run again, also of one that was killed", reportVerb, nil},
 		{"list", "", "list the scenarios of the library", listVerb, nil},
 		{"show", "NAME", "print a scenario of the library", showVerb, nil},
 		{"explain", "SCENARIO", "print the resolved plan with every default", explainVerb, nil},

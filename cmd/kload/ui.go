@@ -45,7 +45,8 @@ const exitStatus = `EXIT STATUS
     3  an expectation or the ledger failed
     4  the load was not delivered
     5  target unreachable or refused
-    6  runs not comparable
+    6  runs not comparable, or no baseline
+    7  significant regression
   130  interrupted; results were written
 `
 
@@ -188,11 +189,8 @@ func (u *ui) help(f *pflag.FlagSet) {
 // parse parses the flags and returns the arguments, of which there are as many
 // as the verb has.
 func (u *ui) parse(f *pflag.FlagSet, args []string) ([]string, error) {
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			return nil, err
-		}
-		return nil, u.usageError(err.Error())
+	if err := u.parseFlags(f, args); err != nil {
+		return nil, err
 	}
 	want, got := strings.Fields(u.verb.args), f.Args()
 	switch {
@@ -202,6 +200,15 @@ func (u *ui) parse(f *pflag.FlagSet, args []string) ([]string, error) {
 		return nil, u.usageError(fmt.Sprintf("%s has no use for the argument %q", u.verb.name, got[len(want)]))
 	}
 	return got, nil
+}
+
+// parseFlags parses the flags of a verb that looks at its arguments itself.
+func (u *ui) parseFlags(f *pflag.FlagSet, args []string) error {
+	err := f.Parse(args)
+	if err == nil || errors.Is(err, pflag.ErrHelp) {
+		return err
+	}
+	return u.usageError(err.Error())
 }
 
 func (u *ui) usageError(msg string) error {

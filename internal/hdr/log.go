@@ -81,6 +81,7 @@ func seconds(ms int64) string {
 type LogEntry struct {
 	Tag        string // owner/hop
 	Start, End time.Time
+	Max        int64 // as the line states it, in nanoseconds where values are; exact in logs of this package
 	Histogram  *Histogram
 }
 
@@ -168,6 +169,13 @@ func parseEntry(line string) (LogEntry, error) {
 		return e, fmt.Errorf("parsing the interval's length: %w", err)
 	}
 	e.Start, e.End = time.UnixMilli(start), time.UnixMilli(start+length)
+	largest, err := strconv.ParseFloat(fields[2], 64)
+	if err != nil {
+		return e, fmt.Errorf("parsing the interval's maximum: %w", err)
+	}
+	if largest > 0 && largest < math.MaxInt64/1e7 {
+		e.Max = int64(math.Round(largest * 1e6))
+	}
 	if e.Histogram, err = hdrhistogram.Decode([]byte(fields[3])); err != nil {
 		return e, fmt.Errorf("decoding the histogram of %s: %w", e.Tag, err)
 	}
