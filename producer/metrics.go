@@ -29,7 +29,7 @@ func (p *Producer) KPLMetrics() map[string]any {
 		"RetriesPerRecord":                   ratio(s.userAttempts-s.attemptedRecords, s.attemptedRecords),
 		"UserRecordExpired":                  float64(expired),
 		"BufferingTime":                      ratio(s.bufferedNs, s.attemptedRecords) / 1e6,
-		"RequestTime":                        ratio(p.stats.requestNs.Load(), p.stats.called.Load()) / 1e6,
+		"RequestTime":                        ratio(p.stats.calls.ns.Load(), p.stats.calls.n.Load()) / 1e6,
 		"UserRecordsPerKinesisRecord":        ratio(s.put, s.streamPut),
 		"KinesisRecordsPerPutRecordsRequest": ratio(attempts, requests),
 		"UserRecordsPerPutRecordsRequest":    ratio(s.userAttempts, requests),

@@ -69,7 +69,8 @@ type counters struct {
 	userRecords, streamRecords, bytes, requests, attempts, retries,
 	throttled, failed, mispredicted, expired, refused, blockedNs,
 	mapRefreshed, mapRefreshFailed, resplit, duplicatesPossible,
-	fillBytes, fillRoom, called, requestNs atomic.Uint64
+	fillBytes, fillRoom atomic.Uint64
+	calls          calls
 	aggregationOff atomic.Bool
 	flushed        [flushReasons]atomic.Uint64
 	maxBytes       uint64 // of an aggregate
@@ -78,6 +79,9 @@ type counters struct {
 	settled settled
 	errors  map[string]uint64
 }
+
+// calls counts those to the service.
+type calls struct{ n, ns atomic.Uint64 }
 
 // settled counts what is known of records once they are decided.
 type settled struct {
@@ -104,8 +108,8 @@ func (c *counters) sealed(r *streamRecord, why flushReason) {
 
 // answered counts one call to the service.
 func (c *counters) answered(ns int64) {
-	c.requestNs.Add(uint64(ns))
-	c.called.Add(1)
+	c.calls.ns.Add(uint64(ns))
+	c.calls.n.Add(1)
 }
 
 // failure counts n attempts that ended with an error code.
