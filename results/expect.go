@@ -29,7 +29,10 @@ const (
 // Names are <load or consumer>.<counter> and <load or consumer>.<hop>.<stat>,
 // with stats p50 p90 p99 p999 max mean count over_range negative
 // below_resolution; the owner may be left out where only one has the rest.
-// Numbers may carry a unit; times need one.
+// wall_s and process.<kload or target>.<figure> are of the whole run.
+// @phase behind a name narrows it to a phase: latencies of the records due in it,
+// counters of what happened while it lasted. Numbers may carry a unit; times need
+// one. [Names.List] has all names.
 type Expectation struct {
 	Expr    string
 	program *vm.Program

@@ -72,10 +72,15 @@ type Target struct {
 	Detail string `json:"detail"` // limits, latency model and seed; or region and host
 }
 
-// Phase is one phase of the run as it happened.
+// Phase is one phase of the run as it happened. A run with several has figures
+// of each. Hops hold the records that were due in the phase, where it was
+// measured; Counts what happened while it lasted, by owner and counter, and in
+// the last one also during the drain.
 type Phase struct {
-	Name  string  `json:"name"`
-	WallS float64 `json:"wall_s"`
+	Name   string                       `json:"name"`
+	WallS  float64                      `json:"wall_s"`
+	Hops   map[string]HopStats          `json:"hops,omitempty"` // keyed owner/hop
+	Counts map[string]map[string]uint64 `json:"counts,omitempty"`
 }
 
 // LoadCounts is the ledger of one load, in user records unless named otherwise.
@@ -214,11 +219,15 @@ func NewSummary(scenario, runID string) *Summary {
 // AddTotals puts an owner's histograms into the summary. Hops that saw no value
 // at all are left out.
 func (s *Summary) AddTotals(owner string, totals []hdr.HopTotal) {
+	addTotals(s.Hops, owner, totals)
+}
+
+func addTotals(hops map[string]HopStats, owner string, totals []hdr.HopTotal) {
 	for _, t := range totals {
 		if t.Count == 0 && !t.Any() {
 			continue
 		}
-		s.Hops[owner+"/"+t.Hop.String()] = HopStats{
+		hops[owner+"/"+t.Hop.String()] = HopStats{
 			Count: t.Count, P50: t.P50, P90: t.P90, P99: t.P99, P999: t.P999, Max: t.Max, Mean: math.Round(t.Mean),
 			OverRange: t.OverRange, Negative: t.Negative, BelowResolution: t.BelowResolution,
 		}
@@ -253,7 +262,7 @@ func counters(v any) []counter {
 		case reflect.Float64:
 			out = append(out, counter{name, f.Float()})
 		case reflect.Map:
-			m := f.Interface().(map[string]uint64)
+			m, _ := f.Interface().(map[string]uint64) // others hold no counters
 			for _, k := range slices.Sorted(maps.Keys(m)) {
 				out = append(out, counter{k, float64(m[k])})
 			}

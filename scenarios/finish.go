@@ -148,16 +148,14 @@ func (r *run) summarize(interrupted bool, report local.Report, runErr, cleanErr 
 	if cleanErr != nil {
 		s.Cleanup = cleanErr.Error()
 	}
-	s.Phases = r.phases()
 	var errs []error
 	if r.collector != nil {
 		r.noteMalformed()
 		errs = append(errs, r.collector.Close(time.Unix(0, r.clock.Now())), r.collector.WriteHgrm())
-		r.collector.Fill(s)
 	}
 	books := r.ledger.Verify()
 	errs = append(errs, r.dir.WriteJSON(results.FileVerify, books), r.closeHeader())
-	r.fillBooks(s, books)
+	r.fill(s, books, r.ended.Load())
 	r.fillTarget(s, report)
 	s.Process.Kload = r.process.since()
 	s.Process.Kload.SDKCalls, s.Process.Kload.SDKAttempts = r.endpoint.client.Calls(), r.endpoint.client.Attempts()
@@ -209,22 +207,21 @@ func exitCode(err error) int {
 	return 1
 }
 
-// phases returns the phases as they went.
-func (r *run) phases() []results.Phase {
-	if r.start.Load() == 0 {
-		return []results.Phase{}
+// fill puts what was counted and measured up to a time into the summary.
+func (r *run) fill(s *results.Summary, books ledger.Report, now int64) {
+	r.fillBooks(s, books)
+	s.Phases = r.phases.results(s, now)
+	if r.collector != nil {
+		r.collector.Fill(s)
 	}
-	left := max(0, time.Duration(r.ended.Load()-r.start.Load()))
-	out := []results.Phase{}
-	for i, p := range r.plan.phases {
-		span := left
-		if p.For > 0 && i < len(r.plan.phases)-1 {
-			span = min(left, p.For)
-		}
-		left -= span
-		out = append(out, results.Phase{Name: p.Name, WallS: span.Seconds()})
-	}
-	return out
+}
+
+// counters returns the counters of the run under way, in a summary without
+// anything else.
+func (r *run) counters() *results.Summary {
+	s := results.NewSummary(r.plan.spec.Name, r.id)
+	r.fillBooks(s, r.ledger.Count())
+	return s
 }
 
 // fillBooks puts the ledger into the summary.

@@ -216,6 +216,9 @@ func (p *loadPlan) keyer(seed uint64) producer.Keyer {
 // names returns what expectations may refer to.
 func (p *plan) names() results.Names {
 	var n results.Names
+	for _, phase := range p.phases {
+		n.Phases = append(n.Phases, results.PhaseName{Name: phase.Name, Measured: phase.Measure})
+	}
 	for _, l := range p.loads {
 		n.Loads = append(n.Loads, results.Owner{
 			Name: l.name, Hops: loadHops(),

@@ -74,6 +74,7 @@ type run struct {
 	collector *results.Collector
 	progress  *progress
 	acting    *acting
+	phases    *phases
 }
 
 // Run carries out a scenario. It returns the summary of whatever was run, also
@@ -103,6 +104,7 @@ func newRun(s *Scenario, o RunOptions) (*run, error) {
 	}
 	r := &run{plan: s.plan, scenario: s, o: o, inject: inj, clock: pace.NewClock(), began: time.Now(), process: markProcess()}
 	r.pacer = pace.NewPacer(r.clock)
+	r.phases = &phases{list: s.plan.phases, starts: r.start.Load}
 	r.acting = newActing(r)
 	if r.number, err = runNumber(); err != nil {
 		return nil, err
@@ -209,35 +211,6 @@ func (l *loadRun) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// measure returns the check of phases, nil when all of them are measured.
-func (r *run) measure() func(int64) bool {
-	for _, p := range r.plan.phases {
-		if !p.Measure {
-			return r.measured
-		}
-	}
-	return nil
-}
-
-// measured says whether a record with this intended time counts for latencies:
-// whether its phase is measured.
-func (r *run) measured(t0 int64) bool {
-	return r.phaseOf(time.Duration(t0 - r.start.Load())).Measure
-}
-
-// phaseOf returns the phase at an offset from the start. The last one has no
-// end, the first no beginning.
-func (r *run) phaseOf(at time.Duration) Phase {
-	last := len(r.plan.phases) - 1
-	for _, p := range r.plan.phases[:last] {
-		if at < p.For {
-			return p
-		}
-		at -= p.For
-	}
-	return r.plan.phases[last]
-}
-
 // execute moves the records: consumers are positioned, loads are sent, what is
 // under way is drained.
 func (r *run) execute(ctx context.Context) error {
@@ -329,11 +302,16 @@ func (r *run) sendAll(work context.Context) error {
 	r.start.Store(start)
 	r.event("start", nil)
 	r.acting.begin(work, start)
+	following, stopFollowing := context.WithCancel(work)
+	var follower sync.WaitGroup
+	follower.Go(func() { r.phases.follow(following, r.clock, r.counters) })
 	g, sending := errgroup.WithContext(work)
 	for _, l := range r.loads {
 		g.Go(func() error { return r.send(sending, l, start) })
 	}
 	err := g.Wait()
+	stopFollowing()
+	follower.Wait()
 	r.ended.Store(r.clock.Now())
 	r.event("loads_ended", nil)
 	r.acting.loadsEnded()
