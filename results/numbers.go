@@ -142,32 +142,29 @@ func (x *index) knownPhases() string {
 	return " (there are: " + strings.Join(names, ", ") + ")"
 }
 
-// List returns everything that expectations may refer to, for people: a line for
-// each load and consumer, and one for the run.
+// List returns everything that expectations may refer to, for people.
 func (n Names) List() []string {
 	var out []string
 	for _, o := range n.Loads {
-		maps := strings.Join(openMaps(), "* ") + "*"
-		out = append(out, o.list(counters(&LoadCounts{}), "producer.fill_ratio "+maps))
+		own := "producer.fill_ratio " + strings.Join(openMaps(), "* ") + "*"
+		out = append(out, o.list(counters(&LoadCounts{}), own)...)
 	}
 	for _, o := range n.Consumers {
-		out = append(out, o.list(counters(&ConsumerCounts{}), ""))
+		out = append(out, o.list(counters(&ConsumerCounts{}), "")...)
 	}
-	return append(out, "the run: "+strings.Join(runNumbers(), " "))
+	return append(out, wrap("the run: "+strings.Join(runNumbers(), " "), pageWidth)...)
 }
 
-func (o Owner) list(ledger []counter, more string) string {
-	var numbers, hops []string
+func (o Owner) list(ledger []counter, more string) []string {
+	numbers, hops := o.Name+":", o.Name+":"
 	for _, c := range ledger {
-		numbers = append(numbers, c.name)
+		numbers += " " + c.name
 	}
-	numbers = append(numbers, o.Counters...)
-	if more != "" {
-		numbers = append(numbers, more)
+	for _, name := range append(slices.Clone(o.Counters), more) {
+		numbers += " " + name
 	}
 	for _, h := range o.Hops {
-		hops = append(hops, h.String())
+		hops += " " + h.String()
 	}
-	return fmt.Sprintf("%s.: %s; %s, each with .%s", o.Name, strings.Join(numbers, " "), strings.Join(hops, " "),
-		strings.ReplaceAll(statNames, " ", " ."))
+	return append(wrap(numbers, pageWidth), wrap(hops+" and then ."+strings.ReplaceAll(statNames, " ", " ."), pageWidth)...)
 }

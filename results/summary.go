@@ -3,8 +3,8 @@
 // A run owns a [Dir], its directory. While it runs, a [Collector] is ticked once
 // a second: it appends the interval's histograms to latency.hlog and the
 // counters to series.ndjson, so that a killed run can still be reported. At the
-// end the caller fills in a [Summary], lets it [Summary.Evaluate] the compiled
-// expectations and [Summary.Judge] the run, and writes it: as summary.json, as
+// end the caller fills in a [Summary], adds what each compiled [Expectation] has
+// judged, lets it [Summary.Judge] the run, and writes it: as summary.json, as
 // percentile files and Go benchmark lines, and as text with [WriteText].
 //
 // Two finished runs are read back with [Load] and set side by side by [Compare].
@@ -46,6 +46,8 @@ type Summary struct {
 	// UnreachableReason says why the target could not be used.
 	UnreachableReason string `json:"unreachable_reason,omitempty"`
 	Interrupted       bool   `json:"interrupted,omitempty"`
+	// Aborted says which expectation ended the run early, where one did.
+	Aborted string `json:"aborted,omitempty"`
 	// Error says what broke the run off before its end; see Break.
 	Error string `json:"error,omitempty"`
 	// Inject lists the faults that were injected on purpose.
@@ -206,6 +208,9 @@ type ExpectResult struct {
 	Result string `json:"result"` // pass or fail
 	Value  string `json:"value"`
 }
+
+// Passed reports whether the expectation was met.
+func (e ExpectResult) Passed() bool { return e.Result == resultPass }
 
 // NewSummary returns a summary with the schema set and its maps made.
 func NewSummary(scenario, runID string) *Summary {

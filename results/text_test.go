@@ -17,7 +17,7 @@ func judged(t *testing.T, s *results.Summary, exprs ...string) *results.Summary 
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Expect = results.Evaluate(compiled, s)
+	s.Expect = judge(compiled, s)
 	s.Judge(results.DefaultDeliveredRatio)
 	return s
 }

@@ -44,7 +44,14 @@ func (s *Scenario) Explain() ([]byte, error) {
 		}
 		fmt.Fprintf(&b, "# %s\n", &c)
 	}
-	fmt.Fprintf(&b, "# delivered_ratio counts acknowledgements up to %s after the schedule's end\n#\n", grace)
+	for i := range s.plan.expect {
+		fmt.Fprintf(&b, "# expect %s\n", s.plan.expect[i].explain())
+	}
+	fmt.Fprintf(&b, "# delivered_ratio counts acknowledgements up to %s after the schedule's end\n#\n# expectations may name these, and a phase behind them as in @%s:\n", grace, s.plan.phases[0].Name)
+	for _, line := range s.plan.names().List() {
+		fmt.Fprintf(&b, "#   %s\n", line)
+	}
+	b.WriteString("#\n")
 	b.Write(resolved)
 	return b.Bytes(), nil
 }

@@ -144,7 +144,7 @@ func (r *run) finish(ctx context.Context, runErr error) (*results.Summary, error
 func (r *run) summarize(interrupted bool, report local.Report, runErr, cleanErr error) (*results.Summary, error) {
 	s := results.NewSummary(r.plan.spec.Name, r.id)
 	s.Target, s.Seed = r.endpoint.describe(), r.plan.spec.Seed
-	s.Interrupted, s.Inject = interrupted, r.o.Inject
+	s.Interrupted, s.Aborted, s.Inject = interrupted, r.watch.why, r.o.Inject
 	if cleanErr != nil {
 		s.Cleanup = cleanErr.Error()
 	}
@@ -169,7 +169,10 @@ func (r *run) summarize(interrupted bool, report local.Report, runErr, cleanErr 
 	if runErr != nil {
 		s.Break(runErr, exitCode(runErr))
 	}
-	s.Expect = results.Evaluate(r.plan.expect, s)
+	for i := range r.plan.expect {
+		judged, _ := r.plan.expect[i].Judge(s)
+		s.Expect = append(s.Expect, judged)
+	}
 	s.Incomplete = r.dir.Incomplete()
 	s.Judge(r.plan.spec.MinDeliveredRatio)
 	errs = append(errs, r.dir.WriteSummary(s))

@@ -27,7 +27,7 @@ type plan struct {
 	loads   []loadPlan
 	phases  []Phase // never empty
 	actions []actionPlan
-	expect  []results.Expectation
+	expect  []expectation
 	// forecast is nil where nothing is known of the shards beforehand.
 	forecast *forecast
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,6 +76,7 @@ type run struct {
 	progress  *progress
 	acting    *acting
 	phases    *phases
+	watch     *watch
 }
 
 // Run carries out a scenario. It returns the summary of whatever was run, also
@@ -106,6 +108,7 @@ func newRun(s *Scenario, o RunOptions) (*run, error) {
 	r.pacer = pace.NewPacer(r.clock)
 	r.phases = &phases{list: s.plan.phases, starts: r.start.Load}
 	r.acting = newActing(r)
+	r.watch = &watch{r: r, since: map[int]int64{}}
 	if r.number, err = runNumber(); err != nil {
 		return nil, err
 	}
@@ -302,20 +305,34 @@ func (r *run) sendAll(work context.Context) error {
 	r.start.Store(start)
 	r.event("start", nil)
 	r.acting.begin(work, start)
-	following, stopFollowing := context.WithCancel(work)
-	var follower sync.WaitGroup
-	follower.Go(func() { r.phases.follow(following, r.clock, r.counters) })
-	g, sending := errgroup.WithContext(work)
+	going, stop := context.WithCancelCause(work)
+	watching := r.watchOver(going, stop)
+	g, sending := errgroup.WithContext(going)
 	for _, l := range r.loads {
 		g.Go(func() error { return r.send(sending, l, start) })
 	}
 	err := g.Wait()
-	stopFollowing()
-	follower.Wait()
+	if errors.Is(context.Cause(going), errAborted) {
+		err = nil
+	}
+	stop(nil)
+	watching.Wait()
 	r.ended.Store(r.clock.Now())
 	r.event("loads_ended", nil)
 	r.acting.loadsEnded()
 	return err
+}
+
+// watchOver follows phases and expectations until the loads have ended. stop
+// ends them.
+func (r *run) watchOver(going context.Context, stop context.CancelCauseFunc) *sync.WaitGroup {
+	var g sync.WaitGroup
+	g.Go(func() { r.phases.follow(going, r.clock, r.counters) })
+	if slices.ContainsFunc(r.plan.expect, func(e expectation) bool { return e.abortAfter > 0 }) {
+		r.watch.abort = stop
+		g.Go(func() { r.watch.follow(going) })
+	}
+	return &g
 }
 
 // drain closes the ingresses, waits until every record sent has its outcome and

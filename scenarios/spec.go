@@ -23,7 +23,7 @@ type Spec struct {
 	Consumers         conf.Map[Consumer] `yaml:"consumers" help:"who reads the stream, by name"`
 	Phases            []Phase            `yaml:"phases" help:"named stretches of the run, one after the other; one phase called run if absent"`
 	Actions           []Action           `yaml:"actions" help:"what happens while the loads run, at times of its own"`
-	Expect            []string           `yaml:"expect" help:"expectations on the results, such as reader.e2e.read.p99 < 1s"`
+	Expect            []Expect           `yaml:"expect" help:"expectations on the results, such as reader.e2e.read.p99 < 1s"`
 	MinDeliveredRatio float64            `yaml:"min_delivered_ratio" default:"0.99" help:"least share of scheduled records acknowledged in time; below it the run exits 4"`
 	Budget            Budget             `yaml:"budget" help:"what a run on AWS may cost"`
 	DrainTimeout      time.Duration      `yaml:"drain_timeout" default:"30s" help:"how long late records may still be sent after the schedule, and then how long consumers may still read"`

@@ -11,7 +11,6 @@ import (
 	localkinesis "github.com/kload/kload/internal/local/kinesis"
 	"github.com/kload/kload/internal/units"
 	"github.com/kload/kload/producer"
-	"github.com/kload/kload/results"
 )
 
 // validator collects what is wrong with a scenario beyond single settings.
@@ -204,19 +203,4 @@ func (v *validator) names() {
 	if v.spec.DrainTimeout <= 0 && v.sound("drain_timeout") {
 		v.problem("drain_timeout", "must be positive", "the default is 30s")
 	}
-}
-
-// expectations compiles them, each problem at its own line.
-func (v *validator) expectations(p *plan) []results.Expectation {
-	var out []results.Expectation
-	names := p.names()
-	for i, src := range v.spec.Expect {
-		e, err := results.Compile([]string{src}, names)
-		if err != nil {
-			v.problem(fmt.Sprintf("expect.%d", i), err.Error(), hintOf(err))
-			continue
-		}
-		out = append(out, e...)
-	}
-	return out
 }
