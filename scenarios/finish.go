@@ -158,7 +158,7 @@ func (r *run) summarize(interrupted bool, report local.Report, runErr, cleanErr 
 	r.fill(s, books, r.ended.Load())
 	r.fillTarget(s, report)
 	s.Process.Kload = r.process.since()
-	s.Process.Kload.SDKCalls, s.Process.Kload.SDKAttempts = r.endpoint.client.Calls(), r.endpoint.client.Attempts()
+	s.Process.Kload.SDKCalls, s.Process.Kload.SDKAttempts = r.endpoint.client.Calls()-r.calls, r.endpoint.client.Attempts()-r.attempts
 	s.Process.Kload.Wire = strings.Join(r.header.Wire.Used, "+")
 	if r.header.Wire.Fallback != "" {
 		s.Process.Kload.WireFallbacks = 1
@@ -260,9 +260,7 @@ func (r *run) fillTarget(s *results.Summary, report local.Report) {
 	if r.endpoint.local == nil {
 		return
 	}
-	if report.CPUSeconds > 0 {
-		s.Process.Target = &results.TargetStats{CPUS: report.CPUSeconds, MaxRSS: uint64(report.MaxRSSBytes)}
-	}
+	s.Process.Target = targetStats(report)
 	// What one consumer has read may have been trimmed before another came to it.
 	unread := report.Stats.TrimmedUnread > 0 || len(s.Consumers) > 1 && report.Stats.Trimmed > 0
 	for _, name := range slices.Sorted(maps.Keys(s.Consumers)) {

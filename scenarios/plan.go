@@ -85,6 +85,10 @@ func sourceConfig(l Load) any {
 // its way: broken is what did not decode, which is left out here.
 func newPlan(s *Spec, doc *conf.Document, broken conf.Problems) (*plan, error) {
 	v := &validator{spec: s, doc: doc, broken: broken}
+	if v.search() {
+		s = s.atRate(s.Search.From.PerSecond()) // the plan is that of the first step
+		v.spec = s
+	}
 	p := &plan{spec: s, phases: s.Phases}
 	if s.Load.Len() == 0 && v.sound("load") {
 		v.problem("load", "there is no load", "name one: load: {events: {source: …}}")

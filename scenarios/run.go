@@ -29,6 +29,7 @@ type RunOptions struct {
 	Version  string            // of kload, for run.json
 	Memory   Network           // serve the embedded target here, in this process, without sockets
 	Started  func(dir string)  // told the run directory once it exists; may be nil
+	endpoint *endpoint         // of a search, which keeps it; nil for one of the run's own
 }
 
 // Network is a listener with its own way in, such as [memnet.Listener]. Tests
@@ -64,6 +65,8 @@ type run struct {
 	start    atomic.Int64 // T0 of the schedule, Unix ns; 0 before
 	ended    atomic.Int64 // when the last load ended; 0 before
 	process  processMark
+	calls    uint64 // the client's before this run
+	attempts uint64
 
 	dir       *results.Dir
 	header    header
@@ -79,7 +82,7 @@ type run struct {
 	watch     *watch
 }
 
-// Run carries out a scenario. It returns the summary of whatever was run, also
+// Run carries out a scenario, of a search its first step. It returns the summary of whatever was run, also
 // together with an error: the run then broke off, and the summary says how far
 // it got. A nil summary means that nothing was started and nothing is left
 // behind. When ctx ends, the run stops sending, drains for a while, and is
@@ -158,12 +161,18 @@ func (r *run) setUp(ctx context.Context) error {
 	if err := r.plan.affordable(); err != nil {
 		return err
 	}
-	if r.endpoint, err = connect(ctx, spec, r.inject, r.o.Memory); err != nil {
+	if r.endpoint = r.o.endpoint; r.endpoint == nil {
+		if r.endpoint, err = connect(ctx, spec, r.inject, r.o.Memory); err != nil {
+			return err
+		}
+		err = r.endpoint.prepare(ctx, r.sleep)
+	} else {
+		err = r.endpoint.resume(ctx)
+	}
+	if err != nil {
 		return err
 	}
-	if err := r.endpoint.prepare(ctx, r.sleep); err != nil {
-		return err
-	}
+	r.calls, r.attempts = r.endpoint.client.Calls(), r.endpoint.client.Attempts()
 	if w := r.endpoint.wire(); w.Fallback != "" {
 		r.note("the service does not know CBOR, so wire: auto is json: %s", w.Fallback)
 	}
@@ -180,8 +189,10 @@ func (r *run) setUp(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, line := range r.plan.forecastLines() {
-		r.note("%s", line)
+	if r.o.endpoint == nil { // else it would come again with every step
+		for _, line := range r.plan.forecastLines() {
+			r.note("%s", line)
+		}
 	}
 	return r.writeHeader()
 }

@@ -36,6 +36,7 @@ type Scenario struct {
 	File   string // where it came from
 	Source []byte // as given
 	plan   *plan
+	doc    *conf.Document
 }
 
 // Open reads a scenario: the name of one in the library, or the path of a file.
@@ -94,7 +95,7 @@ func decode(file string, src []byte, o OpenOptions) (*Scenario, error) {
 	if err := adjust(doc, o); err != nil {
 		return nil, err
 	}
-	s := &Scenario{File: file, Source: src}
+	s := &Scenario{File: file, Source: src, doc: doc}
 	err = doc.Decode(&s.Spec, newRegistry().kinds())
 	var broken conf.Problems
 	if err != nil && !errors.As(err, &broken) {

@@ -25,6 +25,7 @@ type Spec struct {
 	Actions           []Action           `yaml:"actions" help:"what happens while the loads run, at times of its own"`
 	Expect            []Expect           `yaml:"expect" help:"expectations on the results, such as reader.e2e.read.p99 < 1s"`
 	MinDeliveredRatio float64            `yaml:"min_delivered_ratio" default:"0.99" help:"least share of scheduled records acknowledged in time; below it the run exits 4"`
+	Search            *Search            `yaml:"search" help:"look for the highest rate at which the scenario passes"`
 	Budget            Budget             `yaml:"budget" help:"what a run on AWS may cost"`
 	DrainTimeout      time.Duration      `yaml:"drain_timeout" default:"30s" help:"how long late records may still be sent after the schedule, and then how long consumers may still read"`
 }

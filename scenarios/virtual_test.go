@@ -62,6 +62,8 @@ func short(name string) []string {
 	switch name {
 	case "quickstart":
 		return []string{"load.stocks.rate.profile.0.for=1s"}
+	case "capacity": // its first step
+		return []string{"search.from=100/s", "search.hold=1s"}
 	case "taxi-replay":
 		return []string{"vars.speedup=64800", "load.trips.source.replay.limit=500"}
 	}
