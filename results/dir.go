@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,8 +33,7 @@ const (
 // DefaultPath returns where the results of a run go unless the user says
 // otherwise: kload-results/<utc>-<name>-<id>.
 func DefaultPath(now time.Time, name, id string) string {
-	odd := regexp.MustCompile(`[^A-Za-z0-9._-]+`)
-	leaf := now.UTC().Format("20060102T150405Z") + "-" + odd.ReplaceAllString(name, "-") + "-" + odd.ReplaceAllString(id, "-")
+	leaf := now.UTC().Format("20060102T150405Z") + "-" + FileName(name) + "-" + FileName(id)
 	return filepath.Join("kload-results", leaf)
 }
 

@@ -267,7 +267,7 @@ func counters(v any) []counter {
 		case reflect.Float64:
 			out = append(out, counter{name, f.Float()})
 		case reflect.Map:
-			m, _ := f.Interface().(map[string]uint64) // others hold no counters
+			m, _ := reflect.TypeAssert[map[string]uint64](f) // others hold no counters
 			for _, k := range slices.Sorted(maps.Keys(m)) {
 				out = append(out, counter{k, float64(m[k])})
 			}

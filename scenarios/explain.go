@@ -23,6 +23,9 @@ func (s *Scenario) Explain() ([]byte, error) {
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# %s, resolved\n#\n", s.File)
+	if len(s.cells) > 0 {
+		fmt.Fprintf(&b, "# matrix: %d runs, of which this is the first\n", len(s.cells))
+	}
 	for i := range s.plan.loads {
 		fmt.Fprintf(&b, "# load %s: %s\n", s.plan.loads[i].name, s.plan.loads[i].explain())
 	}
@@ -95,6 +98,9 @@ func (s *Scenario) ExtraMemory() int64 {
 	n = max(0, n-usual)
 	if s.Spec.Target.Kind == "local" && s.Spec.Target.Process == "shared" {
 		n += int64(s.Spec.Target.Store)
+	}
+	for _, c := range s.cells {
+		n = max(n, c.ExtraMemory())
 	}
 	return n
 }

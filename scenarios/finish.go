@@ -158,7 +158,7 @@ func (r *run) summarize(interrupted bool, report local.Report, runErr, cleanErr 
 	r.fill(s, books, r.ended.Load())
 	r.fillTarget(s, report)
 	s.Process.Kload = r.process.since()
-	s.Process.Kload.SDKCalls, s.Process.Kload.SDKAttempts = r.endpoint.client.Calls()-r.calls, r.endpoint.client.Attempts()-r.attempts
+	s.Process.Kload.SDKCalls, s.Process.Kload.SDKAttempts = r.endpoint.client.Calls()-r.before.calls, r.endpoint.client.Attempts()-r.before.attempts
 	s.Process.Kload.Wire = strings.Join(r.header.Wire.Used, "+")
 	if r.header.Wire.Fallback != "" {
 		s.Process.Kload.WireFallbacks = 1

@@ -28,6 +28,7 @@ type RunOptions struct {
 	Note     func(string)      // told of events worth a line, from any goroutine; nil drops them
 	Version  string            // of kload, for run.json
 	Memory   Network           // serve the embedded target here, in this process, without sockets
+	Memories func() Network    // where several targets are started: makes the Memory of each
 	Started  func(dir string)  // told the run directory once it exists; may be nil
 	endpoint *endpoint         // of a search, which keeps it; nil for one of the run's own
 }
@@ -65,8 +66,7 @@ type run struct {
 	start    atomic.Int64 // T0 of the schedule, Unix ns; 0 before
 	ended    atomic.Int64 // when the last load ended; 0 before
 	process  processMark
-	calls    uint64 // the client's before this run
-	attempts uint64
+	before   callMark
 
 	dir       *results.Dir
 	header    header
@@ -81,6 +81,9 @@ type run struct {
 	phases    *phases
 	watch     *watch
 }
+
+// callMark is how many calls a client had made, and in how many attempts.
+type callMark struct{ calls, attempts uint64 }
 
 // Run carries out a scenario, of a search its first step. It returns the summary of whatever was run, also
 // together with an error: the run then broke off, and the summary says how far
@@ -172,7 +175,7 @@ func (r *run) setUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.calls, r.attempts = r.endpoint.client.Calls(), r.endpoint.client.Attempts()
+	r.before = callMark{r.endpoint.client.Calls(), r.endpoint.client.Attempts()}
 	if w := r.endpoint.wire(); w.Fallback != "" {
 		r.note("the service does not know CBOR, so wire: auto is json: %s", w.Fallback)
 	}

@@ -219,7 +219,7 @@ func (g *searching) steps(ctx context.Context) error {
 func (g *searching) step(ctx context.Context, rate float64) (*results.Summary, error) {
 	n := len(g.result.Steps)
 	spec := g.scenario.Spec.atRate(rate)
-	p, err := newPlan(spec, g.scenario.doc, nil)
+	p, err := g.scenario.replan(spec)
 	if err != nil {
 		return nil, fmt.Errorf("planning the step at %s records/s: %w", human(rate), err)
 	}

@@ -97,6 +97,13 @@ type printed struct {
 // carryOut runs a scenario as what it asks for: one run, or several. Without a
 // result nothing was started.
 func carryOut(ctx context.Context, s *scenarios.Scenario, o scenarios.RunOptions) (*printed, error) {
+	if s.Spec.Matrix.Len() > 0 {
+		r, err := scenarios.RunMatrix(ctx, s, o)
+		if r == nil {
+			return nil, err
+		}
+		return &printed{r.ExitCode, r, func(w io.Writer, t results.TextOptions) error { return results.WriteMatrix(w, r, t) }}, err
+	}
 	if s.Spec.Search != nil {
 		r, err := scenarios.RunSearch(ctx, s, o)
 		if r == nil {
