@@ -14,28 +14,28 @@ const SearchSchema = "kload/search/v1"
 // FileSearch is the result of a search, beside the directories of its steps.
 const FileSearch = "search.json"
 
-// Outcome says in one word how a search ended.
-type Outcome string
+// SearchOutcome says in one word how a search ended.
+type SearchOutcome string
 
 // The outcomes of a search.
 const (
-	Found     Outcome = "found"      // between two rates as close as asked for
-	AboveTo   Outcome = "above_to"   // the highest rate of interest held
-	BelowFrom Outcome = "below_from" // not even the first rate held
-	BrokenOff Outcome = "broken_off" // interrupted, or a step gave no answer
+	Found     SearchOutcome = "found"      // between two rates as close as asked for
+	AboveTo   SearchOutcome = "above_to"   // the highest rate of interest held
+	BelowFrom SearchOutcome = "below_from" // not even the first rate held
+	BrokenOff SearchOutcome = "broken_off" // interrupted, or a step gave no answer
 )
 
 // Search is the result of a search for the highest rate that holds, the content
 // of search.json. Rates are records per second.
 type Search struct {
-	Schema    string  `json:"schema"`
-	Scenario  string  `json:"scenario"`
-	Maximize  string  `json:"maximize"`
-	Target    Target  `json:"target"`
-	Seed      uint64  `json:"seed"`
-	Precision float64 `json:"precision"` // asked for
-	Outcome   Outcome `json:"outcome"`
-	ExitCode  int     `json:"exit_code"`
+	Schema    string        `json:"schema"`
+	Scenario  string        `json:"scenario"`
+	Maximize  string        `json:"maximize"`
+	Target    Target        `json:"target"`
+	Seed      uint64        `json:"seed"`
+	Precision float64       `json:"precision"` // asked for
+	Outcome   SearchOutcome `json:"outcome"`
+	ExitCode  int           `json:"exit_code"`
 	// Held is the highest rate that held, 0 if none did; Failed the lowest that did
 	// not, 0 if all held. The limit lies between them.
 	Held   float64 `json:"held_per_s"`

@@ -36,6 +36,10 @@ func verbs() []verb {
 			"kload replay --speedup 30000",
 			"kload replay --from file:///data/trips --rate asap",
 		}},
+		{"ab", "SCENARIO-A SCENARIO-B", "run two scenarios in turn and compare them", abVerb, []string{
+			"kload ab quickstart quickstart -n 5 --b-set target.latency=put=5ms",
+			"kload ab before.yaml after.yaml --cool-down 10s --out results/ab",
+		}},
 		{"compare", "RUN-A RUN-B", "set two runs side by side, given their directories", compareVerb, nil},
 		{"list", "", "list the scenarios of the library", listVerb, nil},
 		{"show", "NAME", "print a scenario of the library", showVerb, nil},

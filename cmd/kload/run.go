@@ -61,18 +61,9 @@ func runVerb(u *ui, args []string) error {
 // execute runs a scenario and prints its summary.
 func (u *ui) execute(s *scenarios.Scenario, r *runFlags) error {
 	limitMemory(s.ExtraMemory())
-	o := scenarios.RunOptions{Out: r.out, Inject: r.inject, Version: version(), Note: func(string) {}}
-	if !r.quiet {
-		tty, width := terminal(u.err)
-		u.redrawn = tty
-		o.Progress, o.Note = results.NewProgress(u.err, tty, width), u.note
-	}
-	ctx, stop := interruptible(func() {
-		o.Note("interrupted: winding up; press Ctrl-C again to stop at once")
-	})
-	defer stop()
 	var dir string
-	o.Started = func(d string) { dir = d }
+	ctx, o, stop := u.runOptions(r, &dir)
+	defer stop()
 	p, err := carryOut(ctx, s, o)
 	if p == nil {
 		if err != nil && ctx.Err() != nil {
@@ -85,6 +76,22 @@ func (u *ui) execute(s *scenarios.Scenario, r *runFlags) error {
 		err = perr
 	}
 	return err
+}
+
+// runOptions returns the options of what is run, with a context that ends with
+// Ctrl-C. dir is set to where the results go.
+func (u *ui) runOptions(r *runFlags, dir *string) (context.Context, scenarios.RunOptions, context.CancelFunc) {
+	o := scenarios.RunOptions{Out: r.out, Inject: r.inject, Version: version(), Note: func(string) {}}
+	o.Started = func(d string) { *dir = d }
+	if !r.quiet {
+		tty, width := terminal(u.err)
+		u.redrawn = tty
+		o.Progress, o.Note = results.NewProgress(u.err, tty, width), u.note
+	}
+	ctx, stop := interruptible(func() {
+		o.Note("interrupted: winding up; press Ctrl-C again to stop at once")
+	})
+	return ctx, o, stop
 }
 
 // printed is a result that is about to be printed.
