@@ -28,7 +28,7 @@ func (s *Summary) outline() outline {
 	}
 	o := outline{
 		acked: units.Thousands(s.acked()), rate: "-", inTime: ratio(delivered), throttled: units.Thousands(throttled),
-		lost: units.Thousands(lost), response: s.worst(kload.HopResponse), endToEnd: s.worst(kload.HopE2ERead),
+		lost: units.Thousands(lost), response: worst(s.Hops, kload.HopResponse), endToEnd: worst(s.Hops, kload.HopE2ERead),
 	}
 	if wall := s.wall(); wall > 0 {
 		o.rate = units.PerSecond(float64(s.acked()) / wall)
@@ -37,9 +37,9 @@ func (s *Summary) outline() outline {
 }
 
 // worst returns the highest p99 of a hop over all owners.
-func (s *Summary) worst(hop kload.Hop) string {
+func worst(hops map[string]HopStats, hop kload.Hop) string {
 	highest := int64(-1)
-	for key, h := range s.Hops {
+	for key, h := range hops {
 		if strings.HasSuffix(key, "/"+hop.String()) && h.Count > 0 {
 			highest = max(highest, h.P99)
 		}

@@ -3,7 +3,9 @@ package results
 import (
 	"slices"
 
+	"github.com/kload/kload"
 	"github.com/kload/kload/internal/hdr"
+	"github.com/kload/kload/internal/units"
 )
 
 func (p *Phase) addTotals(owner string, totals []hdr.HopTotal) {
@@ -77,4 +79,28 @@ func (s *Summary) hop(key string, p *Phase) HopStats {
 		return s.Hops[key] // absent means empty
 	}
 	return p.Hops[key]
+}
+
+// phases writes what the phases of a run with several came to.
+func (p *page) phases(s *Summary) {
+	if len(s.Phases) < 2 {
+		return
+	}
+	var t table
+	t.row("phase", "wall", "acked", "rate", "throttled", "response p99", "end to end p99")
+	for i := range s.Phases {
+		phase := &s.Phases[i]
+		var acked, throttled uint64
+		for name := range s.Load {
+			acked += phase.Counts[name]["acked"]
+			throttled += phase.Counts[name]["throttled"]
+		}
+		rate := "-"
+		if phase.WallS > 0 {
+			rate = units.PerSecond(float64(acked) / phase.WallS)
+		}
+		t.row(phase.Name, seconds(phase.WallS), units.Thousands(acked), rate, units.Thousands(throttled),
+			worst(phase.Hops, kload.HopResponse), worst(phase.Hops, kload.HopE2ERead))
+	}
+	p.table(t)
 }

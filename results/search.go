@@ -158,7 +158,9 @@ func WriteSearch(w io.Writer, s *Search, opts TextOptions) error {
 		f := step.Summary.outline()
 		t.row(step.Dir, perSecond(step.Rate), yesNo(step.Holds), f.inTime, f.throttled, f.response, f.endToEnd)
 	}
-	p.table(t)
+	if len(s.Steps) > 0 {
+		p.table(t)
+	}
 	for i := range s.Steps {
 		if step := &s.Steps[i]; !step.Holds {
 			for _, r := range step.Summary.Reasons {

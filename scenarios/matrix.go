@@ -76,11 +76,12 @@ func (s *Scenario) expand(o OpenOptions) error {
 // cell works out one combination.
 func (s *Scenario) cell(i int, settings []results.Setting, o OpenOptions) (*cell, error) {
 	o.Sets, o.cell = slices.Clone(o.Sets), true
-	name := fmt.Sprintf("%02d", i+1)
+	parts := []string{fmt.Sprintf("%02d", i+1)}
 	for _, set := range settings {
 		o.Sets = append(o.Sets, set.Path+"="+set.Value)
-		name += "-" + results.FileName(set.Label(settings)) + "-" + results.FileName(set.Value)
+		parts = append(parts, results.FileName(set.Label(settings)), results.FileName(set.Value))
 	}
+	name := strings.Join(parts, "-")
 	scenario, err := decode(s.File, s.Source, o)
 	if err != nil {
 		return nil, err

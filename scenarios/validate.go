@@ -179,6 +179,9 @@ func (v *validator) latency() {
 	}
 }
 
+// maxPhases bounds the memory for the latencies of phases.
+const maxPhases = 50
+
 // names checks that no two things that results are about share a name, and the
 // settings of the whole scenario.
 func (v *validator) names() {
@@ -186,6 +189,9 @@ func (v *validator) names() {
 		if _, both := v.spec.Load.Get(name); both {
 			v.problem("consumers."+name, fmt.Sprintf("%q is a load and a consumer", name), "names own the results: give one of them another name")
 		}
+	}
+	if len(v.spec.Phases) > maxPhases {
+		v.problem("phases", fmt.Sprintf("there are more than %d", maxPhases), "each takes 2 MiB for its latencies: join some")
 	}
 	phases := map[string]bool{}
 	for i, p := range v.spec.Phases {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +36,7 @@ func abVerb(u *ui, args []string) error {
 	var sides [2]*scenarios.Scenario
 	for i, sets := range [][]string{setsA, setsB} {
 		o := r.open
-		o.Sets = append(o.Sets[:len(o.Sets):len(o.Sets)], sets...)
+		o.Sets = append(slices.Clip(o.Sets), sets...)
 		if sides[i], err = scenarios.Open(args[i], o); err != nil {
 			return fmt.Errorf("opening side %c: %w", 'a'+i, err)
 		}
