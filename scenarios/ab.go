@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/kload/kload"
@@ -32,6 +33,9 @@ func RunAB(ctx context.Context, a, b *Scenario, ab ABOptions, o RunOptions) (*re
 			return nil, kload.WithHint(fmt.Errorf("%w: %s is not one run: it has a search or a matrix", kload.ErrInvalid, s.File),
 				"remove search and matrix to compare single runs")
 		}
+	}
+	if err := affordable(slices.Repeat([]*plan{a.plan, b.plan}, ab.Runs)...); err != nil {
+		return nil, err
 	}
 	dir, err := createGroup(a, o, results.FileAB)
 	if err != nil {

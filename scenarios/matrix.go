@@ -122,6 +122,13 @@ func (c *cell) sameRow(o *cell) bool {
 // from it only in the last axis and come later are skipped. When ctx ends, what was
 // done up to then is returned. A nil result means that nothing was started.
 func RunMatrix(ctx context.Context, s *Scenario, o RunOptions) (*results.Matrix, error) {
+	plans := make([]*plan, len(s.cells))
+	for i, c := range s.cells {
+		plans[i] = c.plan
+	}
+	if err := affordable(plans...); err != nil {
+		return nil, err
+	}
 	dir, err := createGroup(s, o, results.FileMatrix)
 	if err != nil {
 		return nil, err

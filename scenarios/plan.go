@@ -28,6 +28,7 @@ type plan struct {
 	phases  []Phase // never empty
 	actions []actionPlan
 	expect  []expectation
+	resumes bool // on the stream of an earlier step of a search
 	// forecast is nil where nothing is known of the shards beforehand.
 	forecast *forecast
 }

@@ -161,7 +161,7 @@ func (r *run) setUp(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.plan.affordable(); err != nil {
+	if err := affordable(r.plan); err != nil {
 		return err
 	}
 	if r.endpoint = r.o.endpoint; r.endpoint == nil {

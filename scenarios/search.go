@@ -150,6 +150,7 @@ type searching struct {
 	dir      *results.Dir
 	endpoint *endpoint
 	result   *results.Search
+	done     []*plan // of the steps so far
 }
 
 // RunSearch carries out the search of a scenario. Every step is a run with a
@@ -158,6 +159,9 @@ type searching struct {
 // to then are returned; a nil result means that nothing was started.
 func RunSearch(ctx context.Context, s *Scenario, o RunOptions) (*results.Search, error) {
 	g := &searching{scenario: s, o: o, result: results.NewSearch(s.Spec.Name, s.Spec.Search.Maximize)}
+	if err := affordable(s.plan); err != nil {
+		return nil, err
+	}
 	g.result.Seed, g.result.Precision = s.Spec.Seed, s.Spec.Search.Precision.Fraction()
 	var err error
 	if g.dir, err = createGroup(s, o, results.FileSearch); err != nil {
@@ -223,6 +227,11 @@ func (g *searching) step(ctx context.Context, rate float64) (*results.Summary, e
 	if err != nil {
 		return nil, fmt.Errorf("planning the step at %s records/s: %w", human(rate), err)
 	}
+	p.resumes = n > 0
+	if err := affordable(append(g.done, p)...); err != nil {
+		return nil, err
+	}
+	g.done = append(g.done, p)
 	s := *g.scenario
 	s.Spec, s.plan = *spec, p
 	o := g.o

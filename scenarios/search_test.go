@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kload/kload"
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/results"
 	"github.com/kload/kload/scenarios"
@@ -149,5 +150,30 @@ func TestSearchProblems(t *testing.T) {
 		if !errors.As(err, &problems) || !strings.Contains(problems[0].Error(), tt.want) {
 			t.Errorf("%q: %v, want %s", tt.lines, err, tt.want)
 		}
+	}
+}
+
+// TestBudgetOfSeveral holds what several runs on AWS would cost against a budget
+// that each of them would keep.
+func TestBudgetOfSeveral(t *testing.T) {
+	lines := []string{"target: {kind: aws, endpoint: 'http://127.0.0.1:1'}", "budget: {max_cost: 0.05 USD}", "stream: {shards: 1}", "expect: [reader.ok > 0]"}
+	open := func(more ...string) *scenarios.Scenario {
+		s, err := scenarios.Decode("test.yaml", []byte(scenario(append(lines, more...)...)), scenarios.OpenOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	o := scenarios.RunOptions{Out: filepath.Join(t.TempDir(), "never")}
+	_, ab := scenarios.RunAB(t.Context(), open(), open(), scenarios.ABOptions{Runs: 3}, o)
+	_, matrix := scenarios.RunMatrix(t.Context(), open("matrix: {seed: [1, 2, 3, 4, 5]}"), o)
+	_, search := scenarios.RunSearch(t.Context(), open("search: {maximize: load.events.rate, from: 1M/s, to: 2M/s, hold: 1h}"), o)
+	for what, err := range map[string]error{"6 runs would cost": ab, "5 runs would cost": matrix, "the run would cost": search} {
+		if !errors.Is(err, kload.ErrInvalid) || !strings.Contains(err.Error(), what) {
+			t.Errorf("%v, want: %s", err, what)
+		}
+	}
+	if _, err := os.Stat(o.Out); err == nil {
+		t.Error("a directory was made")
 	}
 }
