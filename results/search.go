@@ -113,8 +113,11 @@ func (s *Search) bounds(held, failed float64) {
 
 // String says in one line how the step went.
 func (s *SearchStep) String() string {
-	if s.Holds {
+	switch {
+	case s.Holds:
 		return perSecond(s.Rate) + " holds"
+	case !s.Summary.Judged():
+		return perSecond(s.Rate) + " gave no answer: " + string(s.Summary.Verdict)
 	}
 	return perSecond(s.Rate) + " does not hold: " + strings.Join(s.Summary.Reasons[:min(1, len(s.Summary.Reasons))], "")
 }
@@ -156,7 +159,7 @@ func WriteSearch(w io.Writer, s *Search, opts TextOptions) error {
 	for i := range s.Steps {
 		step := &s.Steps[i]
 		f := step.Summary.outline()
-		t.row(step.Dir, perSecond(step.Rate), yesNo(step.Holds), f.inTime, f.throttled, f.response, f.endToEnd)
+		t.row(step.Dir, perSecond(step.Rate), step.answer(), f.inTime, f.throttled, f.response, f.endToEnd)
 	}
 	if len(s.Steps) > 0 {
 		p.table(t)
@@ -172,9 +175,12 @@ func WriteSearch(w io.Writer, s *Search, opts TextOptions) error {
 	return err
 }
 
-func yesNo(b bool) string {
-	if b {
+func (s *SearchStep) answer() string {
+	switch {
+	case s.Holds:
 		return "yes"
+	case s.Summary.Judged():
+		return "no"
 	}
-	return "no"
+	return string(s.Summary.Verdict)
 }
