@@ -61,8 +61,14 @@ func NewSearch(scenario, maximize string) *Search {
 }
 
 // Judged reports whether a run says if its load holds: it came to its end, or the
-// load was too much for the producer, and its books are sound.
+// load was too much for the producer, and the ledger has nothing against it but
+// records not yet read. What loses records at one rate cannot be trusted at another.
 func (s *Summary) Judged() bool {
+	for _, c := range s.Consumers {
+		if c.Lost+c.Duplicates+c.Corrupt+c.Misrouted+c.Reordered+c.Phantom > 0 || c.Sunk != c.OK {
+			return false
+		}
+	}
 	switch {
 	case len(s.Broken) > 0 || len(s.Incomplete) > 0:
 		return false

@@ -96,7 +96,7 @@ func (t *turns) turn(ctx context.Context, name, side string) error {
 		return err
 	}
 	t.result.Runs = append(t.result.Runs, results.ABRun{Side: side, Dir: name, Verdict: s.Verdict, ExitCode: s.ExitCode, Reasons: s.Reasons})
-	if err == nil && !s.Judged() {
+	if err == nil && (s.Verdict == results.Errored || s.Verdict == results.Unreachable) {
 		err = fmt.Errorf("run %s ended as %s", name, s.Verdict)
 	}
 	return errors.Join(err, t.dir.WriteJSON(results.FileAB, t.result))

@@ -59,12 +59,14 @@ func searched(expect, more string) string {
 }
 
 func TestSearchOutcomes(t *testing.T) {
-	tests := []struct {
+	type outcome struct {
 		name, expect, more string
 		cancel             time.Duration
+		inject             []string
 		want               results.Search
 		steps              string
-	}{
+	}
+	tests := []outcome{
 		{
 			name: "all hold", expect: "reader.lost == 0", steps: "10+ 20+ 40+ 80+",
 			want: results.Search{Outcome: results.AboveTo, Held: 80},
@@ -82,6 +84,12 @@ func TestSearchOutcomes(t *testing.T) {
 			want: results.Search{Outcome: results.BrokenOff, ExitCode: 130, Held: 10},
 		},
 	}
+	for _, fault := range []string{"drop=1@target", "dup=1@target", "drop=1@consumer:reader", "drop=1@sink:reader"} {
+		tests = append(tests, outcome{
+			name: "with " + fault, expect: "reader.ok > 0", more: "attempts: 2", inject: []string{fault}, steps: "10-",
+			want: results.Search{Outcome: results.BrokenOff, ExitCode: 3},
+		})
+	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -97,7 +105,7 @@ func TestSearchOutcomes(t *testing.T) {
 					t.Fatal(err)
 				}
 				dir := filepath.Join(t.TempDir(), "search")
-				got, err := scenarios.RunSearch(ctx, s, scenarios.RunOptions{Memory: newNetwork(), Out: dir})
+				got, err := scenarios.RunSearch(ctx, s, scenarios.RunOptions{Memory: newNetwork(), Out: dir, Inject: tt.inject})
 				if err != nil {
 					t.Fatal(err)
 				}
