@@ -16,6 +16,7 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/conf"
+	"github.com/kload/kload/internal/invariants"
 	"github.com/kload/kload/results"
 	"github.com/kload/kload/scenarios"
 )
@@ -23,6 +24,9 @@ import (
 // TestCapacity searches the limit of the library's scenario in virtual time: four
 // shards that take 100 records a second each.
 func TestCapacity(t *testing.T) {
+	if testing.Short() || invariants.Enabled {
+		t.Skip("takes minutes with the race detector; TestSearchOutcomes does not")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		// A tenth of what shards take, which makes it ten times as fast.
 		s := open(t, "capacity", scenarios.OpenOptions{Sets: []string{"target.limits.write_records=100/s", "search.from=100/s", "search.precision=4%"}})
