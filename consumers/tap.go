@@ -1,8 +1,6 @@
 package consumers
 
 import (
-	"slices"
-
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/hdr"
 	"github.com/kload/kload/internal/ledger"
@@ -22,10 +20,11 @@ type TapOptions struct {
 	// Arrived joins the batch with what the producers know of its stream
 	// records. It is called once per batch.
 	Arrived func(*kload.Batch)
-	// Measured says whether a record with this intended time counts for the
-	// latencies; nil means all do. Warm-up is cut by intended time, never by the
-	// time of reading, which would hide a backlog.
-	Measured func(t0 int64) bool
+	// Phase returns the index of the phase that a record with this intended time
+	// belongs to, -1 where it does not count for the latencies; nil means that all
+	// do and that there are no phases. Phases are told apart by intended time, never
+	// by the time of reading, which would hide a backlog.
+	Phase func(t0 int64) int
 }
 
 // tap reads the trace of every user record, tells the ledger and records the
@@ -34,7 +33,6 @@ type tap struct {
 	o      TapOptions
 	rec    *hdr.Recorder
 	intact []bool
-	users  []int64 // user records by stream record
 }
 
 func newTap(o TapOptions) *tap { return &tap{o: o, rec: o.Hops.NewRecorder()} }
@@ -69,25 +67,45 @@ func (t *tap) identify(b *kload.Batch) {
 	}
 }
 
-// measure records fetch once per stream record, weighted by its user records,
-// and e2e.read for each user record.
+// measure records e2e.read for each user record, and fetch once per stream record,
+// weighted by its user records.
 func (t *tap) measure(b *kload.Batch) {
-	t.users = slices.Grow(t.users[:0], len(b.Records))[:len(b.Records)]
-	clear(t.users)
 	t.rec.Lock()
 	defer t.rec.Unlock()
+	stream, phase, users := 0, -1, int64(0)
 	for i := range b.Users {
 		u := &b.Users[i]
-		if !u.Traced || u.Producer == ledger.Foreign || t.o.Measured != nil && !t.o.Measured(u.Intended) {
+		in, measured := t.phase(u)
+		if !measured {
 			continue
 		}
-		t.users[u.Stream]++
+		if at := int(u.Stream); at != stream || in != phase {
+			t.fetched(b, stream, users)
+			t.rec.In(in)
+			stream, phase, users = at, in, 0
+		}
+		users++
 		t.rec.Record(kload.HopE2ERead, b.Received-u.Intended)
 	}
-	for i, n := range t.users {
-		if b.Records[i].Arrived == 0 { // the service did not say
-			continue
-		}
-		t.rec.RecordN(kload.HopFetch, b.Received-b.Records[i].Arrived, n)
+	t.fetched(b, stream, users)
+}
+
+// phase returns the phase of a user record, -1 for none, and whether the record
+// counts for the latencies.
+func (t *tap) phase(u *kload.Delivery) (phase int, measured bool) {
+	switch {
+	case !u.Traced || u.Producer == ledger.Foreign:
+		return -1, false
+	case t.o.Phase == nil:
+		return -1, true
+	}
+	phase = t.o.Phase(u.Intended)
+	return phase, phase >= 0
+}
+
+// fetched records the fetch of one stream record for so many user records.
+func (t *tap) fetched(b *kload.Batch, stream int, users int64) {
+	if users > 0 && b.Records[stream].Arrived != 0 { // else the service did not say
+		t.rec.RecordN(kload.HopFetch, b.Received-b.Records[stream].Arrived, users)
 	}
 }

@@ -123,7 +123,9 @@ func TestTap(t *testing.T) {
 	}}
 	arrived := 0
 	c := newConsumer(nil, nil, func(o *consumers.Options) {
-		o.Tap.Measured = func(t0 int64) bool { return t0 >= 30*ms }
+		o.Tap.Phase = func(t0 int64) int { // -1 before 30 ms, 0 up to 45 ms, 1 from then on
+			return int(min(t0/(30*ms), 1)+min(t0/(45*ms), 1)) - 1
+		}
 		o.Tap.Arrived = func(got *kload.Batch) {
 			if arrived++; got != b {
 				t.Errorf("joined with batch %+v", got)
@@ -171,6 +173,15 @@ func TestTap(t *testing.T) {
 	}
 	if diff := cmp.Diff(wantHops, gotHops); diff != "" {
 		t.Errorf("count, least, median and greatest value by hop (-want +got):\n%s", diff)
+	}
+	var phases [2][]int64 // counts of fetch and e2e.read
+	for i := range phases {
+		for _, total := range c.hops.PhaseTotals(i) {
+			phases[i] = append(phases[i], total.Count)
+		}
+	}
+	if diff := cmp.Diff([2][]int64{{1, 1}, {3, 4}}, phases); diff != "" {
+		t.Errorf("counts by phase (-want +got):\n%s", diff)
 	}
 }
 

@@ -166,11 +166,14 @@ func (c *Collector) closeFiles() error {
 	return errors.Join(errs...)
 }
 
-// Fill puts the totals of all sets and the list of unwritten results into the
-// summary. Call it after Close.
+// Fill puts the totals of all sets up to the last tick, those of the phases that
+// s lists, and the list of unwritten results into the summary.
 func (c *Collector) Fill(s *Summary) {
 	for _, set := range c.sets() {
 		s.AddTotals(set.Owner(), set.Totals())
+		for i := range s.Phases {
+			s.Phases[i].addTotals(set.Owner(), set.PhaseTotals(i))
+		}
 	}
 	s.Incomplete = c.dir.Incomplete()
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,8 +33,7 @@ const (
 // DefaultPath returns where the results of a run go unless the user says
 // otherwise: kload-results/<utc>-<name>-<id>.
 func DefaultPath(now time.Time, name, id string) string {
-	odd := regexp.MustCompile(`[^A-Za-z0-9._-]+`)
-	leaf := now.UTC().Format("20060102T150405Z") + "-" + odd.ReplaceAllString(name, "-") + "-" + odd.ReplaceAllString(id, "-")
+	leaf := now.UTC().Format("20060102T150405Z") + "-" + FileName(name) + "-" + FileName(id)
 	return filepath.Join("kload-results", leaf)
 }
 
@@ -43,6 +41,7 @@ func DefaultPath(now time.Time, name, id string) string {
 // returned and also remembered, for [Dir.Incomplete].
 type Dir struct {
 	path string
+	file string   // whose existence says whose directory it is
 	made []string // directories that Create made, the innermost first
 
 	mu struct {
@@ -60,8 +59,12 @@ type failure struct {
 
 // Create makes the run directory, which must not exist or be empty, and claims
 // it: of two runs that want the same directory one gets it.
-func Create(path string) (*Dir, error) {
-	d := &Dir{path: path, made: missing(path)}
+func Create(path string) (*Dir, error) { return CreateGroup(path, FileRun) }
+
+// CreateGroup makes a directory for several runs, as Create does. file is what
+// will describe them.
+func CreateGroup(path, file string) (*Dir, error) {
+	d := &Dir{path: path, file: file, made: missing(path)}
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return nil, createError(err)
 	}
@@ -81,7 +84,7 @@ func Create(path string) (*Dir, error) {
 
 // claim creates the first file of the run, which nobody else may have done.
 func (d *Dir) claim() error {
-	f, err := os.OpenFile(filepath.Join(d.path, FileRun), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := os.OpenFile(filepath.Join(d.path, d.file), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		return notEmpty(d.path)
@@ -114,7 +117,7 @@ func missing(path string) []string {
 // the directories that Create made, if nothing else is in them.
 func (d *Dir) Discard() error {
 	var errs []error
-	for _, name := range []string{FileRun, FileScenario, FileResolved} {
+	for _, name := range []string{d.file, FileScenario, FileResolved} {
 		if err := os.Remove(filepath.Join(d.path, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}

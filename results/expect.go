@@ -29,7 +29,10 @@ const (
 // Names are <load or consumer>.<counter> and <load or consumer>.<hop>.<stat>,
 // with stats p50 p90 p99 p999 max mean count over_range negative
 // below_resolution; the owner may be left out where only one has the rest.
-// Numbers may carry a unit; times need one.
+// wall_s and process.<kload or target>.<figure> are of the whole run.
+// @phase behind a name narrows it to a phase: latencies of the records due in it,
+// counters of what happened while it lasted. Numbers may carry a unit; times need
+// one. [Names.List] has all names.
 type Expectation struct {
 	Expr    string
 	program *vm.Program
@@ -176,17 +179,10 @@ func (c *unitCheck) isTime(n ast.Node) (isTime, known bool) {
 	return false, false
 }
 
-// Evaluate judges the expectations on a summary. One that refers to a hop
-// without samples, or to something that was not measured, fails and says so.
-func Evaluate(expectations []Expectation, s *Summary) []ExpectResult {
-	out := make([]ExpectResult, 0, len(expectations))
-	for _, e := range expectations {
-		out = append(out, e.evaluate(s))
-	}
-	return out
-}
-
-func (e Expectation) evaluate(s *Summary) ExpectResult {
+// Judge judges the expectation on a summary, also of a run under way. One that
+// refers to a hop without samples, or to something that was not measured, fails
+// and says so; what it asks is then not known.
+func (e Expectation) Judge(s *Summary) (res ExpectResult, known bool) {
 	values, shown, missing := map[string]float64{}, []string{}, false
 	for _, name := range slices.Sorted(maps.Keys(e.refs)) {
 		r := e.refs[name]
@@ -201,9 +197,9 @@ func (e Expectation) evaluate(s *Summary) ExpectResult {
 			shown[0] = text
 		}
 	}
-	res := ExpectResult{Expr: e.Expr, Result: resultFail, Value: strings.Join(slices.Compact(shown), ", ")}
+	res = ExpectResult{Expr: e.Expr, Result: resultFail, Value: strings.Join(slices.Compact(shown), ", ")}
 	if missing {
-		return res
+		return res, false
 	}
 	got, err := expr.Run(e.program, variables(e.refs, e.consts, values))
 	if err != nil {
@@ -211,5 +207,17 @@ func (e Expectation) evaluate(s *Summary) ExpectResult {
 	} else if got == true {
 		res.Result = resultPass
 	}
-	return res
+	return res, err == nil
+}
+
+// OnlyAtEnd returns a name in the expectation whose figure means nothing while a
+// run is under way, "" if there is none.
+func (e Expectation) OnlyAtEnd() string {
+	for _, name := range slices.Sorted(maps.Keys(e.refs)) {
+		r := e.refs[name]
+		if !r.load && slices.Contains([]string{"lost", "unread", "sunk"}, r.counter) || strings.HasPrefix(r.counter, targetPrefix) {
+			return r.full
+		}
+	}
+	return ""
 }

@@ -33,11 +33,12 @@ type literal struct {
 }
 
 // lexicon holds the token patterns, compiled once per call of Compile.
-type lexicon struct{ word, number, operand, text *regexp.Regexp }
+type lexicon struct{ word, name, number, operand, text *regexp.Regexp }
 
 func newLexicon() *lexicon {
 	return &lexicon{
 		word:    regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*`),
+		name:    regexp.MustCompile(`^[A-Za-z0-9_-]+`),
 		number:  regexp.MustCompile(`^[0-9][0-9_]*(\.[0-9]+)?([eE][+-]?[0-9]+)?([A-Za-zµμ]+([0-9]+(\.[0-9]+)?[A-Za-zµμ]+)*|%)?`),
 		operand: regexp.MustCompile(`^[A-Za-z0-9_(]`),
 		text:    regexp.MustCompile("^(\"(\\\\.|[^\"\\\\])*\"|'(\\\\.|[^'\\\\])*'|`[^`]*`)"),
@@ -61,7 +62,7 @@ func (s *scan) run() *problem {
 		case s.lex.number.MatchString(rest):
 			p = s.number(s.lex.number.FindString(rest))
 		case rest[0] == '@':
-			p = &problem{s.at, "phases in expectations (@name) are not supported yet: leave it out to judge the whole run"}
+			p = &problem{s.at, "a phase belongs behind a name, such as reader.e2e.read.p99@steady"}
 		case s.lex.text.MatchString(rest):
 			s.copy(len(s.lex.text.FindString(rest)))
 		default:
@@ -90,6 +91,23 @@ func (s *scan) word(rest string) string {
 	return prefix + s.lex.word.FindString(rest[len(prefix):])
 }
 
+// phase returns the phase that rest begins with, and what is written there:
+// @name. Known names are tried first, as they may hold hyphens and spaces.
+func (s *scan) phase(rest string) (name, written string) {
+	if !strings.HasPrefix(rest, "@") {
+		return "", ""
+	}
+	for _, p := range s.names.phases {
+		if strings.HasPrefix(rest[1:], p.Name) && len(p.Name) > len(name) {
+			name = p.Name
+		}
+	}
+	if tail := rest[1+len(name):]; name == "" || s.lex.operand.MatchString(tail) && tail[0] != '(' {
+		name = s.lex.name.FindString(rest[1:]) // unknown, or only begins like a known one
+	}
+	return name, "@" + name
+}
+
 func (s *scan) copy(n int) {
 	s.out.WriteString(s.src[s.at : s.at+n])
 	s.at += n
@@ -113,6 +131,12 @@ func (s *scan) name(word string) *problem {
 	r, msg := s.names.find(word)
 	if msg != "" {
 		return &problem{s.at, msg}
+	}
+	if phase, written := s.phase(s.src[s.at+len(word):]); written != "" {
+		if r, msg = s.names.in(r, phase); msg != "" {
+			return &problem{s.at + len(word), msg}
+		}
+		word += written
 	}
 	for variable, known := range s.refs {
 		if known == r {

@@ -49,9 +49,77 @@ func TestEvaluate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(want, results.Evaluate(compiled, s)); d != "" {
+	if d := cmp.Diff(want, judge(compiled, s)); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}
+}
+
+// TestEvaluatePhases judges figures of phases, of the run and of the producer.
+func TestEvaluatePhases(t *testing.T) {
+	names := results.Names{
+		Loads:     []results.Owner{{Name: "trips", Hops: []kload.Hop{kload.HopPut}}},
+		Consumers: []results.Owner{{Name: "fares", Hops: []kload.Hop{kload.HopE2ERead}}},
+		Phases:    []results.PhaseName{{Name: "low", Measured: true}, {Name: "low-2", Measured: true}, {Name: "never", Measured: true}},
+	}
+	s := passed()
+	s.Phases = []results.Phase{
+		{
+			Name: "low", WallS: 10, Hops: map[string]results.HopStats{"fares/e2e.read": {Count: 9, P99: 7e6}},
+			Counts: map[string]map[string]uint64{"trips": {"acked": 1000}, "fares": {"read_unique": 990}},
+		},
+		{Name: "low-2", WallS: 5, Counts: map[string]map[string]uint64{"trips": {"acked": 2000}}},
+		{Name: "never"},
+	}
+	s.Process.Target = nil
+	s.Process.Kload.MaxRSS, s.Process.Kload.CPUS = 200<<20, 2.5
+	s.Load["trips"].Codes = map[string]uint64{"Boom": 3}
+	s.Load["trips"].Producer = &results.ProducerDetail{FillRatio: 0.5, Flushed: map[string]uint64{"linger": 7}}
+	tests := []struct{ expr, result, value string }{
+		{"fares.e2e.read.p99@low < 8ms", "pass", "7.00ms"},
+		{"e2e.read.p99@low < e2e.read.p99", "pass", "fares.e2e.read.p99@low = 7.00ms, fares.e2e.read.p99 = 543ms"},
+		{"e2e.read.p99@low-2 < 8ms", "fail", "no samples"},
+		{"e2e.read.count@low-2 == 0", "pass", "0"},
+		{"e2e.read.count@never == 0", "fail", "phase never was not reached"},
+		{"trips.acked@low-2 - trips.acked@low == 1000", "pass", "trips.acked@low-2 = 2,000, trips.acked@low = 1,000"},
+		{"acked@low / wall_s@low == 100", "pass", "trips.acked@low = 1,000, wall_s@low = 10.0s"},
+		{"fares.read_unique@low==990&&wall_s==15", "pass", "fares.read_unique@low = 990, wall_s = 15.0s"},
+		{"process.kload.max_rss_bytes < 256MiB", "pass", "209,715,200"},
+		{"process.kload.cpu_s < 2", "fail", "2.50s"},
+		{"process.target.cpu_s < 2", "fail", "not measured"},
+		{"codes.Boom == 3 && trips.codes.Other == 0", "pass", "trips.codes.Boom = 3, trips.codes.Other = 0"},
+		{"trips.producer.fill_ratio >= 50%", "pass", "50.00%"},
+		{"producer.flushed.linger == 7", "pass", "7"},
+	}
+	for _, tt := range tests {
+		compiled, err := results.Compile([]string{tt.expr}, names)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		want := results.ExpectResult{Expr: tt.expr, Result: tt.result, Value: tt.value}
+		if d := cmp.Diff(want, judge(compiled, s)[0]); d != "" {
+			t.Errorf("(-want +got)\n%s", d)
+		}
+	}
+	// Of a single phase the summary has the figures itself.
+	s.Phases = s.Phases[:1]
+	s.Phases[0].Hops, s.Phases[0].Counts = nil, nil
+	compiled, err := results.Compile([]string{"e2e.read.p99@low == e2e.read.p99 && acked@low == acked"}, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := judge(compiled, s)[0]; got.Result != "pass" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func judge(list []results.Expectation, s *results.Summary) []results.ExpectResult {
+	var out []results.ExpectResult
+	for _, e := range list {
+		res, _ := e.Judge(s)
+		out = append(out, res)
+	}
+	return out
 }
 
 func TestEvaluateOwnersWithHyphens(t *testing.T) {
@@ -64,11 +132,11 @@ func TestEvaluateOwnersWithHyphens(t *testing.T) {
 	s.Consumers["my-reader"] = &results.ConsumerCounts{Lost: 3}
 	s.Consumers["my"] = &results.ConsumerCounts{Lost: 1}
 	want := []results.ExpectResult{{Expr: compiled[0].Expr, Result: "pass", Value: "my-reader.lost = 3, my.lost = 1"}}
-	if d := cmp.Diff(want, results.Evaluate(compiled, s)); d != "" {
+	if d := cmp.Diff(want, judge(compiled, s)); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}
 	delete(s.Consumers, "my")
-	if got := results.Evaluate(compiled, s)[0]; got.Result != "fail" || !strings.Contains(got.Value, "my.lost = not measured") {
+	if got := judge(compiled, s)[0]; got.Result != "fail" || !strings.Contains(got.Value, "my.lost = not measured") {
 		t.Errorf("without a consumer: %+v", got)
 	}
 }
@@ -77,6 +145,7 @@ func TestCompileSadRows(t *testing.T) {
 	two := results.Names{
 		Loads:     []results.Owner{{Name: "a", Hops: []kload.Hop{kload.HopPut}}, {Name: "b", Hops: []kload.Hop{kload.HopPut}}},
 		Consumers: []results.Owner{{Name: "fares", Hops: []kload.Hop{kload.HopE2ERead}}},
+		Phases:    []results.PhaseName{{Name: "warm-up"}, {Name: "load", Measured: true}, {Name: "load-2", Measured: true}},
 	}
 	tests := []struct{ expr, want string }{
 		{"faers.lost == 0", `column 1: unknown name "faers.lost" (did you mean "fares.lost"?)`},
@@ -85,7 +154,17 @@ func TestCompileSadRows(t *testing.T) {
 		{"completely_different == 0", `column 1: unknown name "completely_different" (known: <name>.<counter> and <name>.<hop>.<stat> of a, b, fares)`},
 		{"fares.put.p99 < 1s", `column 1: unknown name "fares.put.p99"`},
 		{"delivered_ratio > 1", `column 1: "delivered_ratio" is ambiguous: write a.delivered_ratio or b.delivered_ratio`},
-		{"fares.e2e.read.p99@steady < 1s", `column 19: phases in expectations (@name) are not supported yet`},
+		{"fares.e2e.read.p99@steady < 1s", `column 19: there is no phase "steady" (there are: warm-up, load, load-2)`},
+		{"fares.e2e.read.p99@ < 1s", `column 19: there is no phase ""`},
+		{"fares.e2e.read.p99 @load < 1s", `column 20: a phase belongs behind a name`},
+		{"fares.e2e.read.p99@warm-up < 1s", `column 19: the latencies of phase warm-up are not measured`},
+		{"fares.e2e.read.p99@load2 < 1s", `column 19: there is no phase "load2"`},
+		{"a.delivered_ratio@load > 1", `column 18: a.delivered_ratio is a figure of the whole run: leave out @load`},
+		{"fares.lost@load == 0", `column 11: fares.lost is a figure of the whole run`},
+		{"process.kload.cpu_s@load < 1", `column 20: process.kload.cpu_s is a figure of the whole run`},
+		{"process.kload.wire == 0", `column 1: unknown name "process.kload.wire"`},
+		{"codes.Boom == 0", `column 1: "codes.Boom" is ambiguous: write a.codes.Boom or b.codes.Boom`},
+		{"fares.codes.Boom == 0", `column 1: unknown name "fares.codes.Boom"`},
 		{"fares.e2e.read.p99 < 500", `column 20: compares a time with a plain number: write times with a unit, such as 500ms`},
 		{"fares.lost < 1s", `column 12: compares a time with a plain number`},
 		{"fares.lost < 5x", `column 14: bad number "5x": units are`},
@@ -144,7 +223,7 @@ func FuzzCompile(f *testing.F) {
 			}
 			return
 		}
-		if got := results.Evaluate(compiled, s); len(got) != 1 || (got[0].Result != "pass" && got[0].Result != "fail") {
+		if got := judge(compiled, s); len(got) != 1 || (got[0].Result != "pass" && got[0].Result != "fail") {
 			t.Fatalf("%q: %+v", text, got)
 		}
 	})

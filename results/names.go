@@ -12,6 +12,14 @@ import (
 // Names says what expectations may refer to.
 type Names struct {
 	Loads, Consumers []Owner
+	Phases           []PhaseName
+}
+
+// PhaseName is a phase as expectations see it. One that is not measured has
+// counters, but no latencies.
+type PhaseName struct {
+	Name     string
+	Measured bool
 }
 
 // Owner is a load or a consumer as expectations see it. Its ledger counters are
@@ -24,12 +32,13 @@ type Owner struct {
 
 // ref is one name an expectation can use.
 type ref struct {
-	full    string // owner.counter or owner.hop.stat
-	owner   string
+	full    string // owner.counter or owner.hop.stat, with the phase
+	owner   string // a load or consumer; empty for figures of the run and its processes
 	load    bool
 	counter string // set for a counter
 	hop     string // set for a statistic
 	stat    string
+	phase   string // "" for the whole run
 }
 
 func (r ref) duration() bool {
@@ -72,15 +81,19 @@ func (h HopStats) stat(name string) (v float64, isTime bool) {
 type index struct {
 	full, short map[string][]ref
 	owners      []string
+	phases      []PhaseName
 }
 
 func newIndex(n Names) *index {
-	x := &index{full: map[string][]ref{}, short: map[string][]ref{}}
+	x := &index{full: map[string][]ref{}, short: map[string][]ref{}, phases: n.Phases}
 	for _, o := range n.Loads {
 		x.addOwner(o, true, counters(&LoadCounts{}))
 	}
 	for _, o := range n.Consumers {
 		x.addOwner(o, false, counters(&ConsumerCounts{}))
+	}
+	for _, name := range runNumbers() {
+		x.full[name] = append(x.full[name], ref{full: name, counter: name})
 	}
 	return x
 }
@@ -92,6 +105,11 @@ func (x *index) addOwner(o Owner, load bool, ledger []counter) {
 	}
 	for _, c := range o.Counters {
 		x.add(ref{owner: o.Name, load: load, counter: c}, c)
+	}
+	for _, c := range counters(&ProducerDetail{}) {
+		if load {
+			x.add(ref{owner: o.Name, load: load, counter: "producer." + c.name}, "producer."+c.name)
+		}
 	}
 	hops := o.Hops
 	for h := kload.Hop(0); o.Hops == nil && h < kload.NumHops; h++ {
@@ -115,6 +133,9 @@ func (x *index) find(name string) (r ref, problem string) {
 	found := x.full[name]
 	if len(found) == 0 {
 		found = x.short[name]
+	}
+	if len(found) == 0 {
+		found = x.open(name)
 	}
 	switch len(found) {
 	case 1:
@@ -174,27 +195,42 @@ func distance(a, b string) int {
 
 // value looks the ref up in a summary. problem says why there is no value.
 func (r ref) value(s *Summary) (v float64, problem string) {
-	if r.hop != "" {
-		h := s.Hops[r.owner+"/"+r.hop] // absent means empty
+	phase := s.phase(r.phase)
+	if r.phase != "" && (phase == nil || phase.WallS == 0) {
+		return 0, "phase " + r.phase + " was not reached"
+	}
+	switch {
+	case r.hop != "":
+		h := s.hop(r.owner+"/"+r.hop, phase)
 		if r.duration() && h.Count == 0 {
 			return 0, "no samples"
 		}
-		v, _ := h.stat(r.stat)
+		v, _ = h.stat(r.stat)
 		return v, ""
+	case r.owner == "":
+		return s.runNumber(r.counter, phase)
+	case phase != nil && len(s.Phases) > 1:
+		return lookUp(r.counter, phase.counters(r.owner))
 	}
-	var ledger []counter
 	if l := s.Load[r.owner]; r.load && l != nil {
-		ledger = counters(l)
+		return l.number(r.counter)
 	}
 	if c := s.Consumers[r.owner]; !r.load && c != nil {
-		ledger = counters(c)
+		return lookUp(r.counter, counters(c))
 	}
-	for _, c := range ledger {
-		if c.name == r.counter {
+	return 0, notMeasured
+}
+
+// notMeasured is the problem of a number that the run does not have.
+const notMeasured = "not measured"
+
+func lookUp(name string, list []counter) (v float64, problem string) {
+	for _, c := range list {
+		if c.name == name {
 			return c.value, ""
 		}
 	}
-	return 0, "not measured"
+	return 0, notMeasured
 }
 
 // show formats a value of the ref for people.
@@ -204,6 +240,8 @@ func (r ref) show(v float64) string {
 		return duration(int64(v))
 	case strings.HasSuffix(r.counter, "_ratio"):
 		return ratio(v)
+	case strings.HasSuffix(r.counter, "_s"):
+		return seconds(v)
 	}
 	return units.Thousands(uint64(v))
 }

@@ -3,8 +3,8 @@
 // A run owns a [Dir], its directory. While it runs, a [Collector] is ticked once
 // a second: it appends the interval's histograms to latency.hlog and the
 // counters to series.ndjson, so that a killed run can still be reported. At the
-// end the caller fills in a [Summary], lets it [Summary.Evaluate] the compiled
-// expectations and [Summary.Judge] the run, and writes it: as summary.json, as
+// end the caller fills in a [Summary], adds what each compiled [Expectation] has
+// judged, lets it [Summary.Judge] the run, and writes it: as summary.json, as
 // percentile files and Go benchmark lines, and as text with [WriteText].
 //
 // Runs are read back with [Load] or [Open], also those that were killed before
@@ -48,6 +48,8 @@ type Summary struct {
 	// UnreachableReason says why the target could not be used.
 	UnreachableReason string `json:"unreachable_reason,omitempty"`
 	Interrupted       bool   `json:"interrupted,omitempty"`
+	// Aborted says which expectation ended the run early, where one did.
+	Aborted string `json:"aborted,omitempty"`
 	// Error says what broke the run off before its end; see Break.
 	Error string `json:"error,omitempty"`
 	// Inject lists the faults that were injected on purpose.
@@ -74,10 +76,15 @@ type Target struct {
 	Detail string `json:"detail"` // limits, latency model and seed; or region and host
 }
 
-// Phase is one phase of the run as it happened.
+// Phase is one phase of the run as it happened. A run with several has figures
+// of each. Hops hold the records that were due in the phase, where it was
+// measured; Counts what happened while it lasted, by owner and counter, and in
+// the last one also during the drain.
 type Phase struct {
-	Name  string  `json:"name"`
-	WallS float64 `json:"wall_s"`
+	Name   string                       `json:"name"`
+	WallS  float64                      `json:"wall_s"`
+	Hops   map[string]HopStats          `json:"hops,omitempty"` // keyed owner/hop
+	Counts map[string]map[string]uint64 `json:"counts,omitempty"`
 }
 
 // LoadCounts is the ledger of one load, in user records unless named otherwise.
@@ -261,6 +268,9 @@ type ExpectResult struct {
 	Value  string `json:"value"`
 }
 
+// Passed reports whether the expectation was met.
+func (e ExpectResult) Passed() bool { return e.Result == resultPass }
+
 // NewSummary returns a summary with the schema set and its maps made.
 func NewSummary(scenario, runID string) *Summary {
 	return &Summary{
@@ -273,11 +283,15 @@ func NewSummary(scenario, runID string) *Summary {
 // AddTotals puts an owner's histograms into the summary. Hops that saw no value
 // at all are left out.
 func (s *Summary) AddTotals(owner string, totals []hdr.HopTotal) {
+	addTotals(s.Hops, owner, totals)
+}
+
+func addTotals(hops map[string]HopStats, owner string, totals []hdr.HopTotal) {
 	for _, t := range totals {
 		if t.Count == 0 && !t.Any() {
 			continue
 		}
-		s.Hops[owner+"/"+t.Hop.String()] = hopStats(t)
+		hops[owner+"/"+t.Hop.String()] = hopStats(t)
 	}
 }
 
@@ -316,7 +330,7 @@ func counters(v any) []counter {
 		case reflect.Float64:
 			out = append(out, counter{name, f.Float()})
 		case reflect.Map:
-			m := f.Interface().(map[string]uint64)
+			m, _ := reflect.TypeAssert[map[string]uint64](f) // others hold no counters
 			for _, k := range slices.Sorted(maps.Keys(m)) {
 				out = append(out, counter{k, float64(m[k])})
 			}

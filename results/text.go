@@ -28,6 +28,7 @@ func WriteText(w io.Writer, s *Summary, opts TextOptions) error {
 	p.loads(s)
 	p.consumers(s)
 	p.latencies(s)
+	p.phases(s)
 	p.expectations(s)
 	p.processes(s)
 	_, err := io.WriteString(w, p.out.String())

@@ -17,8 +17,23 @@ func judged(t *testing.T, s *results.Summary, exprs ...string) *results.Summary 
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Expect = results.Evaluate(compiled, s)
+	s.Expect = judge(compiled, s)
 	s.Judge(results.DefaultDeliveredRatio)
+	return s
+}
+
+// phased is a run of three phases that an expectation has ended in the second.
+func phased() *results.Summary {
+	s := passed()
+	s.Aborted = "fares.e2e.read.p99@high < 500ms was not met for 10s, the last time with 812ms"
+	s.Phases = []results.Phase{
+		{Name: "warm-up", WallS: 10, Counts: map[string]map[string]uint64{"trips": {"acked": 1000}}},
+		{
+			Name: "high", WallS: 21, Counts: map[string]map[string]uint64{"trips": {"acked": 192891, "throttled": 12}},
+			Hops: map[string]results.HopStats{"fares/e2e.read": {Count: 9, P99: 812e6}, "trips/response": {Count: 9, P99: 7e6}},
+		},
+		{Name: "never"},
+	}
 	return s
 }
 
@@ -41,6 +56,7 @@ func TestWriteText(t *testing.T) {
 		{"fail", judged(t, broken(), exprs...), results.TextOptions{Dir: "kload-results/x"}},
 		{"long", judged(t, long), results.TextOptions{}},
 		{"unreachable", judged(t, empty), results.TextOptions{}},
+		{"phases", judged(t, phased()), results.TextOptions{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -95,7 +95,7 @@ func (s *Summary) decide(broken, undelivered, missed []string) Verdict {
 		return Errored
 	case s.InvalidReason != "":
 		return Invalid
-	case len(broken) > 0, len(s.Broken) > 0:
+	case len(broken) > 0, len(s.Broken) > 0, s.Aborted != "":
 		return Fail
 	case len(undelivered) > 0:
 		return NotDelivered
@@ -122,6 +122,9 @@ func (s *Summary) circumstances() []string {
 	}
 	if s.InvalidReason != "" {
 		out = append(out, "invalid: "+s.InvalidReason)
+	}
+	if s.Aborted != "" {
+		out = append(out, "ended early: "+s.Aborted)
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/results"
@@ -124,8 +125,42 @@ func TestWarmUp(t *testing.T) {
 		}
 		want := []results.Phase{{Name: "warmup", WallS: 2}, {Name: "steady", WallS: 3}, {Name: "rest", WallS: 1}}
 		near := cmp.Comparer(func(a, b float64) bool { return a-b < 0.1 && b-a < 0.1 })
-		if d := cmp.Diff(want, o.Phases, near); d != "" {
+		figures := cmpopts.IgnoreFields(results.Phase{}, "Hops", "Counts")
+		if d := cmp.Diff(want, o.Phases, near, figures); d != "" {
 			t.Errorf("phases (-want +got)\n%s", d)
+		}
+	})
+}
+
+// TestPhases has a load double its rate from one phase to the next, and
+// expectations on each. The counts of the phases must add up to those of the run.
+func TestPhases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := run(t.Context(), t, scenario(
+			events("rate: {profile: [{constant: 50/s, for: 1s}, {constant: 100/s, for: 2s}, {constant: 200/s, for: 2s}]}"),
+			"phases: [{name: warmup, for: 1s, measure: false}, {name: low, for: 2s}, {name: high-load, for: 2s}]",
+			"expect: [reader.e2e.read.count@low == 200, events.response.count@high-load == 400, 'events.scheduled@low >= 190 && events.scheduled@low <= 210', "+
+				"'events.put.count@low + events.put.count@high-load == events.put.count', wall_s@warmup < 1.1, read_unique@low > 150]",
+		), scenarios.RunOptions{})
+		o.judged(t, results.Pass, 0)
+		sums := map[string]uint64{}
+		for _, p := range o.Phases {
+			for owner, counts := range p.Counts {
+				for name, n := range counts {
+					sums[owner+"."+name] += n
+				}
+			}
+		}
+		for name, want := range map[string]uint64{
+			"events.scheduled": 650, "events.acked": 650, "events.bytes": o.Load["events"].Bytes,
+			"events.requests": o.Load["events"].Requests, "reader.read_unique": 650, "reader.ok": 650,
+		} {
+			if sums[name] != want {
+				t.Errorf("the phases have %d %s, the run has %d", sums[name], name, want)
+			}
+		}
+		if o.Phases[0].Hops != nil {
+			t.Errorf("the warm-up has latencies: %v", o.Phases[0].Hops)
 		}
 	})
 }

@@ -54,7 +54,7 @@ func (r *run) addConsumer(name string, spec Consumer) error {
 		sink = consumers.LoseWrites(sink, n)
 	}
 	c.host, err = build(reg.hosts, spec.Host, hostEnv{
-		sink: sink, ledger: c.ledger, hops: c.hops, clock: r.clock, measured: r.measure(),
+		sink: sink, ledger: c.ledger, hops: c.hops, clock: r.clock, phase: r.phases.of(),
 	})
 	if err != nil {
 		return fmt.Errorf("opening the host of consumer %s: %w", name, err)
@@ -80,7 +80,7 @@ func (r *run) consumerOptions(c *consumerRun, spec Consumer) consumers.Options {
 		Name: c.name, Opener: c.opener, Host: c.host, Clock: r.clock, Workers: min(2, runtime.GOMAXPROCS(0)), PlainByKey: true,
 		Strays: consumers.Range(spec.Range),
 		Tap: consumers.TapOptions{
-			Ledger: c.ledger, Run: r.number, Number: len(r.consumers) - 1, Hops: c.hops, Measured: r.measure(), Arrived: r.arrived,
+			Ledger: c.ledger, Run: r.number, Number: len(r.consumers) - 1, Hops: c.hops, Phase: r.phases.of(), Arrived: r.arrived,
 		},
 	}
 	var carriers []trace.Carrier

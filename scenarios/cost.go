@@ -96,7 +96,7 @@ func (p *plan) estimate() (cost, error) {
 		bytes += float64(l.schedule.Total()) * l.meanBytes
 	}
 	shardHours := float64(p.spec.Stream.Shards) * math.Ceil((span + p.spec.DrainTimeout).Hours())
-	if p.spec.Stream.Create {
+	if p.spec.Stream.Create && !p.resumes {
 		c.ShardHours = shardHours
 	}
 	for _, consumer := range p.spec.Consumers.All() {
@@ -140,22 +140,46 @@ func (c *cost) String() string {
 		about, c.USD, units.Thousands(uint64(c.ShardHours)), units.Thousands(uint64(math.Ceil(c.PutUnits))), pushed, c.Prices)
 }
 
-// affordable refuses a run on AWS whose estimate is above its budget.
-func (p *plan) affordable() error {
-	most := float64(p.spec.Budget.MaxCost)
-	if p.spec.Target.Kind != "aws" || most == 0 {
+// add counts another run in.
+func (c *cost) add(o *cost) {
+	c.USD += o.USD
+	c.ShardHours += o.ShardHours
+	c.PutUnits += o.PutUnits
+	c.ConsumerShardHours += o.ConsumerShardHours
+	c.ConsumerGB += o.ConsumerGB
+	c.Prices, c.Unknown = o.Prices, c.Unknown || o.Unknown
+}
+
+// affordable refuses runs on AWS whose estimates come to more than the budget of
+// any of them.
+func affordable(runs ...*plan) error {
+	var all cost
+	most := math.Inf(1)
+	for _, p := range runs {
+		if budget := float64(p.spec.Budget.MaxCost); p.spec.Target.Kind == "aws" && budget > 0 {
+			most = min(most, budget)
+		}
+	}
+	if math.IsInf(most, 1) {
 		return nil
 	}
-	c, err := p.estimate()
-	if err != nil {
-		return err
-	}
-	if c.USD > most || c.Unknown {
-		why := fmt.Sprintf("the run would cost %s, more than its budget of %s", &c, p.spec.Budget.MaxCost)
-		if c.Unknown && c.USD <= most {
-			why = "the cost of a load without a known length cannot be held against budget.max_cost"
+	for _, p := range runs {
+		c, err := p.estimate()
+		if err != nil {
+			return err
 		}
-		return kload.WithHint(fmt.Errorf("%w: %s", kload.ErrInvalid, why), "shorten the run, or raise or remove budget.max_cost")
+		all.add(&c)
 	}
-	return nil
+	if all.USD <= most && !all.Unknown {
+		return nil
+	}
+	what := "the run"
+	if len(runs) > 1 {
+		what = fmt.Sprintf("%d runs", len(runs))
+	}
+	why := fmt.Sprintf("%s would cost %s, more than the budget of %s", what, &all, units.USD(most))
+	if all.Unknown && all.USD <= most {
+		why = "the cost of a load without a known length cannot be held against budget.max_cost"
+	}
+	return kload.WithHint(fmt.Errorf("%w: %s", kload.ErrInvalid, why), "shorten the run, or raise or remove budget.max_cost")
 }

@@ -23,6 +23,9 @@ func (s *Scenario) Explain() ([]byte, error) {
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# %s, resolved\n#\n", s.File)
+	if len(s.cells) > 0 {
+		fmt.Fprintf(&b, "# matrix: %d runs, of which this is the first\n", len(s.cells))
+	}
 	for i := range s.plan.loads {
 		fmt.Fprintf(&b, "# load %s: %s\n", s.plan.loads[i].name, s.plan.loads[i].explain())
 	}
@@ -44,7 +47,14 @@ func (s *Scenario) Explain() ([]byte, error) {
 		}
 		fmt.Fprintf(&b, "# %s\n", &c)
 	}
-	fmt.Fprintf(&b, "# delivered_ratio counts acknowledgements up to %s after the schedule's end\n#\n", grace)
+	for i := range s.plan.expect {
+		fmt.Fprintf(&b, "# expect %s\n", s.plan.expect[i].explain())
+	}
+	fmt.Fprintf(&b, "# delivered_ratio counts acknowledgements up to %s after the schedule's end\n#\n# expectations may name these, and a phase behind them as in @%s:\n", grace, s.plan.phases[0].Name)
+	for _, line := range s.plan.names().List() {
+		fmt.Fprintf(&b, "#   %s\n", line)
+	}
+	b.WriteString("#\n")
 	b.Write(resolved)
 	return b.Bytes(), nil
 }
@@ -86,6 +96,9 @@ func (s *Scenario) ExtraMemory() int64 {
 	n = max(0, n-usual)
 	if s.Spec.Target.Kind == "local" && s.Spec.Target.Process == "shared" {
 		n += int64(s.Spec.Target.Store)
+	}
+	for _, c := range s.cells {
+		n = max(n, c.ExtraMemory())
 	}
 	return n
 }

@@ -145,23 +145,21 @@ func (r *run) finish(ctx context.Context, runErr error) (*results.Summary, error
 func (r *run) summarize(interrupted bool, report local.Report, runErr, cleanErr error) (*results.Summary, error) {
 	s := results.NewSummary(r.plan.spec.Name, r.id)
 	s.Target, s.Seed = r.endpoint.describe(), r.plan.spec.Seed
-	s.Interrupted, s.Inject = interrupted, r.o.Inject
+	s.Interrupted, s.Aborted, s.Inject = interrupted, r.watch.why, r.o.Inject
 	if cleanErr != nil {
 		s.Cleanup = cleanErr.Error()
 	}
-	s.Phases = r.phases()
 	var errs []error
 	if r.collector != nil {
 		r.noteMalformed()
 		errs = append(errs, r.collector.Close(time.Unix(0, r.clock.Now())), r.collector.WriteHgrm())
-		r.collector.Fill(s)
 	}
 	books := r.verify()
 	errs = append(errs, r.dir.WriteJSON(results.FileVerify, results.Verify{Schema: results.VerifySchema, RunID: s.RunID, Report: books}), r.closeHeader())
-	r.fillBooks(s, books)
+	r.fill(s, books, r.ended.Load())
 	r.fillTarget(s, report)
 	s.Process.Kload = r.process.since()
-	s.Process.Kload.SDKCalls, s.Process.Kload.SDKAttempts = r.endpoint.client.Calls(), r.endpoint.client.Attempts()
+	s.Process.Kload.SDKCalls, s.Process.Kload.SDKAttempts = r.endpoint.client.Calls()-r.before.calls, r.endpoint.client.Attempts()-r.before.attempts
 	s.Process.Kload.Wire = strings.Join(r.header.Wire.Used, "+")
 	if r.header.Wire.Fallback != "" {
 		s.Process.Kload.WireFallbacks = 1
@@ -173,7 +171,10 @@ func (r *run) summarize(interrupted bool, report local.Report, runErr, cleanErr 
 	if runErr != nil {
 		s.Break(runErr, exitCode(runErr))
 	}
-	s.Expect = results.Evaluate(r.plan.expect, s)
+	for i := range r.plan.expect {
+		judged, _ := r.plan.expect[i].Judge(s)
+		s.Expect = append(s.Expect, judged)
+	}
 	s.Incomplete = r.dir.Incomplete()
 	s.Judge(r.plan.spec.MinDeliveredRatio)
 	errs = append(errs, r.dir.WriteSummary(s))
@@ -232,22 +233,21 @@ func exitCode(err error) int {
 	return 1
 }
 
-// phases returns the phases as they went.
-func (r *run) phases() []results.Phase {
-	if r.start.Load() == 0 {
-		return []results.Phase{}
+// fill puts what was counted and measured up to a time into the summary.
+func (r *run) fill(s *results.Summary, books ledger.Report, now int64) {
+	r.fillBooks(s, books)
+	s.Phases = r.phases.results(s, now)
+	if r.collector != nil {
+		r.collector.Fill(s)
 	}
-	left := max(0, time.Duration(r.ended.Load()-r.start.Load()))
-	out := []results.Phase{}
-	for i, p := range r.plan.phases {
-		span := left
-		if p.For > 0 && i < len(r.plan.phases)-1 {
-			span = min(left, p.For)
-		}
-		left -= span
-		out = append(out, results.Phase{Name: p.Name, WallS: span.Seconds()})
-	}
-	return out
+}
+
+// counters returns the counters of the run under way, in a summary without
+// anything else.
+func (r *run) counters() *results.Summary {
+	s := results.NewSummary(r.plan.spec.Name, r.id)
+	r.fillBooks(s, r.ledger.Count())
+	return s
 }
 
 // verify returns the final books.
@@ -304,9 +304,7 @@ func (r *run) fillTarget(s *results.Summary, report local.Report) {
 	if r.endpoint.local == nil {
 		return
 	}
-	if report.CPUSeconds > 0 {
-		s.Process.Target = &results.TargetStats{CPUS: report.CPUSeconds, MaxRSS: uint64(report.MaxRSSBytes)}
-	}
+	s.Process.Target = targetStats(report)
 	// What one consumer has read may have been trimmed before another came to it.
 	unread := report.Stats.TrimmedUnread > 0 || len(s.Consumers) > 1 && report.Stats.Trimmed > 0
 	for _, name := range slices.Sorted(maps.Keys(s.Consumers)) {

@@ -165,11 +165,11 @@ func TestAdjust(t *testing.T) {
 		Name, Kind, Region, Sink string
 		Shards                   int
 		Seed                     uint64
-		Expect                   []string
+		Expect                   []scenarios.Expect
 	}
 	reader, _ := s.Spec.Consumers.Get("reader")
 	got := facts{s.Spec.Name, s.Spec.Target.Kind, s.Spec.Target.Region, reader.Sink.Kind, s.Spec.Stream.Shards, s.Spec.Seed, s.Spec.Expect}
-	want := facts{"other", "aws", "eu-west-1", "discard", 3, 7, []string{"reader.lost == 0"}}
+	want := facts{"other", "aws", "eu-west-1", "discard", 3, 7, []scenarios.Expect{{Expr: "reader.lost == 0"}}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("--set has the last word (-want +got)\n%s", d)
 	}

@@ -36,7 +36,9 @@ type loadRun struct {
 	natural  *trace.Index     // nil but for trace: natural
 	joined   ledger.EmitFunc
 	closed   *producer.ClosedLoop // nil for an open loop
-	measured func(int64) bool
+	phase    func(t0 int64) int   // see consumers.TapOptions
+	slots    slots
+	phases   int
 	shards   map[string]uint64 // acknowledged user records by shard, under the lock of rec
 	heat     *heat             // nil where nobody asks which shard is hottest
 }
@@ -54,7 +56,9 @@ func (r *run) addLoad(p *loadPlan) *loadRun {
 		hops:     hdr.NewSet(p.name, loadHops()...),
 		arrivals: r.arrivals,
 		joined:   r.joined,
-		measured: r.measure(),
+		phase:    r.phases.of(),
+		slots:    r.slots(),
+		phases:   len(r.plan.phases),
 		shards:   map[string]uint64{},
 		heat:     r.acting.heat,
 	}
@@ -132,39 +136,27 @@ func (l *loadRun) outcomes(out []kload.Outcome) {
 			l.closed.Settle(len(out[i].Records))
 		}
 	}
-	l.arrivals.Sent(l.index, l.onlyMeasured(out), l.joined)
-}
-
-// onlyMeasured returns the outcomes of stream records that hold measured user
-// records, with as many receipts as are measured.
-func (l *loadRun) onlyMeasured(out []kload.Outcome) []kload.Outcome {
-	if l.measured == nil {
-		return out
-	}
-	kept := make([]kload.Outcome, 0, len(out))
-	for _, o := range out {
-		n := 0
-		for i := range o.Records {
-			if l.measured(o.Records[i].Intended) {
-				n++
-			}
-		}
-		if n > 0 {
-			o.Records = o.Records[:n]
-			kept = append(kept, o)
-		}
-	}
-	return kept
+	byPhase(out, l.phase, func(phase int, out []kload.Outcome) {
+		l.arrivals.Sent(l.slots.slot(l.index, phase), out, l.joined)
+	})
 }
 
 // measure records one stream record's hops. Times shared by all its user records
 // are recorded once, weighted.
 func (l *loadRun) measure(o *kload.Outcome) {
-	var n int64
+	phase, n := -1, int64(0)
 	for i := range o.Records {
 		r := &o.Records[i]
-		if l.measured != nil && !l.measured(r.Intended) {
-			continue
+		if l.phase != nil {
+			in := l.phase(r.Intended)
+			if in < 0 {
+				continue
+			}
+			if in != phase {
+				l.shared(o, n)
+				l.rec.In(in)
+				phase, n = in, 0
+			}
 		}
 		n++
 		l.rec.Record(kload.HopGenLag, r.Accepted-r.Intended)
@@ -173,6 +165,12 @@ func (l *loadRun) measure(o *kload.Outcome) {
 			l.rec.Record(kload.HopResponse, o.Acked-r.Intended)
 		}
 	}
+	l.shared(o, n)
+	l.rec.In(-1)
+}
+
+// shared records the times of a stream record that n of its user records share.
+func (l *loadRun) shared(o *kload.Outcome, n int64) {
 	if o.Status == kload.Acked {
 		l.shards[o.Shard] += uint64(len(o.Records))
 		l.rec.RecordN(kload.HopRetry, o.LastAttempt-o.FirstAttempt, n)
@@ -181,12 +179,16 @@ func (l *loadRun) measure(o *kload.Outcome) {
 }
 
 // joined records a stream record whose start and arrival are both known.
-func (r *run) joined(load int, t4MinusT2 int64, users int) {
+func (r *run) joined(slot int, t4MinusT2 int64, users int) {
+	load, phase := r.slots().split(slot)
 	l := r.loads[load]
 	l.arrive.Lock()
+	l.arrive.In(phase)
 	l.arrive.RecordN(kload.HopArrive, t4MinusT2, int64(users))
 	l.arrive.Unlock()
 }
+
+func (r *run) slots() slots { return slots{len(r.plan.loads)} }
 
 // shardCounts says where the load's records went, nil when none was stored.
 func (l *loadRun) shardCounts(of int) *results.ShardCounts {
@@ -223,7 +225,10 @@ func (l *loadRun) producerDetail() *results.ProducerDetail {
 
 // counters gathers what source and keyer have to account for.
 func (l *loadRun) counters() map[string]uint64 {
-	out := map[string]uint64{"arrive_dropped": l.arrivals.DroppedOf(l.index)}
+	out := map[string]uint64{}
+	for phase := -1; phase < l.phases; phase++ {
+		out["arrive_dropped"] += l.arrivals.DroppedOf(l.slots.slot(l.index, phase))
+	}
 	for _, part := range []any{l.source, l.keys, l.ingress} {
 		if c, ok := part.(kload.Counted); ok {
 			maps.Copy(out, c.Counters())

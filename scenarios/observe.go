@@ -123,7 +123,7 @@ func (r *run) phaseAt(now int64) (string, time.Duration) {
 	case r.ended.Load() != 0:
 		return "draining", total
 	}
-	return r.phaseOf(time.Duration(now - start)).Name, total
+	return r.plan.phases[r.phases.at(time.Duration(now-start))].Name, total
 }
 
 // stats returns the ingress's counters, where it has them.

@@ -29,7 +29,8 @@ type plan struct {
 	loads   []loadPlan
 	phases  []Phase // never empty
 	actions []actionPlan
-	expect  []results.Expectation
+	expect  []expectation
+	resumes bool // on the stream of an earlier step of a search
 	// forecast is nil where nothing is known of the shards beforehand.
 	forecast *forecast
 }
@@ -88,6 +89,10 @@ func sourceConfig(l Load) any {
 // its way: broken is what did not decode, which is left out here.
 func newPlan(s *Spec, doc *conf.Document, broken conf.Problems) (*plan, error) {
 	v := &validator{spec: s, doc: doc, broken: broken}
+	if v.search() {
+		s = s.atRate(s.Search.From.PerSecond()) // the plan is that of the first step
+		v.spec = s
+	}
 	p := &plan{spec: s, phases: s.Phases}
 	if s.Load.Len() == 0 && v.sound("load") {
 		v.problem("load", "there is no load", "name one: load: {events: {source: …}}")
@@ -258,6 +263,9 @@ func (p *plan) pollingFloor(consumer string) *results.PollingFloor {
 // names returns what expectations may refer to.
 func (p *plan) names() results.Names {
 	var n results.Names
+	for _, phase := range p.phases {
+		n.Phases = append(n.Phases, results.PhaseName{Name: phase.Name, Measured: phase.Measure})
+	}
 	for _, l := range p.loads {
 		n.Loads = append(n.Loads, results.Owner{
 			Name: l.name, Hops: loadHops(),

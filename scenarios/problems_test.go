@@ -54,6 +54,15 @@ func opaqueLoad(settings string) string {
 // noAggregation sends every user record as a stream record of its own.
 const noAggregation = "ingress: {kinesis: {aggregation: {enabled: false}}}, trace: prefix"
 
+// numbered repeats text with a number in it.
+func numbered(format string, n int) string {
+	var out strings.Builder
+	for i := range n {
+		fmt.Fprintf(&out, format, i)
+	}
+	return out.String()
+}
+
 type problemCase struct {
 	name, src string
 	options   scenarios.OpenOptions
@@ -109,6 +118,7 @@ func problemCases() []problemCase {
 		plain("for ever", events("total: 9000000000G, rate: 1/h")),
 		plain("for ever in phases", events("rate: 1/h"), "phases: [{name: a, for: 2000000h}, {name: b, for: 2000000h}]"),
 		plain("phases", "phases: [{name: a, for: 1s}, {name: a, for: 0s}, {for: 1s}]"),
+		plain("too many phases", "phases: ["+numbered("{name: p%d, for: 1s}, ", 51)+"]"),
 		plain("same phase twice", "phases: [{name: a, for: 1s}, {name: a, for: 1s}]"),
 
 		plain("more bytes than the shards take", opaqueLoad("rate: {profile: [{constant: 3000/s, for: 1s}]}")),

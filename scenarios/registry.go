@@ -96,7 +96,7 @@ func newRegistry() registry {
 		},
 		hosts: map[string]plugin[hostEnv, kload.Host]{
 			"plain": plug(func(_ *plain.Config, e hostEnv) (kload.Host, error) {
-				return plain.New(plain.Options{Sink: e.sink, Ledger: e.ledger, Hops: e.hops, Clock: e.clock, Measured: e.measured}), nil
+				return plain.New(plain.Options{Sink: e.sink, Ledger: e.ledger, Hops: e.hops, Clock: e.clock, Phase: e.phase}), nil
 			}),
 		},
 		sinks: map[string]plugin[sinkEnv, kload.Sink]{
@@ -212,11 +212,11 @@ type (
 		readBytes float64
 	}
 	hostEnv struct {
-		sink     kload.Sink
-		ledger   *ledger.Consumer
-		hops     *hdr.Set
-		clock    *pace.Clock
-		measured func(int64) bool
+		sink   kload.Sink
+		ledger *ledger.Consumer
+		hops   *hdr.Set
+		clock  *pace.Clock
+		phase  func(t0 int64) int // see consumers.TapOptions
 	}
 	sinkEnv struct{ dir, consumer string }
 )

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +28,9 @@ type RunOptions struct {
 	Note     func(string)      // told of events worth a line, from any goroutine; nil drops them
 	Version  string            // of kload, for run.json
 	Memory   Network           // serve the embedded target here, in this process, without sockets
+	Memories func() Network    // where several targets are started: makes the Memory of each
 	Started  func(dir string)  // told the run directory once it exists; may be nil
+	endpoint *endpoint         // of a search, which keeps it; nil for one of the run's own
 }
 
 // Network is a listener with its own way in, such as [memnet.Listener]. Tests
@@ -63,6 +66,7 @@ type run struct {
 	start    atomic.Int64 // T0 of the schedule, Unix ns; 0 before
 	ended    atomic.Int64 // when the last load ended; 0 before
 	process  processMark
+	before   callMark
 
 	dir       *results.Dir
 	header    header
@@ -74,9 +78,14 @@ type run struct {
 	collector *results.Collector
 	progress  *progress
 	acting    *acting
+	phases    *phases
+	watch     *watch
 }
 
-// Run carries out a scenario. It returns the summary of whatever was run, also
+// callMark is how many calls a client had made, and in how many attempts.
+type callMark struct{ calls, attempts uint64 }
+
+// Run carries out a scenario, of a search its first step. It returns the summary of whatever was run, also
 // together with an error: the run then broke off, and the summary says how far
 // it got. A nil summary means that nothing was started and nothing is left
 // behind. When ctx ends, the run stops sending, drains for a while, and is
@@ -103,7 +112,9 @@ func newRun(s *Scenario, o RunOptions) (*run, error) {
 	}
 	r := &run{plan: s.plan, scenario: s, o: o, inject: inj, clock: pace.NewClock(), began: time.Now(), process: markProcess()}
 	r.pacer = pace.NewPacer(r.clock)
+	r.phases = &phases{list: s.plan.phases, starts: r.start.Load}
 	r.acting = newActing(r)
+	r.watch = &watch{r: r, since: map[int]int64{}}
 	if r.number, err = runNumber(); err != nil {
 		return nil, err
 	}
@@ -150,15 +161,21 @@ func (r *run) setUp(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.plan.affordable(); err != nil {
+	if err := affordable(r.plan); err != nil {
 		return err
 	}
-	if r.endpoint, err = connect(ctx, spec, r.inject, r.o.Memory); err != nil {
+	if r.endpoint = r.o.endpoint; r.endpoint == nil {
+		if r.endpoint, err = connect(ctx, spec, r.inject, r.o.Memory); err != nil {
+			return err
+		}
+		err = r.endpoint.prepare(ctx, r.sleep)
+	} else {
+		err = r.endpoint.resume(ctx)
+	}
+	if err != nil {
 		return err
 	}
-	if err := r.endpoint.prepare(ctx, r.sleep); err != nil {
-		return err
-	}
+	r.before = callMark{r.endpoint.client.Calls(), r.endpoint.client.Attempts()}
 	if w := r.endpoint.wire(); w.Fallback != "" {
 		r.note("the service does not know CBOR, so wire: auto is json: %s", w.Fallback)
 	}
@@ -175,8 +192,10 @@ func (r *run) setUp(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, line := range r.plan.forecastLines() {
-		r.note("%s", line)
+	if r.o.endpoint == nil { // else it would come again with every step
+		for _, line := range r.plan.forecastLines() {
+			r.note("%s", line)
+		}
 	}
 	return r.writeHeader()
 }
@@ -207,35 +226,6 @@ func (l *loadRun) close(ctx context.Context) error {
 		errs = append(errs, l.source.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// measure returns the check of phases, nil when all of them are measured.
-func (r *run) measure() func(int64) bool {
-	for _, p := range r.plan.phases {
-		if !p.Measure {
-			return r.measured
-		}
-	}
-	return nil
-}
-
-// measured says whether a record with this intended time counts for latencies:
-// whether its phase is measured.
-func (r *run) measured(t0 int64) bool {
-	return r.phaseOf(time.Duration(t0 - r.start.Load())).Measure
-}
-
-// phaseOf returns the phase at an offset from the start. The last one has no
-// end, the first no beginning.
-func (r *run) phaseOf(at time.Duration) Phase {
-	last := len(r.plan.phases) - 1
-	for _, p := range r.plan.phases[:last] {
-		if at < p.For {
-			return p
-		}
-		at -= p.For
-	}
-	return r.plan.phases[last]
 }
 
 // execute moves the records: consumers are positioned, loads are sent, what is
@@ -330,17 +320,36 @@ func (r *run) sendAll(work context.Context) error {
 	r.start.Store(start)
 	r.event("start", nil)
 	r.acting.begin(work, start)
-	g, sending := errgroup.WithContext(work)
+	going, stop := context.WithCancelCause(work)
+	watching := r.watchOver(going, stop)
+	g, sending := errgroup.WithContext(going)
 	for _, l := range r.loads {
 		g.Go(func() error {
 			return labelled(sending, engineProducer, func(ctx context.Context) error { return r.send(ctx, l, start) })
 		})
 	}
 	err := g.Wait()
+	if errors.Is(context.Cause(going), errAborted) {
+		err = nil
+	}
+	stop(nil)
+	watching.Wait()
 	r.ended.Store(r.clock.Now())
 	r.event("loads_ended", nil)
 	r.acting.loadsEnded()
 	return err
+}
+
+// watchOver follows phases and expectations until the loads have ended. stop
+// ends them.
+func (r *run) watchOver(going context.Context, stop context.CancelCauseFunc) *sync.WaitGroup {
+	var g sync.WaitGroup
+	g.Go(func() { r.phases.follow(going, r.clock, r.counters) })
+	if slices.ContainsFunc(r.plan.expect, func(e expectation) bool { return e.abortAfter > 0 }) {
+		r.watch.abort = stop
+		g.Go(func() { r.watch.follow(going) })
+	}
+	return &g
 }
 
 // drain closes the ingresses, waits until every record sent has its outcome and

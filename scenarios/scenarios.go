@@ -28,6 +28,7 @@ type OpenOptions struct {
 	Sets   []string // path=value, in order
 	Target string   // "local" or "aws": sets target.kind and applies the profile of that name
 	Seed   *uint64
+	cell   bool // one cell of a matrix: the matrix is left out
 }
 
 // Scenario is a decoded and validated scenario.
@@ -36,6 +37,9 @@ type Scenario struct {
 	File   string // where it came from
 	Source []byte // as given
 	plan   *plan
+	doc    *conf.Document
+	cells  []*cell                    // of the matrix
+	replan func(*Spec) (*plan, error) // works out another version of the scenario
 }
 
 // Open reads a scenario: the name of one in the library, or the path of a file.
@@ -94,17 +98,21 @@ func decode(file string, src []byte, o OpenOptions) (*Scenario, error) {
 	if err := adjust(doc, o); err != nil {
 		return nil, err
 	}
-	s := &Scenario{File: file, Source: src}
+	s := &Scenario{File: file, Source: src, doc: doc}
 	err = doc.Decode(&s.Spec, newRegistry().kinds())
 	var broken conf.Problems
 	if err != nil && !errors.As(err, &broken) {
 		return nil, err
 	}
 	// What decoded is checked further, so that all problems come at once.
+	if o.cell {
+		s.Spec.Matrix, s.Spec.StopWhen = conf.Map[[]Setting]{}, ""
+	}
 	if s.plan, err = newPlan(&s.Spec, doc, broken); err != nil {
 		return nil, err
 	}
-	return s, nil
+	s.replan = func(spec *Spec) (*plan, error) { return newPlan(spec, doc, nil) }
+	return s, s.expand(o)
 }
 
 // adjust applies the command line to the document: first the profile, then

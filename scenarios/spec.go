@@ -13,20 +13,23 @@ import (
 // stream to consumers, and what is expected of it. Plug-ins keep their own
 // configuration (registry.go); zero values are the documented defaults.
 type Spec struct {
-	APIVersion        string             `yaml:"apiVersion" required:"true" enum:"kload/v1" help:"version of this format"`
-	Name              string             `yaml:"name" required:"true" help:"name of the scenario, part of the run directory's name"`
-	Description       string             `yaml:"description" help:"the question the scenario answers"`
-	Seed              uint64             `yaml:"seed" default:"1" help:"seed of everything random"`
-	Target            Target             `yaml:"target" help:"the Kinesis endpoint to run against"`
-	Stream            Stream             `yaml:"stream" help:"the stream in the middle"`
-	Load              conf.Map[Load]     `yaml:"load" required:"true" help:"what goes into the stream, by name"`
-	Consumers         conf.Map[Consumer] `yaml:"consumers" help:"who reads the stream, by name"`
-	Phases            []Phase            `yaml:"phases" help:"named stretches of the run, one after the other; one phase called run if absent"`
-	Actions           []Action           `yaml:"actions" help:"what happens while the loads run, at times of its own"`
-	Expect            []string           `yaml:"expect" help:"expectations on the results, such as reader.e2e.read.p99 < 1s"`
-	MinDeliveredRatio float64            `yaml:"min_delivered_ratio" default:"0.99" help:"least share of scheduled records acknowledged in time; below it the run exits 4"`
-	Budget            Budget             `yaml:"budget" help:"what a run on AWS may cost"`
-	DrainTimeout      time.Duration      `yaml:"drain_timeout" default:"30s" help:"how long late records may still be sent after the schedule, and then how long consumers may still read"`
+	APIVersion        string              `yaml:"apiVersion" required:"true" enum:"kload/v1" help:"version of this format"`
+	Name              string              `yaml:"name" required:"true" help:"name of the scenario, part of the run directory's name"`
+	Description       string              `yaml:"description" help:"the question the scenario answers"`
+	Seed              uint64              `yaml:"seed" default:"1" help:"seed of everything random"`
+	Target            Target              `yaml:"target" help:"the Kinesis endpoint to run against"`
+	Stream            Stream              `yaml:"stream" help:"the stream in the middle"`
+	Load              conf.Map[Load]      `yaml:"load" required:"true" help:"what goes into the stream, by name"`
+	Consumers         conf.Map[Consumer]  `yaml:"consumers" help:"who reads the stream, by name"`
+	Phases            []Phase             `yaml:"phases" help:"named stretches of the run, one after the other; one phase called run if absent"`
+	Actions           []Action            `yaml:"actions" help:"what happens while the loads run, at times of its own"`
+	Expect            []Expect            `yaml:"expect" help:"expectations on the results, such as reader.e2e.read.p99 < 1s"`
+	MinDeliveredRatio float64             `yaml:"min_delivered_ratio" default:"0.99" help:"least share of scheduled records acknowledged in time; below it the run exits 4"`
+	Search            *Search             `yaml:"search" help:"look for the highest rate at which the scenario passes"`
+	Matrix            conf.Map[[]Setting] `yaml:"matrix" keys:"path" help:"run every combination of these settings, such as stream.shards: [2, 4]"`
+	StopWhen          string              `yaml:"stop_when" help:"condition as in expect: once it is true of a run, the further values of the matrix's last setting are skipped"`
+	Budget            Budget              `yaml:"budget" help:"what a run on AWS may cost"`
+	DrainTimeout      time.Duration       `yaml:"drain_timeout" default:"30s" help:"how long late records may still be sent after the schedule, and then how long consumers may still read"`
 }
 
 // Target is the endpoint of a run.

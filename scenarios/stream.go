@@ -50,6 +50,14 @@ func (e *endpoint) prepare(ctx context.Context, sleep sleeper) error {
 	return err
 }
 
+// resume makes an endpoint ready that another run has used: its actions may have
+// changed the shards.
+func (e *endpoint) resume(ctx context.Context) error {
+	var err error
+	e.shards, err = awsclient.ListShards(ctx, e.client.Control, e.spec.Stream.Name)
+	return err
+}
+
 // create creates the stream. It makes a single attempt, and does not stop in the
 // middle of it: a retry after a lost answer would meet the stream it has itself
 // created and take it for someone else's. A stream of that name that is being

@@ -22,6 +22,7 @@ type endpoint struct {
 	created bool      // this run created the stream
 	born    time.Time // when the service says the stream was created
 	shards  []shard.Shard
+	kept    bool // somebody else's to close: several runs use it, one after the other
 }
 
 // connect starts the embedded target or sets up the client for AWS.
@@ -133,6 +134,9 @@ func (e *endpoint) done() <-chan struct{} {
 // close deletes the stream if this run created it and was asked to, and ends
 // the embedded target. It works also after the run was cancelled.
 func (e *endpoint) close(ctx context.Context) (local.Report, error) {
+	if e.kept {
+		return local.Report{}, nil
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUp)
 	defer cancel()
 	var errs []error

@@ -12,7 +12,6 @@ import (
 	localkinesis "github.com/kload/kload/internal/local/kinesis"
 	"github.com/kload/kload/internal/units"
 	"github.com/kload/kload/producer"
-	"github.com/kload/kload/results"
 )
 
 // validator collects what is wrong with a scenario beyond single settings.
@@ -198,6 +197,9 @@ func (v *validator) latency() {
 	}
 }
 
+// maxPhases bounds the memory for the latencies of phases.
+const maxPhases = 50
+
 // names checks that no two things that results are about share a name, and the
 // settings of the whole scenario.
 func (v *validator) names() {
@@ -205,6 +207,9 @@ func (v *validator) names() {
 		if _, both := v.spec.Load.Get(name); both {
 			v.problem("consumers."+name, fmt.Sprintf("%q is a load and a consumer", name), "names own the results: give one of them another name")
 		}
+	}
+	if len(v.spec.Phases) > maxPhases {
+		v.problem("phases", fmt.Sprintf("there are more than %d", maxPhases), "each takes 2 MiB for its latencies: join some")
 	}
 	phases := map[string]bool{}
 	for i, p := range v.spec.Phases {
@@ -222,19 +227,4 @@ func (v *validator) names() {
 	if v.spec.DrainTimeout <= 0 && v.sound("drain_timeout") {
 		v.problem("drain_timeout", "must be positive", "the default is 30s")
 	}
-}
-
-// expectations compiles them, each problem at its own line.
-func (v *validator) expectations(p *plan) []results.Expectation {
-	var out []results.Expectation
-	names := p.names()
-	for i, src := range v.spec.Expect {
-		e, err := results.Compile([]string{src}, names)
-		if err != nil {
-			v.problem(fmt.Sprintf("expect.%d", i), err.Error(), hintOf(err))
-			continue
-		}
-		out = append(out, e...)
-	}
-	return out
 }

@@ -69,6 +69,8 @@ func short(name string) []string {
 		return []string{"load.events.rate.profile.0.for=1s"}
 	case "hot-shard":
 		return []string{"load.events.rate.profile=[{constant: 1000/s, for: 1s}]", "phases=[]"}
+	case "capacity": // its first step
+		return []string{"search.from=100/s", "search.hold=1s"}
 	case "taxi-replay":
 		return []string{"vars.speedup=64800", "load.trips.source.replay.limit=500"}
 	case "taxi-replay-large":

@@ -47,6 +47,10 @@ func verbs() []verb {
 			"kload baseline list",
 		}},
 		{"report", "RUN", "print the summary of a run again, also of one that was killed", reportVerb, nil},
+		{"ab", "SCENARIO-A SCENARIO-B", "run two scenarios in turn and compare them", abVerb, []string{
+			"kload ab quickstart quickstart -n 5 --b-set target.latency=put=5ms",
+			"kload ab before.yaml after.yaml --cool-down 10s --out results/ab",
+		}},
 		{"list", "", "list the scenarios of the library", listVerb, nil},
 		{"show", "NAME", "print a scenario of the library", showVerb, nil},
 		{"explain", "SCENARIO", "print the resolved plan with every default", explainVerb, nil},

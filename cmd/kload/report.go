@@ -15,5 +15,5 @@ func reportVerb(u *ui, args []string) error {
 	if err != nil {
 		return err
 	}
-	return u.printSummary(s, args[0], &r)
+	return u.printResult(summaryResult(s), args[0], &r)
 }

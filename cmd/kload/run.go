@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/pflag"
@@ -59,7 +61,28 @@ func runVerb(u *ui, args []string) error {
 // execute runs a scenario and prints its summary.
 func (u *ui) execute(s *scenarios.Scenario, r *runFlags) error {
 	limitMemory(s.ExtraMemory())
+	var dir string
+	ctx, o, stop := u.runOptions(r, &dir)
+	defer stop()
+	p, err := carryOut(ctx, s, o)
+	if p == nil {
+		if err != nil && ctx.Err() != nil {
+			u.code = exitInterrupted
+		}
+		return err
+	}
+	u.code = p.code
+	if perr := u.printResult(p, dir, r); err == nil {
+		err = perr
+	}
+	return err
+}
+
+// runOptions returns the options of what is run, with a context that ends with
+// Ctrl-C. dir is set to where the results go.
+func (u *ui) runOptions(r *runFlags, dir *string) (context.Context, scenarios.RunOptions, context.CancelFunc) {
 	o := scenarios.RunOptions{Out: r.out, Inject: r.inject, Version: version(), Note: func(string) {}}
+	o.Started = func(d string) { *dir = d }
 	if !r.quiet {
 		tty, width := terminal(u.err)
 		u.redrawn = tty
@@ -68,34 +91,55 @@ func (u *ui) execute(s *scenarios.Scenario, r *runFlags) error {
 	ctx, stop := interruptible(func() {
 		o.Note("interrupted: winding up; press Ctrl-C again to stop at once")
 	})
-	defer stop()
-	var dir string
-	o.Started = func(d string) { dir = d }
-	summary, err := scenarios.Run(ctx, s, o)
-	if summary == nil {
-		if err != nil && ctx.Err() != nil {
-			u.code = exitInterrupted
-		}
-		return err
-	}
-	u.code = summary.ExitCode
-	if perr := u.printSummary(summary, dir, r); err == nil {
-		err = perr
-	}
-	return err
+	return ctx, o, stop
 }
 
-func (u *ui) printSummary(s *results.Summary, dir string, r *runFlags) error {
+// printed is a result that is about to be printed.
+type printed struct {
+	code   int
+	result any
+	text   func(io.Writer, results.TextOptions) error
+}
+
+// carryOut runs a scenario as what it asks for: one run, or several. Without a
+// result nothing was started.
+func carryOut(ctx context.Context, s *scenarios.Scenario, o scenarios.RunOptions) (*printed, error) {
+	if s.Spec.Matrix.Len() > 0 {
+		r, err := scenarios.RunMatrix(ctx, s, o)
+		if r == nil {
+			return nil, err
+		}
+		return &printed{r.ExitCode, r, func(w io.Writer, t results.TextOptions) error { return results.WriteMatrix(w, r, t) }}, err
+	}
+	if s.Spec.Search != nil {
+		r, err := scenarios.RunSearch(ctx, s, o)
+		if r == nil {
+			return nil, err
+		}
+		return &printed{r.ExitCode, r, func(w io.Writer, t results.TextOptions) error { return results.WriteSearch(w, r, t) }}, err
+	}
+	r, err := scenarios.Run(ctx, s, o)
+	if r == nil {
+		return nil, err
+	}
+	return summaryResult(r), err
+}
+
+func summaryResult(s *results.Summary) *printed {
+	return &printed{s.ExitCode, s, func(w io.Writer, t results.TextOptions) error { return results.WriteText(w, s, t) }}
+}
+
+func (u *ui) printResult(p *printed, dir string, r *runFlags) error {
 	switch {
 	case r.json:
-		return u.printJSON(s)
+		return u.printJSON(p.result)
 	case r.quiet:
 		return nil
 	}
 	tty, _ := terminal(u.out)
 	color := tty && os.Getenv("NO_COLOR") == ""
-	if err := results.WriteText(u.out, s, results.TextOptions{Dir: dir, Color: color}); err != nil {
-		return fmt.Errorf("printing the summary: %w", err)
+	if err := p.text(u.out, results.TextOptions{Dir: dir, Color: color}); err != nil {
+		return fmt.Errorf("printing the results: %w", err)
 	}
 	return nil
 }

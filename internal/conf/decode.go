@@ -247,7 +247,7 @@ func (d *decoder) entries(dst reflect.Value, n *node, p place) {
 	m := dst.Addr().Interface().(anyMap)
 	for _, pair := range n.pairs {
 		sub := p.below(pair.key, pair.pos)
-		if !validName(pair.key) {
+		if !validName(pair.key) && !(p.tags.paths && validPath(pair.key)) {
 			d.report(pair.pos, sub.path, fmt.Sprintf("bad name %q", cut(pair.key, 40)), "a name has letters, digits, _ and - and starts with a letter")
 			continue
 		}

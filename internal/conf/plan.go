@@ -22,6 +22,7 @@ type field struct {
 	choice   string
 	enum     []string
 	required bool
+	paths    bool
 }
 
 // planner reads the tags of struct types, each once.
@@ -84,6 +85,7 @@ func newField(sf reflect.StructField, index []int) field {
 	f := field{
 		index: index, typ: sf.Type, key: sf.Tag.Get("yaml"), help: sf.Tag.Get("help"),
 		unit: sf.Tag.Get("unit"), choice: sf.Tag.Get("choice"), required: sf.Tag.Get("required") == "true",
+		paths: sf.Tag.Get("keys") == "path",
 	}
 	f.def, f.hasDef = sf.Tag.Lookup("default")
 	if enum := sf.Tag.Get("enum"); enum != "" {

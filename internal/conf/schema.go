@@ -76,6 +76,14 @@ func (s *schemer) reserved(properties object) {
 
 func namePattern() object { return object{"pattern": "^[A-Za-z][A-Za-z0-9_-]*$"} }
 
+// keyPattern is what the keys of a map look like.
+func (f field) keyPattern() object {
+	if f.paths {
+		return object{"pattern": `^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`}
+	}
+	return namePattern()
+}
+
 func variable() object { return object{"$ref": "#/$defs/variable"} }
 
 // orVariable also allows a text with variables in the place of a value.
@@ -181,7 +189,7 @@ func (s *schemer) schema(t reflect.Type, f field) object {
 	case t == choiceType:
 		return s.choice(f.choice)
 	case mapOf(t) != nil:
-		return object{"type": "object", "propertyNames": namePattern(), "additionalProperties": s.schema(mapOf(t).elem(), f)}
+		return object{"type": "object", "propertyNames": f.keyPattern(), "additionalProperties": s.schema(mapOf(t).elem(), f)}
 	case isText(t) && len(f.enum) > 0:
 		return orVariable(object{"enum": f.enum})
 	case isText(t):

@@ -189,6 +189,18 @@ func (n *node) scalarOr(text string) *node {
 	return &node{kind: kindString, text: text, pos: n.pos}
 }
 
+// validPath reports whether a path of keys and list indexes may be used in a [Map]
+// of paths.
+func validPath(path string) bool {
+	for part := range strings.SplitSeq(path, ".") {
+		index := strings.Trim(part, "0123456789") == ""
+		if part == "" || !index && !validName(part) {
+			return false
+		}
+	}
+	return true
+}
+
 // validName reports whether a name may be used for a variable or in a [Map]:
 // letters, digits, "_" and "-", a letter first.
 func validName(name string) bool {

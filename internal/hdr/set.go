@@ -28,40 +28,6 @@ import (
 	"github.com/kload/kload"
 )
 
-type cells [kload.NumHops]*cell
-
-// at returns the cell of a hop, made on first use.
-func (c *cells) at(h kload.Hop) *cell {
-	if c[h] == nil {
-		c[h] = newCell()
-	}
-	return c[h]
-}
-
-// Recorder takes the values of one worker. Lock it around each batch of
-// records; the per-second swap takes the same lock.
-type Recorder struct {
-	mu    sync.Mutex
-	cells *cells // guarded by mu
-}
-
-// Lock admits the caller to Record until Unlock.
-func (r *Recorder) Lock() { r.mu.Lock() }
-
-// Unlock ends a batch.
-func (r *Recorder) Unlock() { r.mu.Unlock() }
-
-// Record records one value in nanoseconds. The recorder must be locked.
-func (r *Recorder) Record(h kload.Hop, v int64) { r.RecordN(h, v, 1) }
-
-// RecordN records n occurrences of a value in nanoseconds; n below 1 records
-// nothing. The recorder must be locked.
-func (r *Recorder) RecordN(h kload.Hop, v, n int64) {
-	if n > 0 {
-		r.cells.at(h).record(v, n, h.CrossClock())
-	}
-}
-
 // Set holds the recorders of one owner.
 type Set struct {
 	owner string
@@ -70,11 +36,13 @@ type Set struct {
 	mu struct {
 		sync.Mutex
 		recorders []*Recorder
+		free      []*cells // empty, for recorders that come to another phase
 	}
 
 	// The following belong to the goroutine that rotates, under rotate.
 	rotate             sync.Mutex
 	spare, last, total *cells
+	phases             []*cells // totals of phases that saw a value, by index
 }
 
 // NewSet returns a set for the owner, the load or consumer that names the
@@ -94,13 +62,33 @@ func (s *Set) newCells() *cells {
 	return c
 }
 
+// take returns empty cells, give takes them back.
+func (s *Set) take() *cells {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.mu.free)
+	if n == 0 {
+		return s.newCells()
+	}
+	c := s.mu.free[n-1]
+	s.mu.free = s.mu.free[:n-1]
+	return c
+}
+
+func (s *Set) give(c *cells) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.free = append(s.mu.free, c)
+}
+
 // Owner returns the name the set was made for.
 func (s *Set) Owner() string { return s.owner }
 
 // NewRecorder returns a recorder for one more worker. It may be called at any
 // time, from any goroutine.
 func (s *Set) NewRecorder() *Recorder {
-	r := &Recorder{cells: s.newCells()}
+	r := &Recorder{set: s}
+	s.give(s.newCells())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mu.recorders = append(s.mu.recorders, r)
@@ -126,14 +114,41 @@ func (s *Set) Rotate() []Interval {
 	defer s.rotate.Unlock()
 	s.last.reset()
 	for _, r := range recorders {
-		r.mu.Lock()
-		r.cells, s.spare = s.spare, r.cells
-		r.mu.Unlock()
-		s.last.merge(s.spare)
-		s.spare.reset()
+		for i := range r.slots() {
+			s.collect(r, i)
+		}
 	}
 	s.total.merge(s.last)
 	return s.last.intervals()
+}
+
+// collect takes over what a recorder has in one slot. A slot that stayed empty
+// gives up its memory: its phase is over.
+func (s *Set) collect(r *Recorder, slot int) {
+	full, idle := r.swap(slot, s.spare)
+	if idle != nil {
+		s.give(idle)
+	}
+	if full == nil {
+		return
+	}
+	s.last.merge(full)
+	if slot > 0 {
+		s.phase(slot - 1).merge(full)
+	}
+	full.reset()
+	s.spare = full
+}
+
+// phase returns the total of a phase, made on first use.
+func (s *Set) phase(i int) *cells {
+	for len(s.phases) <= i {
+		s.phases = append(s.phases, nil)
+	}
+	if s.phases[i] == nil {
+		s.phases[i] = new(cells)
+	}
+	return s.phases[i]
 }
 
 func (c *cells) merge(o *cells) {
@@ -142,6 +157,15 @@ func (c *cells) merge(o *cells) {
 			c.at(kload.Hop(h)).merge(from)
 		}
 	}
+}
+
+func (c *cells) empty() bool {
+	for _, one := range c {
+		if one != nil && !one.empty() {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *cells) reset() {
@@ -180,8 +204,22 @@ type HopTotal struct {
 func (s *Set) Totals() []HopTotal {
 	s.rotate.Lock()
 	defer s.rotate.Unlock()
+	return s.total.totals()
+}
+
+// PhaseTotals is Totals of what was recorded under one phase.
+func (s *Set) PhaseTotals(phase int) []HopTotal {
+	s.rotate.Lock()
+	defer s.rotate.Unlock()
+	if phase < 0 || phase >= len(s.phases) || s.phases[phase] == nil {
+		return nil
+	}
+	return s.phases[phase].totals()
+}
+
+func (c *cells) totals() []HopTotal {
 	var out []HopTotal
-	for _, iv := range s.total.intervals() {
+	for _, iv := range c.intervals() {
 		out = append(out, total(iv))
 	}
 	return out

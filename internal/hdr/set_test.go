@@ -225,3 +225,74 @@ func BenchmarkRotate(b *testing.B) {
 		s.Rotate()
 	}
 }
+
+func TestPhases(t *testing.T) {
+	s := hdr.NewSet("x", kload.HopPut)
+	r := s.NewRecorder()
+	record := func(v int64, phases ...int) {
+		r.Lock()
+		defer r.Unlock()
+		for _, p := range phases {
+			r.In(p)
+			r.Record(kload.HopPut, v)
+		}
+	}
+	record(1*ms, 0, 0, 2, -1)
+	s.Rotate()
+	record(5*ms, 2, 0) // a straggler of a phase that is over
+	r.Lock()
+	r.Record(kload.HopPut, 9*ms) // after Lock nothing belongs to a phase
+	r.Unlock()
+	if iv := s.Rotate(); len(iv) != 1 || iv[0].Histogram.TotalCount() != 3 {
+		t.Errorf("the interval over all phases is %+v", iv)
+	}
+	type row struct{ Count, Max int64 }
+	got := map[string]row{}
+	add := func(name string, totals []hdr.HopTotal) {
+		for _, h := range totals {
+			got[name+"/"+h.Hop.String()] = row{h.Count, h.Max}
+		}
+	}
+	add("all", s.Totals())
+	for i, name := range []string{"0", "1", "2", "3"} {
+		add(name, s.PhaseTotals(i))
+	}
+	add("none", s.PhaseTotals(-1))
+	want := map[string]row{"all/put": {7, 9 * ms}, "0/put": {3, 5 * ms}, "2/put": {2, 5 * ms}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+}
+
+// TestPhasesTurnOver goes through a hundred phases, one a second, and checks
+// that recorders pass their memory on and allocate nothing while recording.
+func TestPhasesTurnOver(t *testing.T) {
+	s := hdr.NewSet("x", kload.HopPut)
+	r := s.NewRecorder()
+	second := func(phase int) {
+		r.Lock()
+		r.In(max(0, phase-1))
+		r.Record(kload.HopPut, ms)
+		r.In(phase)
+		r.Record(kload.HopPut, ms)
+		r.Unlock()
+		s.Rotate()
+	}
+	for phase := range 100 {
+		second(phase)
+	}
+	if got := s.PhaseTotals(98)[0].Count; got != 2 {
+		t.Errorf("phase 98 has %d values, want 2", got)
+	}
+	recording := testing.AllocsPerRun(100, func() {
+		r.Lock()
+		for range 100 {
+			r.In(99)
+			r.Record(kload.HopPut, ms)
+		}
+		r.Unlock()
+	})
+	if recording != 0 {
+		t.Errorf("recording allocates %v times", recording)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -21,12 +22,12 @@ import (
 
 // Env is what a host under test is given.
 type Env struct {
-	Handler  kload.Handler // nil passes every record on
-	Sink     kload.Sink
-	Ledger   *ledger.Consumer
-	Hops     *hdr.Set
-	Clock    *pace.Clock
-	Measured func(t0 int64) bool
+	Handler kload.Handler // nil passes every record on
+	Sink    kload.Sink
+	Ledger  *ledger.Consumer
+	Hops    *hdr.Set
+	Clock   *pace.Clock
+	Phase   func(t0 int64) int // -1 for what is not measured
 }
 
 // Factory returns a new host.
@@ -119,11 +120,22 @@ func newRig(t *testing.T, open Factory, h kload.Handler) *rig {
 	r.ledger.AddLoad("load", ledger.LoadOptions{})
 	r.env = Env{
 		Handler: h, Sink: r.sink, Ledger: r.ledger.AddConsumer("c"), Clock: pace.NewClock(),
-		Hops:     hdr.NewSet("c", kload.HopHandle, kload.HopE2ESink),
-		Measured: func(t0 int64) bool { return t0 >= 0 },
+		Hops:  hdr.NewSet("c", kload.HopHandle, kload.HopE2ESink),
+		Phase: phase,
 	}
 	r.host = open(r.env)
 	return r
+}
+
+// phase is 0 for the first second, then 1. What is due before is not measured.
+func phase(t0 int64) int {
+	switch {
+	case t0 < 0:
+		return -1
+	case t0 < int64(time.Second):
+		return 0
+	}
+	return 1
 }
 
 // user is a first sighting of a record of this run.
@@ -236,6 +248,7 @@ func measuring(t *testing.T, open Factory) {
 		u.Intended = now
 		users = append(users, u)
 	}
+	users[0].Intended = 0 // in the first phase
 	foreign, warmup, untraced := user("foreign"), user("warm-up"), user("untraced")
 	foreign.Intended, foreign.Producer, foreign.Extra = now, ledger.Foreign, true
 	warmup.Intended, untraced.Traced = -1, false
@@ -247,6 +260,16 @@ func measuring(t *testing.T, open Factory) {
 	}
 	if diff := cmp.Diff(map[string]int64{"handle": 4, "e2e.sink": 2}, got); diff != "" {
 		t.Errorf("values by hop: three of this run and one without a trace were handled, two written (-want +got):\n%s", diff)
+	}
+	phases := [2]map[string]int64{}
+	for i := range phases {
+		phases[i] = map[string]int64{}
+		for _, total := range r.env.Hops.PhaseTotals(i) {
+			phases[i][total.Hop.String()] = total.Count
+		}
+	}
+	if diff := cmp.Diff([2]map[string]int64{{"handle": 1, "e2e.sink": 1}, {"handle": 2, "e2e.sink": 1}}, phases); diff != "" {
+		t.Errorf("values by phase and hop (-want +got):\n%s", diff)
 	}
 }
 

@@ -24,9 +24,10 @@ type Options struct {
 	Ledger  *ledger.Consumer
 	Hops    *hdr.Set
 	Clock   *pace.Clock
-	// Measured says whether a record with this intended time counts for the
-	// latencies; nil means all do.
-	Measured func(t0 int64) bool
+	// Phase returns the index of the phase that a record with this intended time
+	// belongs to, -1 where it does not count for the latencies; nil means that all
+	// do and that there are no phases.
+	Phase func(t0 int64) int
 }
 
 // Host is a plain host. It is safe for concurrent use.
@@ -86,19 +87,31 @@ func (h *Host) measure(all, written []kload.Delivery, handle, durable int64) {
 	h.rec.Lock()
 	defer h.rec.Unlock()
 	for i := range all {
-		if !all[i].Traced || h.measured(&all[i]) { // handling needs no T0
+		phase, measured := h.phase(&all[i])
+		if !all[i].Traced || measured { // handling needs no T0
+			h.rec.In(phase)
 			h.rec.Record(kload.HopHandle, handle)
 		}
 	}
 	for i := range written {
-		if h.measured(&written[i]) {
+		if phase, measured := h.phase(&written[i]); measured {
+			h.rec.In(phase)
 			h.rec.Record(kload.HopE2ESink, durable-written[i].Intended)
 		}
 	}
 }
 
-func (h *Host) measured(u *kload.Delivery) bool {
-	return u.Traced && u.Producer != ledger.Foreign && (h.o.Measured == nil || h.o.Measured(u.Intended))
+// phase returns the phase of a user record, -1 for none, and whether the record
+// counts for the latencies.
+func (h *Host) phase(u *kload.Delivery) (phase int, measured bool) {
+	switch {
+	case !u.Traced || u.Producer == ledger.Foreign:
+		return -1, false
+	case h.o.Phase == nil:
+		return -1, true
+	}
+	phase = h.o.Phase(u.Intended)
+	return phase, phase >= 0
 }
 
 // counting counts the records the ledger counts: first sightings of this run.

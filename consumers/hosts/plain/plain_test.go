@@ -11,7 +11,7 @@ import (
 func TestConformance(t *testing.T) {
 	hosttest.Run(t, func(e hosttest.Env) kload.Host {
 		return plain.New(plain.Options{
-			Handler: e.Handler, Sink: e.Sink, Ledger: e.Ledger, Hops: e.Hops, Clock: e.Clock, Measured: e.Measured,
+			Handler: e.Handler, Sink: e.Sink, Ledger: e.Ledger, Hops: e.Hops, Clock: e.Clock, Phase: e.Phase,
 		})
 	})
 }
