@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/epochs"
 	"github.com/kload/kload/internal/kpl"
 	"github.com/kload/kload/internal/shard"
 )
@@ -21,7 +22,7 @@ type aggregator struct {
 	shards *shard.Map
 	lanes  []lane // by shard index
 	pool   *recordPool
-	books  *books // nil while records are only moved from one aggregate to others
+	books  *epochs.Books // nil while records are only moved from one aggregate to others
 	stats  *counters
 }
 
@@ -48,7 +49,7 @@ type lane struct {
 // randomKey is the length of a random partition key.
 const randomKey = 16
 
-func newAggregator(cfg Aggregation, m *shard.Map, pool *recordPool, b *books, stats *counters, seed uint64) *aggregator {
+func newAggregator(cfg Aggregation, m *shard.Map, pool *recordPool, b *epochs.Books, stats *counters, seed uint64) *aggregator {
 	if !cfg.Enabled {
 		cfg.MaxCount = 1
 	}
@@ -105,7 +106,7 @@ func (a *aggregator) start(i int, r *kload.Record, hash kload.HashKey, now int64
 	rec := l.rec
 	rec.opened = now
 	if a.books != nil {
-		rec.epoch = a.books.begin()
+		rec.epoch = a.books.Begin(1)
 	}
 	rec.shard, rec.shardID, rec.mapEpoch = i, a.shards.At(i).ID, a.shards.Epoch()
 	rec.span = shard.Range{Start: hash, End: hash}

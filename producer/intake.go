@@ -196,7 +196,7 @@ func (p *Producer) reject(r *kload.Record, code string, now int64) *streamRecord
 		receipts: []kload.Receipt{{
 			Producer: r.Producer, Seq: r.Seq, Bytes: uint32(len(r.Data)), Intended: r.Intended, Accepted: now,
 		}},
-		charge: charge(r), opened: now, epoch: p.books.begin(), code: code,
+		charge: charge(r), opened: now, epoch: p.books.Begin(1), code: code,
 	}
 }
 

@@ -33,6 +33,7 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/epochs"
 	"github.com/kload/kload/internal/pace"
 )
 
@@ -64,7 +65,7 @@ type Options struct {
 type Producer struct {
 	o        Options
 	budget   *budget
-	books    *books
+	books    *epochs.Books
 	pool     *recordPool
 	queue    *queue
 	stats    *counters
@@ -103,7 +104,7 @@ func New(ctx context.Context, o Options) (*Producer, error) {
 	}
 	cfg := &o.Config
 	p := &Producer{
-		budget: newBudget(int(cfg.Memory)), books: newBooks(), pool: &recordPool{limit: int(cfg.Memory) / 4 * 5},
+		budget: newBudget(int(cfg.Memory)), books: epochs.New(), pool: &recordPool{limit: int(cfg.Memory) / 4 * 5},
 		stats: newCounters(int(cfg.Aggregation.MaxBytes)), scatter: sync.Pool{New: newScatter},
 		nonEmpty: make(chan struct{}, 1), refresh: newRefresher(),
 	}
@@ -204,9 +205,9 @@ func (p *Producer) seal(i int, why flushReason) {
 func (p *Producer) Flush(ctx context.Context) error { return p.flush(ctx, flushManual) }
 
 func (p *Producer) flush(ctx context.Context, why flushReason) error {
-	upTo := p.books.cut()
+	upTo := p.books.Cut()
 	p.sealAll(why)
-	return p.books.await(ctx, upTo)
+	return p.books.Await(ctx, upTo)
 }
 
 // settle takes records with an outcome off the books.
@@ -215,7 +216,7 @@ func (p *Producer) settle(recs []*streamRecord) {
 	for _, r := range recs {
 		bytes += r.charge
 	}
-	p.books.end(recs)
+	epochs.End(p.books, recs)
 	p.pool.put(recs)
 	p.budget.give(bytes)
 }

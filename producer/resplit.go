@@ -2,6 +2,7 @@ package producer
 
 import (
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/epochs"
 	"github.com/kload/kload/internal/invariants"
 	"github.com/kload/kload/internal/kpl"
 	"github.com/kload/kload/internal/shard"
@@ -13,7 +14,7 @@ type splitter struct {
 	cfg   Aggregation
 	seed  uint64
 	pool  *recordPool
-	books *books
+	books *epochs.Books
 	stats *counters
 
 	dec    kpl.Decoder
@@ -66,7 +67,7 @@ func (s *splitter) takeApart(r *streamRecord, m *shard.Map) []*streamRecord {
 		part.epoch, part.notBefore, part.first, part.last = r.epoch, r.notBefore, r.first, r.last
 		part.attempts, part.ambiguous, part.stray, part.code = r.attempts, r.ambiguous, r.stray, r.code
 	}
-	s.books.more(r.epoch, len(s.parts)-1)
+	s.books.More(r.epoch, len(s.parts)-1)
 	s.stats.resplit.Add(1)
 	s.one[0] = r
 	s.pool.put(s.one[:])

@@ -43,6 +43,9 @@ type streamRecord struct {
 	buf []byte // memory of the aggregate, recycled with the record
 }
 
+// Epoch returns the flush epoch that the record belongs to.
+func (r *streamRecord) Epoch() uint64 { return r.epoch }
+
 // expired reports whether the time to live has ended; 0 means never.
 func (r *streamRecord) expired(now, ttl int64) bool { return ttl > 0 && now > r.opened+ttl }
 

@@ -110,7 +110,7 @@ func (g *Ingress) TryPutBatch(recs []kload.Record) (int, error) {
 
 // Flush sends what waits for a full request and waits for its outcomes. See
 // [kload.Ingress].
-func (g *Ingress) Flush(ctx context.Context) error { return g.queue.await(ctx, g.queue.cut()) }
+func (g *Ingress) Flush(ctx context.Context) error { return g.queue.books.Await(ctx, g.queue.cut()) }
 
 // Close flushes, waits for the outcomes until ctx ends, and gives what is left
 // its outcome. It returns an error when records were left, or the one that made

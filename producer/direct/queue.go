@@ -7,11 +7,12 @@ import (
 	"sync"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/epochs"
 	"github.com/kload/kload/internal/pace"
 )
 
 // queue holds accepted records until a sender takes them, and keeps count of
-// those without an outcome: their bytes, and their number apart by flush epoch.
+// those without an outcome.
 // Its lock is taken once per batch.
 type queue struct {
 	o     *Options
@@ -25,18 +26,12 @@ type queue struct {
 	used    int     // bytes of the budget
 	peak    int
 	closed  bool
-	epoch   uint64
 	hurried uint64 // records up to this epoch wait for no others
-	open    map[uint64]int
-	waiting int
-	settled chan struct{} // closed and replaced when an epoch has none left and somebody waits
+	books   *epochs.Books
 }
 
 func newQueue(o *Options) *queue {
-	return &queue{
-		o: o, wake: make(chan struct{}, 1), space: make(chan struct{}, 1),
-		epoch: 1, open: map[uint64]int{}, settled: make(chan struct{}),
-	}
+	return &queue{o: o, wake: make(chan struct{}, 1), space: make(chan struct{}, 1), books: epochs.New()}
 }
 
 // accept copies the records for which there is room and returns how many these
@@ -48,7 +43,7 @@ func (q *queue) accept(recs []kload.Record) (n int, refused []*Record, err error
 	if q.closed {
 		return 0, nil, fmt.Errorf("putting records: %w", kload.ErrClosed)
 	}
-	now := q.o.Clock.Now()
+	now, epoch := q.o.Clock.Now(), q.books.Begin(0)
 	for ; n < len(recs); n++ {
 		size := charge(&recs[n])
 		if q.used > 0 && q.used+size > q.o.Memory {
@@ -56,14 +51,14 @@ func (q *queue) accept(recs []kload.Record) (n int, refused []*Record, err error
 		}
 		q.used += size
 		r := q.blank()
-		r.fill(&recs[n], q.epoch, now)
-		q.open[q.epoch]++
+		r.fill(&recs[n], epoch, now)
 		if r.code != "" {
 			refused = append(refused, r)
 			continue
 		}
 		q.fresh.push(r)
 	}
+	q.books.More(epoch, n)
 	q.peak = max(q.peak, q.used)
 	if n > 0 {
 		signal(q.wake)
@@ -91,9 +86,9 @@ func (q *queue) room(ctx context.Context) error {
 // settle takes records with an outcome off the books.
 func (q *queue) settle(recs []*Record) {
 	q.mu.Lock()
+	epochs.End(q.books, recs)
 	for _, r := range recs {
 		q.used -= r.charge()
-		q.end(r.epoch)
 		r.recycle()
 		q.free.push(r)
 	}
@@ -101,61 +96,13 @@ func (q *queue) settle(recs []*Record) {
 	signal(q.space)
 }
 
-// end books a record of an epoch as decided. q.mu is held.
-func (q *queue) end(epoch uint64) {
-	q.open[epoch]--
-	if q.open[epoch] > 0 {
-		return
-	}
-	delete(q.open, epoch)
-	if q.waiting > 0 {
-		close(q.settled)
-		q.settled = make(chan struct{})
-	}
-}
-
 // cut ends the flush epoch and lets its records go without waiting for others.
 func (q *queue) cut() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.hurried = q.epoch
-	q.epoch++
+	q.hurried = q.books.Cut()
 	signal(q.wake)
 	return q.hurried
-}
-
-// await waits until no record of an epoch up to the given one is open.
-func (q *queue) await(ctx context.Context, upTo uint64) error {
-	q.count(+1)
-	defer q.count(-1)
-	for {
-		open, changed := q.upTo(upTo)
-		if open == 0 {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-func (q *queue) count(waiting int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.waiting += waiting
-}
-
-func (q *queue) upTo(epoch uint64) (n int, changed <-chan struct{}) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for e, open := range q.open {
-		if e <= epoch {
-			n += open
-		}
-	}
-	return n, q.settled
 }
 
 // retry puts records back whose notBefore was set.

@@ -25,6 +25,9 @@ type Record struct {
 	code      string // why the latest attempt failed
 }
 
+// Epoch returns the flush epoch that the record belongs to.
+func (r *Record) Epoch() uint64 { return r.epoch }
+
 // recordOverhead stands for what a record costs beside its bytes.
 const recordOverhead = 256
 
