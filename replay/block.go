@@ -36,6 +36,17 @@ type block struct {
 	tally   tally
 	samples []Malformed
 	read    int64 // stored bytes read up to here, over all objects
+	place   place // of its first row
+	lap     lap   // the pass that its rows belong to
+	reach   reach // of the rows before it
+}
+
+// place is where a row stands in the data.
+type place struct {
+	object string
+	offset int64  // of the decoded text of the object, where reading goes on
+	line   uint64 // lines of the object before it
+	skip   uint64 // rows between there and the row, of those that are wanted
 }
 
 // tally is what is counted on the way. Each block carries its own share, so
@@ -47,6 +58,10 @@ type tally struct {
 	outOfOrder  uint64
 	gaps        uint64
 	gapTime     uint64 // nanoseconds of source time left out
+	sought      uint64 // rows left out: before seek, at or after until, by the filter,
+	overdue     uint64
+	filtered    uint64
+	unjudged    uint64 // and where the filter failed
 	first, last int64  // source times in Unix nanoseconds, if timed
 	timed       bool
 }
@@ -67,6 +82,10 @@ func (t *tally) add(o *tally) {
 	t.outOfOrder += o.outOfOrder
 	t.gaps += o.gaps
 	t.gapTime += o.gapTime
+	t.sought += o.sought
+	t.overdue += o.overdue
+	t.filtered += o.filtered
+	t.unjudged += o.unjudged
 	if o.timed {
 		t.seen(o.first)
 		t.seen(o.last)
@@ -119,4 +138,7 @@ type Progress struct {
 	// Source is the source time that was reached; the zero time if the rows have
 	// none.
 	Source time.Time
+	// Fraction is how much of the replay is done, from 0 to 1, as far as that can be
+	// told; 0 where it cannot.
+	Fraction float64
 }

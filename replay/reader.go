@@ -3,10 +3,8 @@ package replay
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"math"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/jsonfield"
@@ -15,9 +13,6 @@ import (
 
 // maxSamples is how many malformed lines are kept with their place.
 const maxSamples = 10
-
-// errLimit ends reading for a good reason.
-var errLimit = errors.New("limit reached")
 
 // reader fills blocks with the rows of all objects, one object after the other.
 // It belongs to the prefetch goroutine.
@@ -31,8 +26,8 @@ type reader struct {
 	finder    jsonfield.Finder
 	keepLF    bool
 	strict    bool
-	left      uint64 // rows to go until the limit
 
+	text    int64  // decoded bytes of the current object
 	line    uint64 // lines of the current object that ended
 	carry   []byte // the start of a line whose end is still to be read
 	cut     bool   // inside a line that is too long
@@ -48,10 +43,6 @@ func newReader(cfg *Config, from origin.Origin, objects []origin.Object) *reader
 		decoder: newDecoder(),
 		keepLF:  cfg.Newline == newlineKeep,
 		strict:  cfg.Strict,
-		left:    uint64(cfg.Limit),
-	}
-	if r.left == 0 {
-		r.left = math.MaxUint64
 	}
 	if cfg.Timestamp != timestampNone {
 		r.timestamp, r.finder = cfg.Timestamp, jsonfield.NewFinder(cfg.Timestamp)
@@ -70,14 +61,31 @@ func (r *reader) next(ctx context.Context) error {
 	object := r.objects[0]
 	r.objects = r.objects[1:]
 	r.done += r.decoder.source.n
-	r.line, r.failed = 0, nil
+	r.text, r.line, r.failed = 0, 0, nil
 	r.opened++
 	return r.decoder.open(ctx, r.from, object)
 }
 
+// skip leaves out the first bytes of the current object's text, which hold so
+// many lines.
+func (r *reader) skip(offset int64, lines uint64) error {
+	n, err := io.CopyN(io.Discard, r.decoder, offset)
+	if err != nil {
+		return fmt.Errorf("skipping to byte %d of the text of %s: %w", offset, r.decoder.object.Name, err)
+	}
+	r.text, r.line = n, lines
+	return nil
+}
+
+// rewind starts over with other objects.
+func (r *reader) rewind(objects []origin.Object) {
+	r.objects, r.carry, r.cut = objects, r.carry[:0], false
+}
+
 // fill reads rows into an empty block until it is full. An error, which io.EOF
-// and errLimit are too, may come with rows.
+// is too, may come with rows.
 func (r *reader) fill(ctx context.Context, b *block) error {
+	b.place = place{object: r.decoder.object.Name, offset: r.text - int64(len(r.carry)), line: r.line}
 	b.end = copy(b.data, r.carry)
 	err := r.fillRows(ctx, b)
 	r.carry = append(r.carry[:0], b.data[b.start:b.end]...)
@@ -112,6 +120,7 @@ func (r *reader) fillRows(ctx context.Context, b *block) error {
 func (r *reader) read(ctx context.Context, b *block) error {
 	n, err := r.decoder.Read(b.data[b.end:min(b.end+chunkBytes, len(b.data))])
 	b.end += n
+	r.text += int64(n)
 	r.failed = err
 	return ctx.Err()
 }
@@ -155,17 +164,11 @@ func (r *reader) addLine(b *block, from, to int) error {
 	if !ok || len(line) > maxLine {
 		return r.reject(b, r.line, line)
 	}
-	if r.timestamp != "" {
-		b.tally.seen(at)
-	}
 	size := len(line)
 	if r.keepLF {
 		size = to - from
 	}
 	b.rows = append(b.rows, row{off: uint32(from), size: uint32(size), at: at})
-	if r.left--; r.left == 0 {
-		return errLimit
-	}
 	return nil
 }
 

@@ -40,24 +40,29 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/jsonfield"
 	"github.com/kload/kload/replay/origin"
 )
 
-// Source replays recorded data. It is used from one goroutine, except for
-// [Source.Progress], which may be called from any.
+// Source replays recorded data. It is used from one goroutine, except where
+// methods say otherwise.
 type Source struct {
+	cfg     Config
 	skipped []origin.Skipped
-	total   int64 // bytes as stored
+	total   int64 // bytes as stored, of all passes; 0 where there is no last one
+	sizes   map[string]int64
 
 	// The goroutine sends into ready, which has room for every block there is,
 	// and closes it after setting err.
 	ready chan *block
 	free  chan *block
+	made  int // blocks there are
 	err   error
 	stop  context.CancelFunc
 
@@ -67,31 +72,44 @@ type Source struct {
 	tally     tally
 	bytes     uint64
 	malformed []Malformed
+	passes    int64
+	patch     *patcher // nil where payloads stay as they are
+	finder    jsonfield.Finder
 
-	rows   atomic.Uint64
-	read   atomic.Int64
-	source atomic.Int64 // last source time, or noTime
+	book    *book
+	resumed *Checkpoint // nil for a replay from the start
+	rows    atomic.Uint64
+	read    atomic.Int64
+	source  atomic.Int64 // last source time, or noTime
+	first   atomic.Int64 // first source time, or noTime
 }
 
 // New finds the data that cfg names, opens the first object and starts reading
 // ahead. The source must be closed.
-func New(cfg Config) (*Source, error) {
+func New(cfg Config) (*Source, error) { return Resume(cfg, nil) }
+
+// Resume is New for a replay that goes on at a checkpoint of another; nil is the
+// start.
+func Resume(cfg Config, at *Checkpoint) (*Source, error) {
 	cfg = cfg.withDefaults()
 	from, err := origin.Parse(cfg.From)
 	if err != nil {
 		return nil, fmt.Errorf("%w: opening recorded data: %w", kload.ErrInvalid, err)
 	}
-	return NewFrom(cfg, from)
+	return ResumeFrom(cfg, from, at)
 }
 
 // NewFrom is [New] for data of another origin than the one that cfg names.
-func NewFrom(cfg Config, from origin.Origin) (*Source, error) {
+func NewFrom(cfg Config, from origin.Origin) (*Source, error) { return ResumeFrom(cfg, from, nil) }
+
+// ResumeFrom is [Resume] for data of another origin than the one that cfg names.
+func ResumeFrom(cfg Config, from origin.Origin, at *Checkpoint) (*Source, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("configuring the replay: %w", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s, err := start(ctx, &cfg, from)
+	s, err := start(ctx, cfg, from, at)
 	if err != nil {
 		stop()
 		return nil, fmt.Errorf("opening recorded data: %w", err)
@@ -100,29 +118,75 @@ func NewFrom(cfg Config, from origin.Origin) (*Source, error) {
 	return s, nil
 }
 
-func start(ctx context.Context, cfg *Config, from origin.Origin) (*Source, error) {
+func start(ctx context.Context, cfg Config, from origin.Origin, at *Checkpoint) (*Source, error) {
 	list, err := from.List(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if len(list.Objects) == 0 {
-		return nil, noData(cfg, list.Skipped)
+		return nil, noData(&cfg, list.Skipped)
 	}
-	r := newReader(cfg, from, list.Objects)
-	if err := r.next(ctx); err != nil {
-		return nil, errors.Join(err, r.decoder.close())
+	objects, err := sought(ctx, &cfg, from, list.Objects)
+	if err != nil {
+		return nil, err
 	}
+	s := newSource(cfg, list.Skipped, at)
+	switch {
+	case cfg.Shape.IsZero():
+	case at != nil && at.Shape != ([2]uint64{}):
+		s.cfg.Speedup = Speedup{at.Shape[0], at.Shape[1]}
+	default:
+		if s.cfg.Speedup, err = shaped(ctx, &cfg, from, objects); err != nil {
+			return nil, err
+		}
+	}
+	p := &pipeline{
+		objects: objects, reader: newReader(&cfg, from, objects), loop: newLooper(&cfg), order: newReorderer(&cfg),
+		clock: newClock(&s.cfg, s.emit), take: s.take, free: s.free,
+	}
+	if p.want, err = newSelection(&cfg); err != nil {
+		return nil, err
+	}
+	if at != nil {
+		err = at.again(ctx, p)
+	} else {
+		err = p.reader.next(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.reader.decoder.close())
+	}
+	s.measure(objects, p.loop.passes)
+	go s.prefetch(ctx, p)
+	return s, nil
+}
+
+func newSource(cfg Config, skipped []origin.Skipped, at *Checkpoint) *Source {
 	s := &Source{
-		skipped: list.Skipped,
-		ready:   make(chan *block, maxBlocks),
-		free:    make(chan *block, maxBlocks),
-	}
-	for _, o := range list.Objects {
-		s.total += o.Size
+		cfg: cfg, skipped: skipped, patch: newPatcher(&cfg), finder: jsonfield.NewFinder(cfg.Timestamp),
+		ready: make(chan *block, maxBlocks), free: make(chan *block, maxBlocks), resumed: at, passes: 1, book: &book{failed: math.MaxUint64},
 	}
 	s.source.Store(noTime)
-	go s.prefetch(ctx, r, newClock(cfg, s.emit))
-	return s, nil
+	s.first.Store(noTime)
+	if cfg.Watermarks {
+		s.book.water = newWater()
+	}
+	if at != nil {
+		s.book.prior = at.Acked
+		if s.patch != nil && !at.Zero.IsZero() {
+			s.patch.zero, s.patch.begun = at.Zero.ns, true
+		}
+	}
+	return s
+}
+
+// measure notes how much there is to read.
+func (s *Source) measure(objects []origin.Object, passes Passes) {
+	s.sizes = make(map[string]int64, len(objects))
+	for _, o := range objects {
+		s.sizes[o.Name] = o.Size
+		s.total += o.Size
+	}
+	s.total *= max(0, int64(passes))
 }
 
 // noData explains why there is nothing to replay.
@@ -152,49 +216,25 @@ func newClock(cfg *Config, emit func(*block)) clock {
 func (s *Source) emit(b *block) { s.ready <- b }
 
 // prefetch is the goroutine that reads ahead.
-func (s *Source) prefetch(ctx context.Context, r *reader, c clock) {
+func (s *Source) prefetch(ctx context.Context, p *pipeline) {
 	defer close(s.ready)
-	err := s.readAll(ctx, r, c)
-	s.err = errors.Join(err, r.decoder.close())
+	err := p.run(ctx)
+	s.err = errors.Join(err, p.reader.decoder.close())
 	if s.err == nil {
 		s.err = io.EOF
 	}
 }
 
-// readAll returns nil at the end of the data.
-func (s *Source) readAll(ctx context.Context, r *reader, c clock) error {
-	for made := 0; ; {
-		b := s.take(ctx, &made)
-		if b == nil {
-			return ctx.Err()
-		}
-		end := r.fill(ctx, b)
-		if err := c.add(b); err != nil {
-			return err
-		}
-		if end == nil {
-			continue
-		}
-		if err := c.finish(); err != nil {
-			return err
-		}
-		if errors.Is(end, errLimit) || errors.Is(end, io.EOF) {
-			return nil
-		}
-		return end
-	}
-}
-
 // take returns an empty block, a new one only if none has come back. It returns
 // nil when ctx ends.
-func (s *Source) take(ctx context.Context, made *int) *block {
+func (s *Source) take(ctx context.Context) *block {
 	select {
 	case b := <-s.free:
 		return b
 	default:
 	}
-	if *made < maxBlocks {
-		*made++
+	if s.made < maxBlocks {
+		s.made++
 		return newBlock()
 	}
 	select {
@@ -219,7 +259,7 @@ func (s *Source) Next(ctx context.Context, dst []kload.Record) (int, error) {
 		}
 	}
 	rows := s.block.rows[s.next:]
-	rows = rows[:min(len(rows), len(dst))]
+	rows = s.together(rows[:min(len(rows), len(dst))])
 	data, size := s.block.data, uint64(0)
 	for i, r := range rows {
 		end := r.off + r.size
@@ -228,8 +268,39 @@ func (s *Source) Next(ctx context.Context, dst []kload.Record) (int, error) {
 	}
 	s.next += len(rows)
 	s.bytes += size
+	if s.patch != nil {
+		begun := s.patch.begun
+		s.patch.rewrite(dst[:len(rows)], s.block.lap, s.cfg.Timestamp != timestampNone)
+		if begun != s.patch.begun {
+			s.book.origin(s.patch)
+		}
+	}
+	s.book.took(dst[:len(rows)], s.timeOf)
 	s.rows.Add(uint64(len(rows)))
 	return len(rows), nil
+}
+
+// longestSpan is the longest span of rows that are handed out at once where the
+// schedule may move before they are due, and their payloads say when that is.
+const longestSpan = 100 * int64(time.Millisecond)
+
+// together returns the first rows, those that may be handed out at once.
+func (s *Source) together(rows []row) []row {
+	if s.cfg.Timestamps != timestampsIngestion {
+		return rows
+	}
+	n := 1
+	for n < len(rows) && rows[n].at-rows[0].at <= longestSpan {
+		n++
+	}
+	return rows[:n]
+}
+
+// timeOf returns the time in a payload, as it will be sent.
+func (s *Source) timeOf(line []byte) int64 {
+	value, _ := s.finder.Find(line)
+	at, _ := parseTime(value) // the reader lets no row without one through
+	return at
 }
 
 // turn gives the block that was handed out back and takes the next one.
@@ -245,6 +316,7 @@ func (s *Source) turn(ctx context.Context) error {
 			return s.ended()
 		}
 		s.block, s.next = b, 0
+		s.book.began(b, s.sizes[b.place.object])
 		s.account(b)
 		return nil
 	case <-ctx.Done():
@@ -257,8 +329,10 @@ func (s *Source) account(b *block) {
 	s.tally.add(&b.tally)
 	s.malformed = append(s.malformed, b.samples...)
 	s.read.Store(b.read)
+	s.passes = b.lap.number + 1
 	if s.tally.timed {
 		s.source.Store(s.tally.last)
+		s.first.Store(s.tally.first)
 	}
 }
 
@@ -268,7 +342,16 @@ func (s *Source) ended() error {
 	if s.err != io.EOF || s.rows.Load() > 0 { //nolint:errorlint // set by prefetch, never wrapped
 		return s.err
 	}
-	if len(s.malformed) == 0 {
+	t := &s.tally
+	switch out := t.sought + t.overdue + t.filtered + t.unjudged; {
+	case s.resumed != nil && s.resumed.Acked > 0:
+		return s.err // all of it was sent before
+	case out > 0:
+		return kload.WithHint(
+			fmt.Errorf("%w: replaying: none of %d rows is wanted: %d lie before seek, %d from until on, %d are refused by the filter, which fails for %d",
+				kload.ErrInvalid, out, t.sought, t.overdue, t.filtered, t.unjudged),
+			"'kload data describe' tells which times the data has")
+	case len(s.malformed) == 0:
 		return kload.WithHint(fmt.Errorf("%w: replaying: the data has only blank lines", kload.ErrInvalid), "put JSON lines there")
 	}
 	m := s.malformed[0]
@@ -300,6 +383,10 @@ func (s *Source) Timed() bool { return true }
 //	out_of_order       rows whose time went backwards
 //	gaps_compressed    silences shortened by max_gap
 //	gap_compressed_ns  source time left out of them, in nanoseconds
+//	before_seek        rows left out because of seek, after_until because of until,
+//	filtered           because of filter, and
+//	filter_failed      because filter could not be evaluated
+//	passes             over the data that were begun
 func (s *Source) Counters() map[string]uint64 {
 	return map[string]uint64{
 		"objects":           s.tally.objects,
@@ -311,6 +398,11 @@ func (s *Source) Counters() map[string]uint64 {
 		"out_of_order":      s.tally.outOfOrder,
 		"gaps_compressed":   s.tally.gaps,
 		"gap_compressed_ns": s.tally.gapTime,
+		"before_seek":       s.tally.sought,
+		"after_until":       s.tally.overdue,
+		"filtered":          s.tally.filtered,
+		"filter_failed":     s.tally.unjudged,
+		"passes":            uint64(s.passes),
 	}
 }
 
@@ -336,5 +428,15 @@ func (s *Source) Progress() Progress {
 	if at := s.source.Load(); at != noTime {
 		p.Source = time.Unix(0, at).UTC()
 	}
+	if s.total > 0 {
+		p.Fraction = float64(p.ReadBytes) / float64(s.total)
+	}
+	if s.cfg.Limit > 0 {
+		p.Fraction = max(p.Fraction, float64(p.Rows)/float64(s.cfg.Limit))
+	}
+	if first := s.first.Load(); first != noTime && !s.cfg.Until.IsZero() && s.total > 0 {
+		p.Fraction = max(p.Fraction, float64(s.source.Load()-first)/float64(s.cfg.Until.ns-first))
+	}
+	p.Fraction = min(p.Fraction, 1)
 	return p
 }

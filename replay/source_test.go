@@ -136,6 +136,7 @@ func TestBuiltin(t *testing.T) {
 	want := map[string]uint64{
 		"objects": 2, "skipped_objects": 2, "rows": 5000, "row_bytes": 2403900 - 5000,
 		"malformed": 0, "blank_lines": 0, "out_of_order": 0, "gaps_compressed": 0, "gap_compressed_ns": 0,
+		"before_seek": 0, "after_until": 0, "filtered": 0, "filter_failed": 0, "passes": 1,
 	}
 	if diff := cmp.Diff(want, r.Stats); diff != "" {
 		t.Errorf("stats (-want +got):\n%s", diff)
