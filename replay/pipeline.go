@@ -20,6 +20,7 @@ type pipeline struct {
 	want    selection
 	loop    looper
 	order   *reorderer // nil for none
+	skip    uint64     // rows that a resumed replay has sent before
 	clock   clock
 	take    func(context.Context) *block // an empty block, or nil when the context ends
 	free    chan<- *block                // takes blocks that nobody needs any more
@@ -77,7 +78,7 @@ func (p *pipeline) pass(ctx context.Context) (end, err error) {
 // schedule hands a block to the clock, or its rows to the reorderer.
 func (p *pipeline) schedule(ctx context.Context, b *block, end error) error {
 	if p.order == nil {
-		return p.clock.add(b)
+		return p.add(b)
 	}
 	full := p.order.hold(b)
 	b.reset()
@@ -102,7 +103,7 @@ func (p *pipeline) reordered(ctx context.Context, end error) error {
 			return ctx.Err()
 		}
 		more = p.order.fill(b, leave)
-		if err := p.clock.add(b); err != nil {
+		if err := p.add(b); err != nil {
 			return err
 		}
 	}
@@ -110,4 +111,13 @@ func (p *pipeline) reordered(ctx context.Context, end error) error {
 		p.order.given = 0
 	}
 	return nil
+}
+
+// add hands a block to the clock, without the rows that were sent before.
+func (p *pipeline) add(b *block) error {
+	n := min(p.skip, uint64(len(b.rows)))
+	b.rows = b.rows[:copy(b.rows, b.rows[n:])]
+	b.place.skip += n
+	p.skip -= n
+	return p.clock.add(b)
 }

@@ -40,7 +40,7 @@ type Checkpoint struct {
 
 // again configures a pipeline to go on at the checkpoint.
 func (c *Checkpoint) again(ctx context.Context, p *pipeline) error {
-	p.want.skip = c.Skip
+	p.skip = c.Skip
 	if before := c.Acked - c.Skip; p.want.left != math.MaxUint64 {
 		p.want.left -= min(before, p.want.left)
 	}

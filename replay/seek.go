@@ -43,13 +43,12 @@ func sought(ctx context.Context, cfg *Config, from origin.Origin, objects []orig
 	seek := cfg.Seek.ns
 	low, high := 0, len(objects) // objects[low] may hold rows before seek; objects[high] begins at or after it
 	lowAt, highAt := int64(math.MinInt64), int64(math.MaxInt64)
-	for low+1 < high {
-		mid := (low + high) / 2
+	for mid := 0; low+1 < high; mid = (low + high) / 2 {
 		at, ok, err := firstTime(ctx, cfg, from, objects[mid])
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("seeking to %s: %w", cfg.Seek, err)
-		case !ok, at < lowAt, at > highAt:
+		case !ok, at < lowAt, at > highAt, at >= seek && mid == 0:
 			return objects, nil
 		case at < seek:
 			low, lowAt = mid, at

@@ -9,15 +9,13 @@ import (
 )
 
 // selection leaves out the rows that are not wanted: before seek, from until on,
-// those that the filter refuses, those beyond the limit, and those that a resumed
-// replay has sent before.
+// those that the filter refuses, and those beyond the limit.
 type selection struct {
 	timed       bool
 	seek, until int64
 	filter      *filter // nil for none
 	strict      bool
 	left        uint64 // rows to go until the limit
-	skip        uint64 // wanted rows to leave out
 }
 
 func newSelection(cfg *Config) (selection, error) {
@@ -57,16 +55,11 @@ func (s *selection) apply(b *block) (end error) {
 		if !ok {
 			continue
 		}
-		s.left--
-		if s.skip > 0 {
-			s.skip--
-		} else {
-			kept = append(kept, r)
-			if s.timed {
-				b.tally.seen(r.at)
-			}
+		kept = append(kept, r)
+		if s.timed {
+			b.tally.seen(r.at)
 		}
-		if s.left == 0 {
+		if s.left--; s.left == 0 {
 			return errLimit
 		}
 	}

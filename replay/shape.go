@@ -7,7 +7,6 @@ import (
 	"math"
 	"math/bits"
 
-	"github.com/kload/kload"
 	"github.com/kload/kload/internal/units"
 	"github.com/kload/kload/replay/origin"
 )
@@ -75,11 +74,10 @@ func (c *curve) speedup(rate units.Rate, maxGap uint64) (Speedup, error) {
 				kept += class.sum
 			}
 		}
-		shortened, over := mulDivUp(cut, maxGap, 1)
-		if !over || shortened >= wall {
-			return Speedup{}, kload.WithHint(
-				fmt.Errorf("%w: shaping the replay: %d silences shortened to max_gap last longer than all %d rows at %s", kload.ErrInvalid, cut, c.rows, rate),
-				"choose a shorter max_gap or a lower shape")
+		// What was cut lasted longer before, and all of it together no longer than wall.
+		shortened, ok := mulDivUp(cut, maxGap, 1)
+		if !ok || shortened >= wall {
+			return Speedup{}, errTooLong()
 		}
 		next := Speedup{num: kept, den: uint64(wall - shortened)}
 		if maxGap == 0 || next.Source(maxGap) >= limit || next == s {
