@@ -27,6 +27,8 @@ const (
 	FileSummary  = "summary.json"
 	FileVerify   = "verify.json"
 	FileBench    = "bench.txt"
+	// FileCheckpoint says how far replays of recorded data have come.
+	FileCheckpoint = "checkpoint.json"
 	dirHgrm      = "hgrm"
 	dirSink      = "sink"
 )

@@ -152,6 +152,7 @@ func (r *run) summarize(interrupted bool, report local.Report, runErr, cleanErr 
 	var errs []error
 	if r.collector != nil {
 		r.noteMalformed()
+		r.checkpoint()
 		errs = append(errs, r.collector.Close(time.Unix(0, r.clock.Now())), r.collector.WriteHgrm())
 		r.collector.Fill(s)
 	}

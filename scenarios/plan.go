@@ -40,6 +40,8 @@ type loadPlan struct {
 	peak      float64       // highest rate of the schedule, records per second
 	meanBytes float64       // of a record in the stream, 0 where it is not known
 	unpaced   bool
+	onLag     producer.LagPolicy // of a timed source, whose records may be so late
+	maxLag    time.Duration
 	inFlight  int           // closed loop, 0 for none
 	span      time.Duration // of a closed loop, 0 for no limit
 	carrier   trace.Carrier
@@ -55,6 +57,11 @@ type (
 	timedConfig interface {
 		// Unpaced says that it wants no pacing at all.
 		Unpaced() bool
+	}
+	// lagConfig is a timed source that says what becomes of its schedule when
+	// records are late.
+	lagConfig interface {
+		Lag() (policy string, most time.Duration)
 	}
 	// keyedConfig is a source whose records have keys of their own.
 	keyedConfig interface {
@@ -130,6 +137,11 @@ func (v *validator) load(name string, l Load) loadPlan {
 	p := loadPlan{name: name, spec: l}
 	p.carrier, _ = trace.ParseCarrier(l.Trace) // the decoder knows the values
 	p.kinesis, _ = l.Ingress.Config.(*producer.Config)
+	if c, ok := sourceConfig(l).(lagConfig); ok {
+		var policy string
+		policy, p.maxLag = c.Lag()
+		p.onLag = producer.LagPolicy(policy)
+	}
 	v.schedule(path, &p)
 	v.keys(path, &p)
 	v.payload(path, &p)
@@ -219,20 +231,19 @@ func (p *plan) names() results.Names {
 	for _, l := range p.loads {
 		n.Loads = append(n.Loads, results.Owner{
 			Name: l.name, Hops: loadHops(),
-			Counters: counterNames("arrive_dropped", sourceConfig(l.spec), l.keys, l.spec.Ingress.Config),
+			Counters: counterNames([]string{"arrive_dropped", "lag_slips", "lag_slipped_ns", "lag_dropped", "watermarks_sent", "watermarks_skipped"}, sourceConfig(l.spec), l.keys, l.spec.Ingress.Config),
 		})
 	}
 	for name, c := range p.spec.Consumers.All() {
 		n.Consumers = append(n.Consumers, results.Owner{
-			Name: name, Hops: consumerHops(), Counters: counterNames("bad_aggregates", c.Read.Config, c.Host.Config, c.Sink.Config),
+			Name: name, Hops: consumerHops(), Counters: counterNames([]string{"bad_aggregates"}, c.Read.Config, c.Host.Config, c.Sink.Config),
 		})
 	}
 	return n
 }
 
 // counterNames lists the counters of plug-ins, which their configurations know.
-func counterNames(own string, configs ...any) []string {
-	names := []string{own}
+func counterNames(names []string, configs ...any) []string {
 	for _, c := range configs {
 		if c, ok := c.(interface{ CounterNames() []string }); ok {
 			names = append(names, c.CounterNames()...)

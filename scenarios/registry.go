@@ -44,7 +44,7 @@ func newRegistry() registry {
 	return registry{
 		sources: map[string]plugin[sourceEnv, kload.Source]{
 			"generate": plug(newGenerator),
-			"replay":   plug(func(c *replay.Config, _ sourceEnv) (kload.Source, error) { return replay.New(*c) }),
+			"replay":   plug(func(c *replay.Config, e sourceEnv) (kload.Source, error) { return replay.Resume(*c, e.resume) }),
 		},
 		keys: map[string]plugin[none, producer.KeyerConfig]{
 			"const":       plug(func(c *producer.ConstKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
@@ -55,6 +55,7 @@ func newRegistry() registry {
 			"template":    plug(func(c *producer.TemplateKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
 			"pinned":      plug(func(c *producer.PinnedKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
 			"field":       plug(func(c *producer.FieldKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
+			"payload":     plug(func(c *producer.PayloadKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
 			"random_hash": plug(func(c *producer.RandomHashKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
 		},
 		ingresses: map[string]plugin[ingressEnv, kload.Ingress]{
@@ -162,7 +163,10 @@ func newGenerator(g *generators, e sourceEnv) (kload.Source, error) {
 // What plug-ins are given beside their configuration.
 type (
 	none      struct{}
-	sourceEnv struct{ seed uint64 }
+	sourceEnv struct {
+		seed   uint64
+		resume *replay.Checkpoint // nil: from the start
+	}
 
 	ingressEnv struct {
 		ctx      context.Context //nolint:containedctx // only carried into the constructor it is built for
