@@ -221,8 +221,8 @@ func (b *book) acked() uint64 {
 	return min(row, b.failed, b.taken)
 }
 
-// checkpoint returns where a replay would go on now.
-func (b *book) checkpoint() Checkpoint {
+// checkpoint returns where a replay would go on now, once it has begun.
+func (b *book) checkpoint() (c Checkpoint, begun bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	acked := b.acked()
@@ -231,14 +231,14 @@ func (b *book) checkpoint() Checkpoint {
 		n++
 	}
 	b.marks = b.marks[:copy(b.marks, b.marks[n:])]
-	c := Checkpoint{Acked: b.prior + acked, Taken: b.prior + b.taken, Start: b.start, Zero: b.zero}
+	c = Checkpoint{Acked: b.prior + acked, Taken: b.prior + b.taken, Start: b.start, Zero: b.zero}
 	if len(b.marks) > 0 {
 		m := b.marks[0]
 		c.Object, c.Offset, c.Line, c.Size = m.place.object, m.place.offset, m.place.line, m.size
 		c.Skip = m.place.skip + acked - m.first
 		c.Pass, c.Reach = m.pass, m.reach
 	}
-	return c
+	return c, len(b.marks) > 0
 }
 
 // Start tells the source that offset 0 of its schedule is this Unix time in
@@ -267,7 +267,10 @@ func (s *Source) Outcomes(out []kload.Outcome) { s.book.outcomes(out) }
 // Checkpoint returns where another replay would have to go on. It may be called
 // from any goroutine.
 func (s *Source) Checkpoint() Checkpoint {
-	c := s.book.checkpoint()
+	c, begun := s.book.checkpoint()
+	if !begun && s.resumed != nil {
+		return *s.resumed
+	}
 	if at := s.source.Load(); at != noTime {
 		c.Source = Instant{at, true}
 	}

@@ -116,7 +116,7 @@ func missing(path string) []string {
 // the directories that Create made, if nothing else is in them.
 func (d *Dir) Discard() error {
 	var errs []error
-	for _, name := range []string{FileRun, FileScenario, FileResolved} {
+	for _, name := range []string{FileRun, FileScenario, FileResolved, FileCheckpoint} {
 		if err := os.Remove(filepath.Join(d.path, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}

@@ -36,7 +36,8 @@ func (r *run) resumeAt(l *loadRun) *replay.Checkpoint {
 	return nil
 }
 
-// checkpoint writes how far the run's replays have come.
+// checkpoint writes how far the run's replays have come. A disk that cannot take
+// it is noted once.
 func (r *run) checkpoint() {
 	c := checkpoints{Schema: checkpointSchema, Load: map[string]replay.Checkpoint{}}
 	for _, l := range r.loads {
@@ -47,7 +48,8 @@ func (r *run) checkpoint() {
 	if len(c.Load) == 0 {
 		return
 	}
-	if err := r.dir.WriteJSON(results.FileCheckpoint, c); err != nil {
+	if err := r.dir.WriteJSON(results.FileCheckpoint, c); err != nil && !r.complained {
+		r.complained = true
 		r.note("%v", err)
 	}
 }
