@@ -39,6 +39,11 @@ func verbs() []verb {
 			"kload replay --resume kload-results/20261123T120000Z-replay-1a2b3c4d",
 			"kload replay --java-args -- -streamName taxi-trips -speedup 720 -aggregate",
 		}},
+		{"data", "ACTION FROM", "describe, convert or sample recorded data", dataVerb, []string{
+			"kload data describe builtin:nyc-taxi",
+			"kload data convert file://yellow_tripdata_2016-01.csv --timestamp dropoff_datetime --to trips",
+			"kload data sample file://trips --rows 10k --to sample",
+		}},
 		{"compare", "RUN-A RUN-B", "set two runs side by side, given their directories", compareVerb, nil},
 		{"list", "", "list the scenarios of the library", listVerb, nil},
 		{"show", "NAME", "print a scenario of the library", showVerb, nil},
