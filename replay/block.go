@@ -123,9 +123,9 @@ func (b *block) reset() {
 
 // Malformed is a sample of the lines that were counted as malformed.
 type Malformed struct {
-	Object string
-	Line   uint64 // from 1
-	Reason string
+	Object string `json:"object"`
+	Line   uint64 `json:"line"` // from 1
+	Reason string `json:"reason"`
 }
 
 // Progress says how far a replay has come.
