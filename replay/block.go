@@ -35,10 +35,11 @@ type block struct {
 	rows    []row
 	tally   tally
 	samples []Malformed
-	read    int64 // stored bytes read up to here, over all objects
-	place   place // of its first row
-	lap     lap   // the pass that its rows belong to
-	reach   reach // of the rows before it
+	late    []Malformed // rows whose time runs backwards
+	read    int64       // stored bytes read up to here, over all objects
+	place   place       // of its first row
+	lap     lap         // the pass that its rows belong to
+	reach   reach       // of the rows before it
 }
 
 // place is where a row stands in the data.
@@ -118,10 +119,11 @@ func newBlock() *block {
 // reset empties the block for its next use.
 func (b *block) reset() {
 	invariants.Poison(b.data[:b.end])
-	*b = block{data: b.data, rows: b.rows[:0], samples: b.samples[:0]}
+	*b = block{data: b.data, rows: b.rows[:0], samples: b.samples[:0], late: b.late[:0]}
 }
 
-// Malformed is a sample of the lines that were counted as malformed.
+// Malformed is a sample of the lines that were counted, as malformed or because
+// time runs backwards there.
 type Malformed struct {
 	Object string `json:"object"`
 	Line   uint64 `json:"line"` // from 1

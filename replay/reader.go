@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
+	"time"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/jsonfield"
@@ -34,6 +36,10 @@ type reader struct {
 	failed  error  // what ended the current object's data; io.EOF at its end
 	opened  uint64 // objects that were not counted in a block yet
 	samples int
+
+	orderly bool  // rows are expected in the order of their times
+	latest  int64 // the highest time so far
+	late    int   // samples of rows with lower ones
 }
 
 func newReader(cfg *Config, from origin.Origin, objects []origin.Object) *reader {
@@ -43,6 +49,8 @@ func newReader(cfg *Config, from origin.Origin, objects []origin.Object) *reader
 		decoder: newDecoder(),
 		keepLF:  cfg.Newline == newlineKeep,
 		strict:  cfg.Strict,
+		latest:  math.MinInt64,
+		orderly: cfg.Timestamp != timestampNone && cfg.Reorder == 0,
 	}
 	if cfg.Timestamp != timestampNone {
 		r.timestamp, r.finder = cfg.Timestamp, jsonfield.NewFinder(cfg.Timestamp)
@@ -79,7 +87,7 @@ func (r *reader) skip(offset int64, lines uint64) error {
 
 // rewind starts over with other objects.
 func (r *reader) rewind(objects []origin.Object) {
-	r.objects, r.carry, r.cut = objects, r.carry[:0], false
+	r.objects, r.carry, r.cut, r.latest = objects, r.carry[:0], false, math.MinInt64
 }
 
 // fill reads rows into an empty block until it is full. An error, which io.EOF
@@ -164,12 +172,24 @@ func (r *reader) addLine(b *block, from, to int) error {
 	if !ok || len(line) > maxLine {
 		return r.reject(b, r.line, line)
 	}
+	if r.orderly && r.late < maxSamples {
+		r.sampleLate(b, at)
+	}
 	size := len(line)
 	if r.keepLF {
 		size = to - from
 	}
 	b.rows = append(b.rows, row{off: uint32(from), size: uint32(size), at: at})
 	return nil
+}
+
+// sampleLate keeps a row's place if time runs backwards there.
+func (r *reader) sampleLate(b *block, at int64) {
+	if at < r.latest {
+		r.late++
+		b.late = append(b.late, Malformed{r.decoder.object.Name, r.line, "its time is " + time.Duration(r.latest-at).String() + " before that of an earlier row"})
+	}
+	r.latest = max(r.latest, at)
 }
 
 // trimEOL removes LF or CR LF.

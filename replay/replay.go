@@ -72,6 +72,7 @@ type Source struct {
 	tally     tally
 	bytes     uint64
 	malformed []Malformed
+	late      []Malformed
 	passes    int64
 	patch     *patcher // nil where payloads stay as they are
 	finder    jsonfield.Finder
@@ -328,6 +329,7 @@ func (s *Source) turn(ctx context.Context) error {
 func (s *Source) account(b *block) {
 	s.tally.add(&b.tally)
 	s.malformed = append(s.malformed, b.samples...)
+	s.late = append(s.late, b.late...)
 	s.read.Store(b.read)
 	s.passes = b.lap.number + 1
 	if s.tally.timed {
@@ -411,6 +413,11 @@ func (s *Source) Skipped() []origin.Skipped { return s.skipped }
 
 // Malformed returns the first ten malformed lines that were met so far.
 func (s *Source) Malformed() []Malformed { return s.malformed }
+
+// Backwards returns the first ten rows that were met so far whose time is before
+// that of an earlier row; such rows are sent. With [Config.Reorder] it returns
+// none.
+func (s *Source) Backwards() []Malformed { return s.late }
 
 // SourceTime returns the source times of the first row and of the latest one so
 // far. ok is false if there were no rows with times.

@@ -339,6 +339,20 @@ func TestMalformedSamples(t *testing.T) {
 	}
 }
 
+func TestBackwardsSamples(t *testing.T) {
+	r := drain(t, replay.Config{}, files(events(3, 1, 4), events(2)))
+	want := []replay.Malformed{
+		{"part-00000.json", 2, "its time is 2s before that of an earlier row"},
+		{"part-00001.json", 1, "its time is 2s before that of an earlier row"},
+	}
+	if diff := cmp.Diff(want, r.Source.Backwards()); diff != "" || r.Stats["out_of_order"] != 2 {
+		t.Errorf("%d rows, samples (-want +got):\n%s", r.Stats["out_of_order"], diff)
+	}
+	if r := drain(t, replay.Config{Reorder: 10}, files(events(3, 1))); len(r.Source.Backwards()) > 0 {
+		t.Errorf("samples of what was reordered: %v", r.Source.Backwards())
+	}
+}
+
 // TestMoreThanThePipelineHolds makes sure that nothing is lost or mixed up where
 // blocks are reused while records are lent.
 func TestMoreThanThePipelineHolds(t *testing.T) {

@@ -29,8 +29,8 @@ const (
 	FileBench    = "bench.txt"
 	// FileCheckpoint says how far replays of recorded data have come.
 	FileCheckpoint = "checkpoint.json"
-	dirHgrm      = "hgrm"
-	dirSink      = "sink"
+	dirHgrm        = "hgrm"
+	dirSink        = "sink"
 )
 
 // DefaultPath returns where the results of a run go unless the user says

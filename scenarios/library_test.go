@@ -230,6 +230,10 @@ func TestOpenReplay(t *testing.T) {
 			}
 		})
 	}
+	untraced := scenarios.OpenOptions{Sets: []string{"load.trips.trace=none"}}
+	if _, _, err := scenarios.OpenReplay(scenarios.ReplayOptions{Source: map[string]string{"watermarks": "true"}}, untraced); err == nil || !strings.Contains(err.Error(), "cannot tell watermarks") {
+		t.Errorf("watermarks without traces: %v", err)
+	}
 	for name, o := range map[string]scenarios.ReplayOptions{
 		"two paces":       {Source: map[string]string{"rate": "5/s", "speedup": "2"}},
 		"asap and a pace": {Source: map[string]string{"rate": "asap", "speedup": "2"}},

@@ -10,6 +10,7 @@ import (
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/internal/trace"
 	"github.com/kload/kload/producer"
+	"github.com/kload/kload/replay"
 	"github.com/kload/kload/results"
 )
 
@@ -148,6 +149,9 @@ func (v *validator) load(name string, l Load) loadPlan {
 	if p.kinesis != nil && p.kinesis.Ordered && !p.byKey {
 		v.problem(path+".ingress.kinesis.ordered", "order per partition key cannot be promised: explicit hash keys spread the records of a key over the shards",
 			"set keys: {uniform: {}} or keys: {field: {name: …}}, or remove ordered")
+	}
+	if c, ok := l.Source.Config.(*replay.Config); ok && c.Watermarks && p.carrier == trace.None && v.spec.Consumers.Len() > 0 {
+		v.problem(path+".trace", "without traces consumers cannot tell watermarks from records that are sent twice", "set trace: tag, remove the consumers, or leave out watermarks")
 	}
 	if p.carrier == trace.Tag && p.kinesis != nil && !p.kinesis.Aggregation.Enabled {
 		v.problem(path+".trace", "trace: tag needs aggregation, which is off", "set trace: json for JSON payloads, trace: prefix for others")
