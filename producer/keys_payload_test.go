@@ -7,13 +7,16 @@ import (
 	"github.com/kload/kload/producer"
 )
 
-// TestPayloadKeys compares with java.util.Objects.hash, worked out by hand:
-// "a\n" is 31·(31·97 + 10)... as in Java, with a line's end where there is none.
+// TestPayloadKeys compares with java.util.Objects.hash, worked out by hand.
 func TestPayloadKeys(t *testing.T) {
 	cfg := &producer.PayloadKeys{}
 	keys := cfg.Keyer(1)
 	recs := []kload.Record{
-		{Data: []byte("a")}, {Data: []byte("a\n")}, {Data: []byte("")}, {Data: []byte("\u00e9")}, {Data: []byte("\U0001F600")},
+		{Data: []byte("a")},
+		{Data: []byte("a\n")},
+		{Data: []byte("")},
+		{Data: []byte("é")},
+		{Data: []byte("😀")},
 		{Data: []byte(`{"trip_id":103079215104,"type":"trip"}`)},
 	}
 	if err := keys.Assign(recs); err != nil {

@@ -22,8 +22,10 @@ func decode(text string) (replay.Config, error) {
 }
 
 func TestConfig(t *testing.T) {
-	defaults := replay.Config{From: "builtin:nyc-taxi", Timestamp: "dropoff_datetime", WithinSecond: "spread", Newline: "strip",
-		OnLag: "catch_up", MaxLag: time.Second, LoopKey: "trip_id", Timestamps: "original"}
+	defaults := replay.Config{
+		From: "builtin:nyc-taxi", Timestamp: "dropoff_datetime", WithinSecond: "spread", Newline: "strip",
+		OnLag: "catch_up", MaxLag: time.Second, LoopKey: "trip_id", Timestamps: "original",
+	}
 	with := func(set func(*replay.Config)) replay.Config {
 		c := defaults
 		set(&c)

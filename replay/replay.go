@@ -85,32 +85,42 @@ type Source struct {
 	first   atomic.Int64 // first source time, or noTime
 }
 
-// New finds the data that cfg names, opens the first object and starts reading
-// ahead. The source must be closed.
-func New(cfg Config) (*Source, error) { return Resume(cfg, nil) }
-
-// Resume is New for a replay that goes on at a checkpoint of another; nil is the
-// start.
-func Resume(cfg Config, at *Checkpoint) (*Source, error) {
-	cfg = cfg.withDefaults()
-	from, err := origin.Parse(cfg.From)
-	if err != nil {
-		return nil, fmt.Errorf("%w: opening recorded data: %w", kload.ErrInvalid, err)
-	}
-	return ResumeFrom(cfg, from, at)
+// Options say what else a source is opened with.
+type Options struct {
+	From origin.Origin // instead of the one that the configuration names
+	At   *Checkpoint   // of another replay, to go on there; nil starts at the beginning
 }
 
-// NewFrom is [New] for data of another origin than the one that cfg names.
-func NewFrom(cfg Config, from origin.Origin) (*Source, error) { return ResumeFrom(cfg, from, nil) }
+// New finds the data that cfg names, opens the first object and starts reading
+// ahead. The source must be closed.
+func New(cfg Config) (*Source, error) { return Open(context.Background(), cfg, Options{}) }
 
-// ResumeFrom is [Resume] for data of another origin than the one that cfg names.
-func ResumeFrom(cfg Config, from origin.Origin, at *Checkpoint) (*Source, error) {
+// NewFrom is [New] for data of another origin than the one that cfg names.
+func NewFrom(cfg Config, from origin.Origin) (*Source, error) {
+	return Open(context.Background(), cfg, Options{From: from})
+}
+
+// Resume is [New] for a replay that goes on at a checkpoint of another; nil is the
+// start.
+func Resume(cfg Config, at *Checkpoint) (*Source, error) {
+	return Open(context.Background(), cfg, Options{At: at})
+}
+
+// Open is [New] with a context, which governs all reading until the source is
+// closed.
+func Open(ctx context.Context, cfg Config, o Options) (*Source, error) {
 	cfg = cfg.withDefaults()
+	if o.From == nil {
+		var err error
+		if o.From, err = origin.Parse(cfg.From); err != nil {
+			return nil, fmt.Errorf("%w: opening recorded data: %w", kload.ErrInvalid, err)
+		}
+	}
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("configuring the replay: %w", err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	s, err := start(ctx, cfg, from, at)
+	ctx, stop := context.WithCancel(ctx)
+	s, err := start(ctx, cfg, o.From, o.At)
 	if err != nil {
 		stop()
 		return nil, fmt.Errorf("opening recorded data: %w", err)

@@ -149,9 +149,9 @@ func (b *book) leftOut(seq, n uint64) {
 
 // shift returns how many rows were shed before a record.
 func (b *book) shift(seq uint64) uint64 {
-	for i := len(b.shed) - 1; i >= 0; i-- {
-		if b.shed[i].seq <= seq {
-			return b.shed[i].n
+	for _, s := range slices.Backward(b.shed) {
+		if s.seq <= seq {
+			return s.n
 		}
 	}
 	return 0

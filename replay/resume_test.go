@@ -59,7 +59,7 @@ func TestResume(t *testing.T) {
 			seen, repeated, allowed := map[string]int{}, 0, 0
 			var point *replay.Checkpoint
 			for life := 0; ; life++ {
-				src, err := replay.ResumeFrom(tc.cfg, from, point)
+				src, err := replay.Open(t.Context(), tc.cfg, replay.Options{From: from, At: point})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -177,7 +177,7 @@ func TestResumeWithoutTheData(t *testing.T) {
 		{replay.Checkpoint{Object: "part-00000.json", Size: 5}, "part-00000.json is not there any more, or has changed"},
 		{replay.Checkpoint{Object: "part-00000.json", Size: int64(len(events(0))), Offset: 1 << 40}, "skipping to byte 1099511627776 of the text of part-00000.json"},
 	} {
-		src, err := replay.ResumeFrom(replay.Config{}, origin.Files(files(events(0))), &tc.point)
+		src, err := replay.Open(t.Context(), replay.Config{}, replay.Options{From: origin.Files(files(events(0))), At: &tc.point})
 		if err == nil {
 			src.Close()
 		}

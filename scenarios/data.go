@@ -8,11 +8,11 @@ import (
 	"github.com/kload/kload/replay/dataset"
 )
 
-// What recorded data holds, and what was written of it.
-type (
-	DataDescription   = replay.Description
-	ObjectDescription = replay.ObjectDescription
-)
+// DataDescription says what recorded data holds.
+type DataDescription = replay.Description
+
+// ObjectDescription says what one object of it holds.
+type ObjectDescription = replay.ObjectDescription
 
 // DataOptions say which recorded data 'kload data' works on. Times and rows are
 // texts as in scenario files; empty ones mean all.

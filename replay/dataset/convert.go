@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,12 +52,7 @@ type converter struct {
 }
 
 func isTable(name string) bool {
-	for _, part := range strings.Split(strings.ToLower(path.Base(name)), ".")[1:] {
-		if part == "csv" {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(strings.Split(strings.ToLower(path.Base(name)), ".")[1:], "csv")
 }
 
 func (c *converter) read(ctx context.Context, list origin.Listing) error {
@@ -118,7 +114,7 @@ func (c *converter) table(ctx context.Context, o origin.Object) (err error) {
 }
 
 func (c *converter) lines(ctx context.Context, from origin.Origin) (err error) {
-	src, err := replay.NewFrom(c.cfg, from)
+	src, err := replay.Open(ctx, c.cfg, replay.Options{From: from})
 	if err != nil {
 		return err
 	}
@@ -235,7 +231,7 @@ var errEnough = errors.New("enough rows")
 
 // pass hands out the wanted rows once.
 func pass(ctx context.Context, cfg replay.Config, each func(at int64, line []byte) error) (malformed uint64, err error) {
-	src, err := replay.New(cfg)
+	src, err := replay.Open(ctx, cfg, replay.Options{})
 	if err != nil {
 		return 0, err
 	}
