@@ -2,7 +2,9 @@ package scenarios
 
 import (
 	"context"
+	"fmt"
 
+	"github.com/kload/kload"
 	"github.com/kload/kload/internal/units"
 	"github.com/kload/kload/replay"
 	"github.com/kload/kload/replay/dataset"
@@ -28,10 +30,12 @@ type DataOptions struct {
 func (o DataOptions) config() (replay.Config, error) {
 	c := replay.Config{From: o.From, Timestamp: o.Timestamp, Filter: o.Filter}
 	if err := c.Seek.UnmarshalText([]byte(o.Seek)); err != nil {
-		return c, err
+		return c, fmt.Errorf("%w: --seek: %w", kload.ErrInvalid, err)
 	}
-	err := c.Until.UnmarshalText([]byte(o.Until))
-	return c, err
+	if err := c.Until.UnmarshalText([]byte(o.Until)); err != nil {
+		return c, fmt.Errorf("%w: --until: %w", kload.ErrInvalid, err)
+	}
+	return c, nil
 }
 
 // DescribeData says what recorded data holds.
@@ -60,7 +64,7 @@ func SampleData(ctx context.Context, o DataOptions) (dataset.Written, error) {
 	}
 	n, err := units.ParseCount(o.Rows)
 	if err != nil {
-		return dataset.Written{}, err
+		return dataset.Written{}, fmt.Errorf("%w: --rows: %w", kload.ErrInvalid, err)
 	}
 	return dataset.Sample(ctx, c, o.To, uint64(n), o.First)
 }
