@@ -32,9 +32,9 @@ func TestResume(t *testing.T) {
 	var texts []string
 	for o := range 5 {
 		var b strings.Builder
-		for i := range 2000 {
-			fmt.Fprintf(&b, "{\"trip_id\":%d,\"dropoff_datetime\":%q,\"x\":%q}\n", o*2000+i,
-				time.Date(2023, 5, 8, 4, 0, (o*2000+i)/3, 0, time.UTC).Format(time.RFC3339), strings.Repeat("y", i%300))
+		for i := range 800 {
+			fmt.Fprintf(&b, "{\"trip_id\":%d,\"dropoff_datetime\":%q,\"x\":%q}\n", o*800+i,
+				time.Date(2023, 5, 8, 4, 0, (o*800+i)/3, 0, time.UTC).Format(time.RFC3339), strings.Repeat("y", i%300))
 		}
 		texts = append(texts, b.String())
 	}
@@ -43,11 +43,11 @@ func TestResume(t *testing.T) {
 		cfg  replay.Config
 		want int
 	}{
-		"plain":   {replay.Config{}, 10_000},
-		"filter":  {replay.Config{Filter: "trip_id % 3 == 1", Seek: at(t, 1000), Limit: 1500}, 1500},
-		"loop":    {replay.Config{Loop: 3, Limit: 25_000}, 25_000},
-		"reorder": {replay.Config{Loop: 2, Reorder: 700}, 20_000},
-		"shape":   {replay.Config{Shape: units.Rate{N: 5000, Per: time.Second}}, 10_000},
+		"plain":   {replay.Config{}, 4000},
+		"filter":  {replay.Config{Filter: "trip_id % 3 == 1", Seek: at(t, 300), Limit: 700}, 700},
+		"loop":    {replay.Config{Loop: 3, Limit: 9500}, 9500},
+		"reorder": {replay.Config{Loop: 2, Reorder: 300}, 8000},
+		"shape":   {replay.Config{Shape: units.Rate{N: 5000, Per: time.Second}}, 4000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, 2))
@@ -111,7 +111,7 @@ func live(t *testing.T, src *replay.Source, random *rand.Rand, seen map[string]i
 		}
 		sent += n
 	}
-	acked = max(0, sent-random.IntN(500))
+	acked = max(0, sent-random.IntN(300))
 	for _, i := range random.Perm(acked) {
 		src.Outcomes(outcomes(kload.Acked, "s", uint64(i)))
 	}
