@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/kload/kload"
 	"github.com/kload/kload/replay/origin"
 )
 
@@ -44,9 +43,9 @@ func (d *ObjectDescription) BytesPerRow() float64 {
 // Timestamp count.
 func Describe(ctx context.Context, cfg Config) (*Description, error) {
 	cfg = Config{From: cfg.From, Timestamp: cfg.Timestamp}.withDefaults()
-	from, err := origin.Parse(cfg.From)
+	from, err := Locate(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("%w: describing recorded data: %w", kload.ErrInvalid, err)
+		return nil, fmt.Errorf("describing recorded data: %w", err)
 	}
 	list, err := from.List(ctx)
 	if err != nil {
@@ -76,7 +75,7 @@ func Describe(ctx context.Context, cfg Config) (*Description, error) {
 func (d *Description) read(ctx context.Context, cfg *Config, from origin.Origin, o origin.Object, counts ...*census) (err error) {
 	r := newReader(cfg, from, []origin.Object{o})
 	r.samples = len(d.Malformed)
-	defer func() { err = errors.Join(err, r.decoder.close()) }()
+	defer func() { err = errors.Join(err, r.close()) }()
 	if err := r.next(ctx); err != nil {
 		return err
 	}

@@ -58,6 +58,9 @@ func newReader(cfg *Config, from origin.Origin, objects []origin.Object) *reader
 	return r
 }
 
+// close ends the current object.
+func (r *reader) close() error { return r.decoder.close() }
+
 // next opens the object that follows. After the last one it returns io.EOF.
 func (r *reader) next(ctx context.Context) error {
 	if err := r.decoder.close(); err != nil {

@@ -110,14 +110,14 @@ func Resume(cfg Config, at *Checkpoint) (*Source, error) {
 // closed.
 func Open(ctx context.Context, cfg Config, o Options) (*Source, error) {
 	cfg = cfg.withDefaults()
-	if o.From == nil {
-		var err error
-		if o.From, err = origin.Parse(cfg.From); err != nil {
-			return nil, fmt.Errorf("%w: opening recorded data: %w", kload.ErrInvalid, err)
-		}
-	}
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("configuring the replay: %w", err)
+	}
+	if o.From == nil {
+		var err error
+		if o.From, err = Locate(cfg); err != nil {
+			return nil, fmt.Errorf("opening recorded data: %w", err)
+		}
 	}
 	ctx, stop := context.WithCancel(ctx)
 	s, err := start(ctx, cfg, o.From, o.At)
@@ -127,6 +127,15 @@ func Open(ctx context.Context, cfg Config, o Options) (*Source, error) {
 	}
 	s.stop = stop
 	return s, nil
+}
+
+// Locate returns the place that cfg names.
+func Locate(cfg Config) (origin.Origin, error) {
+	from, err := origin.Parse(cfg.withDefaults().From)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", kload.ErrInvalid, err)
+	}
+	return from, nil
 }
 
 func start(ctx context.Context, cfg Config, from origin.Origin, at *Checkpoint) (*Source, error) {
@@ -164,7 +173,7 @@ func start(ctx context.Context, cfg Config, from origin.Origin, at *Checkpoint) 
 		err = p.reader.next(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(err, p.reader.decoder.close())
+		return nil, errors.Join(err, p.reader.close())
 	}
 	s.measure(objects, p.loop.passes)
 	go s.prefetch(ctx, p)
@@ -230,7 +239,7 @@ func (s *Source) emit(b *block) { s.ready <- b }
 func (s *Source) prefetch(ctx context.Context, p *pipeline) {
 	defer close(s.ready)
 	err := p.run(ctx)
-	s.err = errors.Join(err, p.reader.decoder.close())
+	s.err = errors.Join(err, p.reader.close())
 	if s.err == nil {
 		s.err = io.EOF
 	}

@@ -66,14 +66,14 @@ func firstTime(ctx context.Context, cfg *Config, from origin.Origin, object orig
 	tolerant.Strict = false
 	r := newReader(&tolerant, from, []origin.Object{object})
 	if err := r.next(ctx); err != nil {
-		return 0, false, errors.Join(err, r.decoder.close())
+		return 0, false, errors.Join(err, r.close())
 	}
 	b := newBlock()
 	if err := r.fill(ctx, b); err != nil && !errors.Is(err, io.EOF) {
-		return 0, false, errors.Join(err, r.decoder.close())
+		return 0, false, errors.Join(err, r.close())
 	}
 	if len(b.rows) > 0 {
 		at, ok = b.rows[0].at, true
 	}
-	return at, ok, r.decoder.close()
+	return at, ok, r.close()
 }

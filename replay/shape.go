@@ -96,7 +96,7 @@ func shaped(ctx context.Context, cfg *Config, from origin.Origin, objects []orig
 	}
 	r := newReader(cfg, from, objects)
 	err = scan(ctx, r, &sel, c.note)
-	if err = errors.Join(err, r.decoder.close()); err != nil {
+	if err = errors.Join(err, r.close()); err != nil {
 		return Speedup{}, fmt.Errorf("measuring the shape of the data: %w", err)
 	}
 	if c.rows == 0 {

@@ -24,9 +24,9 @@ const taxiTime = "dropoff_datetime"
 // writes it to dir in the order of its times. Of cfg only From and Timestamp
 // count. More than 64 MiB is sorted in temporary files.
 func Convert(ctx context.Context, cfg replay.Config, dir string) (w Written, err error) {
-	from, err := origin.Parse(cfg.From)
+	from, err := replay.Locate(cfg)
 	if err != nil {
-		return w, fmt.Errorf("%w: converting: %w", kload.ErrInvalid, err)
+		return w, fmt.Errorf("converting: %w", err)
 	}
 	c := &converter{cfg: replay.Config{From: cfg.From, Timestamp: cfg.Timestamp, ASAP: true}, from: from, sorter: sorter{limit: sortBytes}}
 	if c.cfg.Timestamp == "" {
