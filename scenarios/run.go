@@ -74,6 +74,8 @@ type run struct {
 	collector *results.Collector
 	progress  *progress
 	acting    *acting
+
+	complained bool // that checkpoints cannot be written
 }
 
 // Run carries out a scenario. It returns the summary of whatever was run, also
@@ -178,6 +180,7 @@ func (r *run) setUp(ctx context.Context) error {
 	for _, line := range r.plan.forecastLines() {
 		r.note("%s", line)
 	}
+	r.checkpoint()
 	return r.writeHeader()
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/conf"
+	"github.com/kload/kload/replay"
 )
 
 // OpenOptions adjusts a scenario from the command line.
@@ -36,6 +37,7 @@ type Scenario struct {
 	File   string // where it came from
 	Source []byte // as given
 	plan   *plan
+	resume map[string]replay.Checkpoint // by load; nil where nothing is resumed
 }
 
 // Open reads a scenario: the name of one in the library, or the path of a file.

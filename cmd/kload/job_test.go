@@ -141,7 +141,7 @@ func children(ts *testscript.TestScript, pid int) map[string]int {
 			continue // a thread that has ended
 		}
 		ts.Check(err)
-		for _, child := range strings.Fields(string(text)) {
+		for child := range strings.FieldsSeq(string(text)) {
 			line, err := os.ReadFile("/proc/" + child + "/cmdline")
 			ts.Check(err)
 			args := strings.Split(string(line), "\x00")
