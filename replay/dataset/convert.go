@@ -12,9 +12,14 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/jsonfield"
+	"github.com/kload/kload/internal/timesort"
 	"github.com/kload/kload/replay"
 	"github.com/kload/kload/replay/origin"
 )
+
+// sortBytes is how much text is sorted in memory at once. What is more goes to a
+// temporary file.
+const sortBytes = 64 << 20
 
 // taxiTime is the attribute by which the public taxi data set is ordered. A table
 // of trips without ids is numbered, since that data set has them.
@@ -22,14 +27,14 @@ const taxiTime = "dropoff_datetime"
 
 // Convert reads all data that cfg names, CSV or anything a replay reads, and
 // writes it to dir in the order of its times. Of cfg only From, Endpoint and
-// Timestamp count. More than 64 MiB is sorted in temporary files.
+// Timestamp count. More than 64 MiB is sorted in a temporary file.
 func Convert(ctx context.Context, cfg replay.Config, o replay.Options, dir string) (w Written, err error) {
 	from, release, err := replay.Locate(ctx, &cfg, o)
 	if err != nil {
 		return w, fmt.Errorf("converting: %w", err)
 	}
 	defer release()
-	c := &converter{cfg: replay.Config{From: cfg.From, Timestamp: cfg.Timestamp, ASAP: true}, from: from, sorter: sorter{limit: sortBytes}}
+	c := &converter{cfg: replay.Config{From: cfg.From, Timestamp: cfg.Timestamp, ASAP: true}, from: from, sorter: timesort.New("", sortBytes)}
 	if c.cfg.Timestamp == "" {
 		c.cfg.Timestamp = taxiTime
 	}
@@ -37,7 +42,7 @@ func Convert(ctx context.Context, cfg replay.Config, o replay.Options, dir strin
 	if err != nil {
 		return w, fmt.Errorf("converting: %w", err)
 	}
-	defer func() { err = errors.Join(err, c.sorter.close()) }()
+	defer func() { err = errors.Join(err, c.sorter.Close()) }()
 	if err := c.read(ctx, list); err != nil {
 		return w, fmt.Errorf("converting %s: %w", cfg.From, err)
 	}
@@ -47,7 +52,7 @@ func Convert(ctx context.Context, cfg replay.Config, o replay.Options, dir strin
 type converter struct {
 	cfg       replay.Config
 	from      origin.Origin
-	sorter    sorter
+	sorter    *timesort.Sorter
 	malformed uint64
 	tables    bool
 }
@@ -106,7 +111,7 @@ func (c *converter) table(ctx context.Context, o origin.Object) (err error) {
 		case !ok:
 			c.malformed++
 		default:
-			if err := c.sorter.add(at, line); err != nil {
+			if err := c.sorter.Add(at, line); err != nil {
 				return err
 			}
 		}
@@ -120,7 +125,7 @@ func (c *converter) lines(ctx context.Context, from origin.Origin) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
-	err = rows(ctx, src, c.cfg.Timestamp, c.sorter.add)
+	err = rows(ctx, src, c.cfg.Timestamp, c.sorter.Add)
 	c.malformed += src.Counters()["malformed"]
 	return err
 }
@@ -157,24 +162,7 @@ func (c *converter) write(dir string) (Written, error) {
 		return Written{}, err
 	}
 	l.Malformed = c.malformed
-	var id, kind jsonfield.Finder
-	numbered := c.tables && c.cfg.Timestamp == taxiTime
-	id, kind = jsonfield.NewFinder("trip_id"), jsonfield.NewFinder("type")
-	var trip []byte
-	err = c.sorter.each(func(at int64, line []byte) error {
-		if numbered {
-			trip = append(trip[:0], line[:len(line)-1]...)
-			if _, ok := id.Find(line); !ok {
-				trip = strconv.AppendUint(append(trip, `,"trip_id":`...), l.Rows, 10)
-			}
-			if _, ok := kind.Find(line); !ok {
-				trip = append(trip, `,"type":"trip"`...)
-			}
-			line = append(trip, '}')
-		}
-		return l.write(at, line)
-	})
-	if err == nil {
+	if err = c.copy(l); err == nil {
 		err = l.close()
 	}
 	if err != nil {
@@ -182,6 +170,39 @@ func (c *converter) write(dir string) (Written, error) {
 		return l.Written, fmt.Errorf("converting: %w", err)
 	}
 	return l.Written, nil
+}
+
+// copy writes the sorted rows.
+func (c *converter) copy(l *layout) error {
+	if err := c.sorter.Finish(); err != nil {
+		return err
+	}
+	numbered := c.tables && c.cfg.Timestamp == taxiTime
+	id, kind := jsonfield.NewFinder("trip_id"), jsonfield.NewFinder("type")
+	for {
+		at, line, err := c.sorter.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if numbered {
+			_, hasID := id.Find(line)
+			_, hasKind := kind.Find(line)
+			line = line[:len(line)-1]
+			if !hasID {
+				line = strconv.AppendUint(append(line, `,"trip_id":`...), l.Rows, 10)
+			}
+			if !hasKind {
+				line = append(line, `,"type":"trip"`...)
+			}
+			line = append(line, '}')
+		}
+		if err := l.write(at, line); err != nil {
+			return err
+		}
+	}
 }
 
 // Sample writes so many rows of the data that cfg names to dir: spread evenly over

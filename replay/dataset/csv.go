@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/replay"
+	"github.com/kload/kload/replay/parquet"
 )
 
 // table turns CSV with a header into JSON lines. Columns of the TLC's trip records
@@ -29,27 +29,6 @@ type column struct {
 	text, whole bool   // values are text, or numbers without a fraction
 }
 
-// renamed are columns whose names change between years and kinds of cabs.
-func renamed(name string) string {
-	switch name {
-	case "vendorid":
-		return "vendor_id"
-	case "tpep_pickup_datetime", "lpep_pickup_datetime", "trip_pickup_datetime":
-		return "pickup_datetime"
-	case "tpep_dropoff_datetime", "lpep_dropoff_datetime", "trip_dropoff_datetime":
-		return "dropoff_datetime"
-	case "ratecodeid", "ratecode":
-		return "rate_code"
-	case "pulocationid":
-		return "pickup_location_id"
-	case "dolocationid":
-		return "dropoff_location_id"
-	case "extra":
-		return "surcharge"
-	}
-	return name
-}
-
 func newTable(in io.Reader, timestamp string) (*table, error) {
 	t := &table{in: csv.NewReader(in), time: -1}
 	t.in.ReuseRecord, t.in.LazyQuotes = true, true
@@ -60,7 +39,7 @@ func newTable(in io.Reader, timestamp string) (*table, error) {
 	var names []string
 	for i, name := range header {
 		name = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")))
-		name = renamed(strings.ReplaceAll(name, " ", "_"))
+		name, text, whole := parquet.Attribute(strings.ReplaceAll(name, " ", "_"))
 		if name == timestamp {
 			t.time = i
 		}
@@ -69,13 +48,7 @@ func newTable(in io.Reader, timestamp string) (*table, error) {
 		if err != nil {
 			return nil, fmt.Errorf("naming column %d: %w", i+1, err)
 		}
-		t.columns = append(t.columns, column{
-			name: string(quoted) + ":",
-			text: slices.Contains([]string{"vendor_id", "payment_type", "store_and_fwd_flag"}, name),
-			whole: slices.Contains([]string{
-				"vendor_id", "payment_type", "passenger_count", "rate_code", "pickup_location_id", "dropoff_location_id", "trip_type", "trip_id",
-			}, name),
-		})
+		t.columns = append(t.columns, column{name: string(quoted) + ":", text: text, whole: whole || name == "trip_id"})
 	}
 	if t.time < 0 {
 		return nil, kload.WithHint(fmt.Errorf("%w: there is no column %q", kload.ErrInvalid, timestamp),

@@ -2,15 +2,15 @@ package dataset_test
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/parquet-go/parquet-go"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/replay"
@@ -85,29 +85,57 @@ func TestConvertTable(t *testing.T) {
 	}
 }
 
-// TestSort sorts in memory and through files, equal times in the order in which
-// they came.
-func TestSort(t *testing.T) {
-	const rows = 3000
-	random := rand.New(rand.NewPCG(3, 4))
-	var times []int64
-	var in, want []string
-	for i := range rows {
-		times = append(times, int64(random.IntN(rows/3))-rows/6)
-		in = append(in, fmt.Sprintf("%d at %d %s", i, times[i], strings.Repeat("x", i%200)))
+// trip is a row of TLC's Parquet files.
+type trip struct {
+	Vendor  int64     `parquet:"VendorID"`
+	Dropoff time.Time `parquet:"tpep_dropoff_datetime,timestamp(microsecond)"`
+	Place   int64     `parquet:"PULocationID"`
+}
+
+func month(t *testing.T, dir, name string, trips ...trip) {
+	t.Helper()
+	if err := parquet.WriteFile(filepath.Join(dir, name), trips); err != nil {
+		t.Fatal(err)
 	}
-	for at := int64(-rows); at < rows; at++ {
-		for i := range in {
-			if times[i] == at {
-				want = append(want, in[i])
-			}
+}
+
+// TestConvertParquet merges months whose trips overlap, in Parquet and as a table
+// of the same columns, and leaves out those whose clocks were wrong.
+func TestConvertParquet(t *testing.T) {
+	from, to := t.TempDir(), filepath.Join(t.TempDir(), "out")
+	at := func(text string) time.Time {
+		when, err := time.Parse(time.DateTime, text)
+		if err != nil {
+			t.Fatal(err)
 		}
+		return when
 	}
-	for _, limit := range []int{1, 1000, 50_000, 1 << 30} {
-		got, err := dataset.Sorted(limit, times, in)
-		if diff := cmp.Diff(want, got); diff != "" || err != nil {
-			t.Errorf("limit %d: error %v (-want +got):\n%.1000s", limit, err, diff)
+	month(t, from, "yellow_tripdata_2022-12.parquet", trip{2, at("2023-01-01 00:07:00"), 7}, trip{1, at("2022-12-31 23:59:00"), 8}, trip{1, at("2009-01-01 00:00:00"), 9})
+	month(t, from, "yellow_tripdata_2023-01.parquet", trip{1, at("2023-01-01 00:09:00"), 5}, trip{2, at("2023-01-01 00:05:00"), 6})
+	if err := os.WriteFile(filepath.Join(from, "more.csv"), []byte("VendorID,Trip_Dropoff_DateTime,PULocationID\n1,2023-01-01 00:06:00,4\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w, err := dataset.Convert(t.Context(), replay.Config{From: "file://" + from}, replay.Options{}, to)
+	if err != nil || w.Rows != 5 || w.Objects != 2 || w.Malformed != 1 {
+		t.Fatalf("written %+v, error %v", w, err)
+	}
+	var got []string
+	for _, line := range lines(t, to, "") {
+		head, tail, _ := strings.Cut(line, `,"cab_type"`)
+		if head, _, _ = strings.Cut(head, `,"trip_id"`); !strings.HasSuffix(line, `,"type":"trip"}`) || strings.Count(line, "trip_id") != 1 {
+			t.Errorf("%s … %s", head, tail)
 		}
+		got = append(got, head)
+	}
+	want := []string{
+		`{"vendor_id":"1","dropoff_datetime":"2022-12-31T23:59:00.000Z","pickup_location_id":8`,
+		`{"vendor_id":"2","dropoff_datetime":"2023-01-01T00:05:00.000Z","pickup_location_id":6`,
+		`{"vendor_id":"1","dropoff_datetime":"2023-01-01T00:06:00.000Z","pickup_location_id":4`,
+		`{"vendor_id":"2","dropoff_datetime":"2023-01-01T00:07:00.000Z","pickup_location_id":7`,
+		`{"vendor_id":"1","dropoff_datetime":"2023-01-01T00:09:00.000Z","pickup_location_id":5`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
 	}
 }
 
