@@ -138,8 +138,9 @@ type Malformed struct {
 type Progress struct {
 	// Rows is how many records were handed out.
 	Rows uint64
-	// ReadBytes of TotalBytes, as stored, were read for them. They are what is
-	// known about how much is left: nobody counts rows in advance.
+	// ReadBytes of TotalBytes, as stored, were read for them, in a resumed replay
+	// since it goes on. They are what is known about how much is left: nobody counts
+	// rows in advance.
 	ReadBytes, TotalBytes int64
 	// Source is the source time that was reached; the zero time if the rows have
 	// none.

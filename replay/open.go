@@ -142,11 +142,21 @@ func newSource(cfg Config, skipped []origin.Skipped, at *Checkpoint) *Source {
 // measure notes how much there is to read.
 func (s *Source) measure(objects []origin.Object, passes Passes) {
 	s.objects = make(map[string]origin.Object, len(objects))
+	all, before := int64(0), int64(0)
 	for _, o := range objects {
+		if s.resumed != nil && o.Name == s.resumed.Object {
+			before = all
+		}
 		s.objects[o.Name] = o
-		s.total += o.Size
+		all += o.Size
 	}
-	s.total *= max(0, int64(passes))
+	if passes == Forever {
+		return
+	}
+	if s.resumed != nil {
+		before += all * s.resumed.Pass
+	}
+	s.total = all*int64(passes) - before
 }
 
 // resolve returns what From names, seen through an environment variable.

@@ -62,7 +62,7 @@ type Source struct {
 	cfg     Config
 	from    string // where the data is, for people
 	skipped []origin.Skipped
-	total   int64 // bytes as stored, of all passes; 0 where there is no last one
+	total   int64 // bytes as stored, of all passes to come; 0 where there is no last one
 	objects map[string]origin.Object
 	release func()
 
@@ -355,8 +355,11 @@ func (s *Source) Progress() Progress {
 	if s.total > 0 {
 		p.Fraction = float64(p.ReadBytes) / float64(s.total)
 	}
-	if s.cfg.Limit > 0 {
-		p.Fraction = max(p.Fraction, float64(p.Rows)/float64(s.cfg.Limit))
+	if left := int64(s.cfg.Limit); left > 0 {
+		if s.resumed != nil {
+			left = max(1, left-int64(s.resumed.Acked))
+		}
+		p.Fraction = max(p.Fraction, float64(p.Rows)/float64(left))
 	}
 	if first := s.first.Load(); first != noTime && !s.cfg.Until.IsZero() && s.total > 0 {
 		p.Fraction = max(p.Fraction, float64(s.source.Load()-first)/float64(s.cfg.Until.ns-first))
