@@ -56,45 +56,50 @@ func TestResume(t *testing.T) {
 			if reference.Err != nil || len(reference.Lines) != tc.want {
 				t.Fatalf("%d rows, error %v", len(reference.Lines), reference.Err)
 			}
-			seen, repeated, allowed := map[string]int{}, 0, 0
-			var point *replay.Checkpoint
-			for life := 0; ; life++ {
-				src, err := replay.Open(t.Context(), tc.cfg, replay.Options{From: from, At: point})
-				if err != nil {
-					t.Fatal(err)
-				}
-				acked, sent, err := live(t, src, random, seen, tc.want/4)
-				c := src.Checkpoint()
-				if err := src.Close(); err != nil {
-					t.Fatal(err)
-				}
-				if err != nil {
-					if !errors.Is(err, io.EOF) {
-						t.Fatal(err)
-					}
-					break
-				}
-				before := uint64(0)
-				if point != nil {
-					before = point.Acked
-				}
-				if c.Acked != before+uint64(acked) || c.Taken != before+uint64(sent) {
-					t.Fatalf("life %d: checkpoint %+v after %d, with %d of %d acknowledged", life, c, before, acked, sent)
-				}
-				allowed += sent - acked
-				point = overTheWire(t, c)
-			}
-			for _, line := range reference.Lines {
-				if seen[line] == 0 {
-					t.Fatalf("lost %s", line)
-				}
-				repeated += seen[line] - 1
-				delete(seen, line)
-			}
-			if len(seen) > 0 || repeated != allowed {
-				t.Errorf("%d rows that there are not, %d repeated, want %d", len(seen), repeated, allowed)
-			}
+			lives(t, tc.cfg, replay.Options{From: from}, random, reference.Lines)
 		})
+	}
+}
+
+// lives ends a replay at random points and goes on until all rows are sent.
+func lives(t *testing.T, cfg replay.Config, o replay.Options, random *rand.Rand, reference []string) {
+	t.Helper()
+	seen, repeated, allowed := map[string]int{}, 0, 0
+	for life := 0; ; life++ {
+		src, err := replay.Open(t.Context(), cfg, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		acked, sent, err := live(t, src, random, seen, len(reference)/4)
+		c := src.Checkpoint()
+		if err := src.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
+			break
+		}
+		before := uint64(0)
+		if o.At != nil {
+			before = o.At.Acked
+		}
+		if c.Acked != before+uint64(acked) || c.Taken != before+uint64(sent) {
+			t.Fatalf("life %d: checkpoint %+v after %d, with %d of %d acknowledged", life, c, before, acked, sent)
+		}
+		allowed += sent - acked
+		o.At = overTheWire(t, c)
+	}
+	for _, line := range reference {
+		if seen[line] == 0 {
+			t.Fatalf("lost %s", line)
+		}
+		repeated += seen[line] - 1
+		delete(seen, line)
+	}
+	if len(seen) > 0 || repeated != allowed {
+		t.Errorf("%d rows that there are not, %d repeated, want %d", len(seen), repeated, allowed)
 	}
 }
 
