@@ -24,6 +24,17 @@ type Timed interface {
 	Timed() bool
 }
 
+// Followed is implemented by timed sources that follow what becomes of their
+// records. Both methods are called by the goroutine of Next.
+type Followed interface {
+	// Start says that offset 0 of the schedule is this Unix time in nanoseconds. It
+	// is called before the first Next, and again when the schedule is put off.
+	Start(at int64)
+	// Shed says that n records are left out, those that Next gave before the record
+	// that will have the sequence number seq.
+	Shed(seq uint64, n int)
+}
+
 // Counted is implemented by sources, keyers, openers and sinks with something to
 // account for, such as malformed lines or empty polls. The names are the
 // counters' in the summary, in snake_case. It is called after the run.

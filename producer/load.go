@@ -41,6 +41,10 @@ type LoadOptions struct {
 	// The zero value blocks;
 	// the others need a [Trier].
 	OnSaturation Saturation
+	// OnLag says what becomes of a timed source's schedule when records leave more
+	// than MaxLag (ns) late. The zero value catches up.
+	OnLag  LagPolicy
+	MaxLag int64
 	// Grace is how long after the schedule's end an acknowledgement is still in
 	// time, in ns.
 	Grace int64
@@ -54,6 +58,9 @@ type LoadResult struct {
 	Scheduled uint64 // records due until the load ended
 	End       int64  // when its schedule ended, Unix ns
 	Overran   bool   // records were left unsent after Overtime
+	Slips     uint64 // how often the schedule was put off, and by how many ns in all
+	Slipped   int64
+	Dropped   uint64 // records shed because they were late
 }
 
 // Load takes records from a source, holds each until it is due, stamps it and
@@ -73,6 +80,7 @@ type Load struct {
 	shed   uint64 // records left out
 	ended  bool   // the source has no more
 	lastT0 int64
+	lag    lag
 }
 
 // NewLoad prepares a load. The source and the ingress stay the caller's to
@@ -94,6 +102,7 @@ func (l *Load) Run(ctx context.Context, start int64) (LoadResult, error) {
 	if _, err := l.pacer.Until(ctx, start); err != nil {
 		return LoadResult{End: start}, err
 	}
+	l.tellStart()
 	if l.o.Schedule != nil {
 		l.o.Ledger.Deadline(start + l.o.Schedule.Span() + l.o.Grace)
 	}
@@ -106,6 +115,7 @@ func (l *Load) Run(ctx context.Context, start int64) (LoadResult, error) {
 	}
 	res := l.result(err)
 	res.Overran = overran
+	res.Slips, res.Slipped, res.Dropped = l.lag.slips, l.lag.slipped, l.lag.dropped
 	l.o.Ledger.Scheduled(res.Scheduled)
 	l.o.Ledger.Deadline(res.End + l.o.Grace)
 	return res, err
@@ -166,7 +176,7 @@ func (l *Load) fill(ctx context.Context) (int, error) {
 	n, err := l.o.Source.Next(ctx, dst)
 	if l.timed && !l.o.Unpaced {
 		for i := range dst[:n] {
-			dst[i].Intended += l.start
+			dst[i].Intended += l.zero()
 		}
 	}
 	if l.o.Closed != nil && n < len(dst) {
@@ -192,6 +202,10 @@ func (l *Load) emit(ctx context.Context, recs []kload.Record) error {
 		if err != nil {
 			return err
 		}
+		if n < 0 { // they were left out
+			recs = recs[-n:]
+			continue
+		}
 		if err := l.send(ctx, recs[:n]); err != nil {
 			return err
 		}
@@ -200,7 +214,8 @@ func (l *Load) emit(ctx context.Context, recs []kload.Record) error {
 	return nil
 }
 
-// ready waits for the first record and returns how many are due by then.
+// ready waits for the first record and returns how many are due by then, or
+// below zero how many are left out because they are late.
 func (l *Load) ready(ctx context.Context, recs []kload.Record) (int, error) {
 	if l.o.Unpaced {
 		if l.timed { // their own times do not count
@@ -219,6 +234,9 @@ func (l *Load) ready(ctx context.Context, recs []kload.Record) (int, error) {
 	now, err := l.pacer.Until(ctx, recs[0].Intended)
 	if err != nil {
 		return 0, err
+	}
+	if leave := l.keepUp(recs, now); leave > 0 {
+		return -leave, nil
 	}
 	n, bytes := 1, len(recs[0].Data)
 	for n < len(recs) && recs[n].Intended <= now && bytes+len(recs[n].Data) <= sendBytes {

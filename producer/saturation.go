@@ -55,7 +55,6 @@ func (l *Load) try(recs []kload.Record) error {
 		return kload.WithHint(fmt.Errorf("%w after %d records", ErrSaturated, l.sent),
 			"the stream takes less than the load sends: add shards, lower the rate, raise ingress.kinesis.memory, or set on_saturation: block or shed")
 	}
-	l.shed += uint64(left)
-	l.o.Ledger.Shed(uint64(left))
+	l.leaveOut(left)
 	return nil
 }

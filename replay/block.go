@@ -35,7 +35,19 @@ type block struct {
 	rows    []row
 	tally   tally
 	samples []Malformed
-	read    int64 // stored bytes read up to here, over all objects
+	late    []Malformed // rows whose time runs backwards
+	read    int64       // stored bytes read up to here, over all objects
+	place   place       // of its first row
+	lap     lap         // the pass that its rows belong to
+	reach   reach       // of the rows before it
+}
+
+// place is where a row stands in the data.
+type place struct {
+	object string
+	offset int64  // of the decoded text of the object, where reading goes on
+	line   uint64 // lines of the object before it
+	skip   uint64 // rows between there and the row, of those that are wanted
 }
 
 // tally is what is counted on the way. Each block carries its own share, so
@@ -49,6 +61,10 @@ type tally struct {
 	outOfOrder  uint64
 	gaps        uint64
 	gapTime     uint64 // nanoseconds of source time left out
+	sought      uint64 // rows left out: before seek, at or after until, by the filter,
+	overdue     uint64
+	filtered    uint64
+	unjudged    uint64 // and where the filter failed
 	first, last int64  // source times in Unix nanoseconds, if timed
 	timed       bool
 }
@@ -71,6 +87,10 @@ func (t *tally) add(o *tally) {
 	t.outOfOrder += o.outOfOrder
 	t.gaps += o.gaps
 	t.gapTime += o.gapTime
+	t.sought += o.sought
+	t.overdue += o.overdue
+	t.filtered += o.filtered
+	t.unjudged += o.unjudged
 	if o.timed {
 		t.seen(o.first)
 		t.seen(o.last)
@@ -103,24 +123,29 @@ func newBlock() *block {
 // reset empties the block for its next use.
 func (b *block) reset() {
 	invariants.Poison(b.data[:b.end])
-	*b = block{data: b.data, rows: b.rows[:0], samples: b.samples[:0]}
+	*b = block{data: b.data, rows: b.rows[:0], samples: b.samples[:0], late: b.late[:0]}
 }
 
-// Malformed is a sample of the lines that were counted as malformed.
+// Malformed is a sample of the lines that were counted, as malformed or because
+// time runs backwards there.
 type Malformed struct {
-	Object string
-	Line   uint64 // from 1
-	Reason string
+	Object string `json:"object"`
+	Line   uint64 `json:"line"` // from 1
+	Reason string `json:"reason"`
 }
 
 // Progress says how far a replay has come.
 type Progress struct {
 	// Rows is how many records were handed out.
 	Rows uint64
-	// ReadBytes of TotalBytes, as stored, were read for them. They are what is
-	// known about how much is left: nobody counts rows in advance.
+	// ReadBytes of TotalBytes, as stored, were read for them, in a resumed replay
+	// since it goes on. They are what is known about how much is left: nobody counts
+	// rows in advance.
 	ReadBytes, TotalBytes int64
 	// Source is the source time that was reached; the zero time if the rows have
 	// none.
 	Source time.Time
+	// Fraction is how much of the replay is done, from 0 to 1, as far as that can be
+	// told; 0 where it cannot.
+	Fraction float64
 }

@@ -20,6 +20,8 @@ type clock interface {
 	add(b *block) error
 	// finish schedules what was held back.
 	finish() error
+	// lap is finish with more to come: rows whose times start over.
+	lap() error
 }
 
 // evenClock sends at a fixed rate, or all at once if the rate is zero.
@@ -48,6 +50,7 @@ func (c *evenClock) add(b *block) error {
 }
 
 func (c *evenClock) finish() error { return nil }
+func (c *evenClock) lap() error    { return nil }
 
 // eventClock keeps the recorded times, divided by the speedup.
 //
@@ -65,11 +68,12 @@ type eventClock struct {
 	pending []*block // the group is in them, from row start of the first to the end
 	start   int
 	begun   bool
-	at      int64  // the group's source time
-	elapsed uint64 // nanoseconds of source time from the first row to the group, without what was left out of gaps
-	used    uint64 // how much of its second earlier windows took
-	size    uint64 // its rows that are on time
-	due     int64  // the last offset given
+	at      int64   // the group's source time
+	base    instant // when the pass began
+	elapsed uint64  // nanoseconds of source time from its first row to the group, without what was left out of gaps
+	used    uint64  // how much of its second earlier windows took
+	size    uint64  // its rows that are on time
+	due     int64   // the last offset given
 }
 
 func newEventClock(cfg *Config, emit func(*block)) *eventClock {
@@ -151,11 +155,11 @@ func (c *eventClock) schedule(end int, over uint64) error {
 		}
 		for k := c.start; k < len(rows); k++ {
 			if rows[k].at == c.at { // else it is late, and goes with the row before
-				due, ok := c.speedup.Wall(c.elapsed + c.used + i*over/c.size)
+				due, ok := c.speedup.after(c.base, c.elapsed+c.used+i*over/c.size)
 				if !ok {
 					return c.tooLong(n, k)
 				}
-				c.due = max(c.due, due)
+				c.due = max(c.due, due.up())
 				i++
 			}
 			rows[k].at = c.due
@@ -199,4 +203,18 @@ func (c *eventClock) flush(over uint64) error {
 
 func (c *eventClock) finish() error {
 	return c.flush(c.room() - min(c.used, c.room()))
+}
+
+// lap lets the next pass begin where the last group's second ends. What is a
+// fraction of a nanosecond is carried over, so that passes do not drift.
+func (c *eventClock) lap() error {
+	if err := c.finish(); err != nil || !c.begun {
+		return err
+	}
+	next, ok := c.speedup.after(c.base, c.elapsed+c.room())
+	if !ok {
+		return errTooLong()
+	}
+	c.base, c.elapsed, c.used, c.size, c.begun = next, 0, 0, 0, false
+	return nil
 }

@@ -22,7 +22,10 @@ func decode(text string) (replay.Config, error) {
 }
 
 func TestConfig(t *testing.T) {
-	defaults := replay.Config{From: "builtin:nyc-taxi", Timestamp: "dropoff_datetime", WithinSecond: "spread", Newline: "strip"}
+	defaults := replay.Config{
+		From: "builtin:nyc-taxi", Timestamp: "dropoff_datetime", WithinSecond: "spread", Newline: "strip",
+		OnLag: "catch_up", MaxLag: time.Second, LoopKey: "trip_id", Timestamps: "original",
+	}
 	with := func(set func(*replay.Config)) replay.Config {
 		c := defaults
 		set(&c)
@@ -40,6 +43,21 @@ func TestConfig(t *testing.T) {
 		{text: "from: file://trips\nnewline: keep\nwithin_second: burst", want: with(func(c *replay.Config) {
 			c.From, c.Newline, c.WithinSecond = "file://trips", "keep", "burst"
 		})},
+		{text: "shape: 5k/s\nloop: forever\nloop_key: id", want: with(func(c *replay.Config) {
+			c.Shape, c.Loop, c.LoopKey = units.Rate{N: 1, Per: 200 * time.Microsecond}, replay.Forever, "id"
+		})},
+		{text: "seek: 2023-05-08\nuntil: 2023-05-08T12:00:00Z\nloop: 3\non_lag: slip\nmax_lag: 5s\nfilter: trip_id % 2 == 0\nreorder: 1k\ntimestamps: ingestion", want: with(func(c *replay.Config) {
+			c.Seek, c.Until = instant(t, "2023-05-08T00:00:00Z"), instant(t, "2023-05-08 12:00:00")
+			c.Loop, c.OnLag, c.MaxLag, c.Filter, c.Reorder, c.Timestamps = 3, "slip", 5*time.Second, "trip_id % 2 == 0", 1000, "ingestion"
+		})},
+		{text: "loop: 0", err: "bad number of passes"},
+		{text: "loop: often", err: "bad number of passes"},
+		{text: "seek: yesterday", err: "bad time"},
+		{text: "seek: 2023-05-08\nuntil: 2023-05-08", err: "until is not after seek"},
+		{text: "filter: trip_id %", err: "invalid filter"},
+		{text: "asap: true\non_lag: drop", err: "without a schedule nothing is late"},
+		{text: "timestamp: none\nrate: 1/s\nwatermarks: true", err: "rows have no time to tell of"},
+		{text: "speedup: 2\nshape: 5/s", err: "speedup and shape exclude each other"},
 		{text: "speedup: 0", err: "a speedup is above zero"},
 		{text: "speedup: fast", err: "a speedup is a decimal number"},
 		{text: "speedup: 5\nasap: true", err: "speedup and asap exclude each other"},
@@ -53,16 +71,25 @@ func TestConfig(t *testing.T) {
 			}
 			continue
 		}
-		if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(replay.Speedup{})); diff != "" || err != nil {
+		if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(replay.Speedup{}, replay.Instant{})); diff != "" || err != nil {
 			t.Errorf("%q: error %v, config (-want +got):\n%s", tc.text, err, diff)
 		}
 	}
 }
 
+func instant(t *testing.T, text string) replay.Instant {
+	t.Helper()
+	i, err := replay.ParseInstant(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
 // TestResolvedConfig shows the configuration with its defaults, and reads that
 // back.
 func TestResolvedConfig(t *testing.T) {
-	for _, text := range []string{"speedup: 0.5", "rate: 90/min", "asap: true"} {
+	for _, text := range []string{"speedup: 0.5", "rate: 90/min", "asap: true", "loop: forever\nseek: 2023-05-08T01:02:03.5Z", "loop: 7\nshape: 5/s"} {
 		cfg, err := decode(text)
 		if err != nil {
 			t.Fatal(err)
@@ -72,7 +99,7 @@ func TestResolvedConfig(t *testing.T) {
 			t.Fatal(err)
 		}
 		again, err := decode(string(full))
-		if diff := cmp.Diff(cfg, again, cmp.AllowUnexported(replay.Speedup{})); diff != "" || err != nil {
+		if diff := cmp.Diff(cfg, again, cmp.AllowUnexported(replay.Speedup{}, replay.Instant{})); diff != "" || err != nil {
 			t.Errorf("%s\nerror %v, config (-want +got):\n%s", full, err, diff)
 		}
 	}

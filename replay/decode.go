@@ -89,7 +89,7 @@ func (d *decoder) openParquet(ctx context.Context, from origin.Origin) error {
 	}
 	d.body, d.text = rows, rows
 	n, samples := rows.Rejected()
-	d.rejected = n
+	d.rejected += n
 	for _, r := range samples {
 		d.samples = append(d.samples, Malformed{Object: d.object.Name, Line: r.Row, Reason: r.Reason})
 	}

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/jsonfield"
 	"github.com/kload/kload/replay/builtin"
 	"github.com/kload/kload/replay/origin"
 	"github.com/kload/kload/replay/origin/s3"
@@ -31,6 +33,9 @@ type Options struct {
 	S3 awsclient.Options
 	// Local is the embedded target's S3, for local:, and nil where there is none.
 	Local *awsclient.Options
+	// At is where another replay of the same data ended, to go on there. nil starts
+	// at the beginning.
+	At *Checkpoint
 }
 
 // New is [Open] with nothing but the defaults.
@@ -48,13 +53,13 @@ func Open(opening context.Context, cfg Config, o Options) (*Source, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("configuring the replay: %w", err)
 	}
-	from, release, err := o.locate(opening, &cfg)
+	from, release, err := Locate(opening, &cfg, o)
 	if err != nil {
 		return nil, fmt.Errorf("opening recorded data: %w", err)
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(opening))
 	opened := context.AfterFunc(opening, stop)
-	s, err := start(ctx, &cfg, from)
+	s, err := start(ctx, cfg, from, o.At)
 	if err == nil {
 		s.stop, s.release = stop, release
 	}
@@ -69,6 +74,89 @@ func Open(opening context.Context, cfg Config, o Options) (*Source, error) {
 		err = errors.Join(err, opening.Err())
 	}
 	return nil, fmt.Errorf("opening recorded data: %w", err)
+}
+
+// start finds the first row and starts reading ahead.
+func start(ctx context.Context, cfg Config, from origin.Origin, at *Checkpoint) (*Source, error) {
+	list, err := from.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(list.Objects) == 0 {
+		return nil, noData(&cfg, list.Skipped)
+	}
+	objects, err := sought(ctx, &cfg, from, list.Objects)
+	if err != nil {
+		return nil, err
+	}
+	s := newSource(cfg, list.Skipped, at)
+	s.from = describe(&cfg, from)
+	switch {
+	case cfg.Shape.IsZero():
+	case at != nil && at.Shape != ([2]uint64{}):
+		s.cfg.Speedup = Speedup{at.Shape[0], at.Shape[1]}
+	default:
+		if s.cfg.Speedup, err = shaped(ctx, &cfg, from, objects); err != nil {
+			return nil, err
+		}
+	}
+	p := &pipeline{
+		objects: objects, reader: newReader(&cfg, from, objects), loop: newLooper(&cfg), order: newReorderer(&cfg),
+		clock: newClock(&s.cfg, s.emit), take: s.take, free: s.free,
+	}
+	if p.want, err = newSelection(&cfg); err != nil {
+		return nil, err
+	}
+	if at != nil {
+		err = at.again(ctx, p)
+	} else {
+		err = p.reader.begin(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.reader.close())
+	}
+	s.measure(objects, p.loop.passes)
+	go s.prefetch(ctx, p)
+	return s, nil
+}
+
+func newSource(cfg Config, skipped []origin.Skipped, at *Checkpoint) *Source {
+	s := &Source{
+		cfg: cfg, skipped: skipped, patch: newPatcher(&cfg), finder: jsonfield.NewFinder(cfg.Timestamp), release: func() {},
+		ready: make(chan *block, maxBlocks), free: make(chan *block, maxBlocks), resumed: at, passes: 1, book: &book{failed: math.MaxUint64},
+	}
+	s.source.Store(noTime)
+	s.first.Store(noTime)
+	if cfg.Watermarks {
+		s.book.water = newWater()
+	}
+	if at != nil {
+		s.book.prior = at.Acked
+		if s.patch != nil && !at.Zero.IsZero() {
+			s.patch.zero, s.patch.begun = at.Zero.ns, true
+		}
+	}
+	return s
+}
+
+// measure notes how much there is to read.
+func (s *Source) measure(objects []origin.Object, passes Passes) {
+	s.objects = make(map[string]origin.Object, len(objects))
+	all, before := int64(0), int64(0)
+	for _, o := range objects {
+		if s.resumed != nil && o.Name == s.resumed.Object {
+			before = all
+		}
+		s.objects[o.Name] = o
+		all += o.Size
+	}
+	if passes == Forever {
+		return
+	}
+	if s.resumed != nil {
+		before += all * s.resumed.Pass
+	}
+	s.total = all*int64(passes) - before
 }
 
 // resolve returns what From names, seen through an environment variable.
@@ -88,9 +176,10 @@ func (c *Config) resolve() (string, error) {
 	return fromFile + value, nil
 }
 
-// locate returns the origin of the data, and what is to be called when it is no
-// longer used.
-func (o *Options) locate(ctx context.Context, cfg *Config) (from origin.Origin, release func(), err error) {
+// Locate returns the origin of the data, and what is to be called when it is no
+// longer used. It replaces a From that names an environment variable by what that
+// holds.
+func Locate(ctx context.Context, cfg *Config, o Options) (from origin.Origin, release func(), err error) {
 	release = func() {}
 	if o.From != nil {
 		return o.From, release, nil

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -182,11 +183,11 @@ func TestTornConnections(t *testing.T) {
 		cuts := 0
 		st.intercept(func(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, bool) {
 			var from, to int
+			st.mu.Lock() // ranges are asked for at the same time
+			defer st.mu.Unlock()
 			if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); err != nil || to-from < 2 || cuts == 50 {
 				return w, false
 			}
-			st.mu.Lock()
-			defer st.mu.Unlock()
 			cuts++
 			return &short{w, 1 + rng.IntN(to-from)}, false
 		})
@@ -389,13 +390,11 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 func TestStuckConnection(t *testing.T) {
 	serve(t, func(t *testing.T, st *store, at replay.Options) {
 		st.put(t, "trips/part-0", events(0, 1, 2))
-		stuck := sync.OnceValue(func() bool { return true })
-		first := true
+		var ranges atomic.Int64
 		st.intercept(func(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, bool) {
-			if r.Header.Get("Range") == "" || !stuck() || !first {
+			if r.Header.Get("Range") == "" || ranges.Add(1) > 1 {
 				return w, false
 			}
-			first = false
 			<-r.Context().Done()
 			return nil, true
 		})

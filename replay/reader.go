@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"time"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/jsonfield"
@@ -15,9 +16,6 @@ import (
 
 // maxSamples is how many malformed lines are kept with their place.
 const maxSamples = 10
-
-// errLimit ends reading for a good reason.
-var errLimit = errors.New("limit reached")
 
 // reader fills blocks with the rows of all objects, one object after the other.
 // It belongs to the prefetch goroutine.
@@ -32,8 +30,8 @@ type reader struct {
 	keepLF    bool
 	strict    bool
 	tolerant  bool
-	left      uint64 // rows to go until the limit
 
+	text    int64       // decoded bytes of the current object
 	line    uint64      // lines of the current object that ended
 	carry   []byte      // the start of a line whose end is still to be read
 	cut     bool        // inside a line that is too long
@@ -42,6 +40,10 @@ type reader struct {
 	damaged []Malformed // objects forgiven that were not
 	torn    uint64      // reads taken up again that were
 	samples int
+
+	orderly bool  // rows are expected in the order of their times
+	latest  int64 // the highest time so far
+	late    int   // samples of rows with lower ones
 }
 
 func newReader(cfg *Config, from origin.Origin, objects []origin.Object) *reader {
@@ -52,10 +54,8 @@ func newReader(cfg *Config, from origin.Origin, objects []origin.Object) *reader
 		keepLF:   cfg.Newline == newlineKeep,
 		strict:   cfg.Strict,
 		tolerant: cfg.Tolerant,
-		left:     uint64(cfg.Limit),
-	}
-	if r.left == 0 {
-		r.left = math.MaxUint64
+		latest:   math.MinInt64,
+		orderly:  cfg.Timestamp != timestampNone && cfg.Reorder == 0,
 	}
 	if cfg.Timestamp != timestampNone {
 		r.decoder.timestamp = cfg.Timestamp
@@ -83,7 +83,7 @@ func (r *reader) next(ctx context.Context) error {
 		object := r.objects[0]
 		r.objects = r.objects[1:]
 		r.done += r.decoder.source.n
-		r.line, r.failed = 0, nil
+		r.text, r.line, r.failed = 0, 0, nil
 		r.opened++
 		err := r.decoder.open(ctx, r.from, object)
 		if err == nil && r.strict && r.decoder.rejected > 0 {
@@ -93,6 +93,15 @@ func (r *reader) next(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// begin opens the first object. There may be none that can be opened, where that
+// is forgiven.
+func (r *reader) begin(ctx context.Context) error {
+	if err := r.next(ctx); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
 }
 
 // forgive counts an object that is damaged, or cannot be read, where that may be
@@ -105,9 +114,29 @@ func (r *reader) forgive(ctx context.Context, object origin.Object, err error) b
 	return true
 }
 
+// skip leaves out the first bytes of the current object's text, which hold so
+// many lines.
+func (r *reader) skip(offset int64, lines uint64) error {
+	n, err := io.CopyN(io.Discard, r.decoder, offset)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return fmt.Errorf("skipping to byte %d of the text of %s: %w", offset, r.decoder.object.Name, err)
+	}
+	r.text, r.line = n, lines
+	return nil
+}
+
+// rewind starts over with other objects.
+func (r *reader) rewind(objects []origin.Object) {
+	r.objects, r.carry, r.cut, r.latest = objects, r.carry[:0], false, math.MinInt64
+}
+
 // fill reads rows into an empty block until it is full. An error, which io.EOF
-// and errLimit are too, may come with rows.
+// is too, may come with rows.
 func (r *reader) fill(ctx context.Context, b *block) error {
+	b.place = place{object: r.decoder.object.Name, offset: r.text - int64(len(r.carry)), line: r.line}
 	b.end = copy(b.data, r.carry)
 	err := r.fillRows(ctx, b)
 	r.carry = append(r.carry[:0], b.data[b.start:b.end]...)
@@ -159,6 +188,7 @@ func (r *reader) fillRows(ctx context.Context, b *block) error {
 func (r *reader) read(ctx context.Context, b *block) error {
 	n, err := r.decoder.Read(b.data[b.end:min(b.end+chunkBytes, len(b.data))])
 	b.end += n
+	r.text += int64(n)
 	r.failed = err
 	return ctx.Err()
 }
@@ -207,18 +237,24 @@ func (r *reader) addLine(b *block, from, to int) error {
 	if !ok || len(line) > maxLine {
 		return r.reject(b, r.line, line)
 	}
-	if r.timestamp != "" {
-		b.tally.seen(at)
+	if r.orderly && r.late < maxSamples {
+		r.sampleLate(b, at)
 	}
 	size := len(line)
 	if r.keepLF {
 		size = to - from
 	}
 	b.rows = append(b.rows, row{off: uint32(from), size: uint32(size), at: at})
-	if r.left--; r.left == 0 {
-		return errLimit
-	}
 	return nil
+}
+
+// sampleLate keeps a row's place if time runs backwards there.
+func (r *reader) sampleLate(b *block, at int64) {
+	if at < r.latest {
+		r.late++
+		b.late = append(b.late, Malformed{r.decoder.object.Name, r.line, "its time is " + time.Duration(r.latest-at).String() + " before that of an earlier row"})
+	}
+	r.latest = max(r.latest, at)
 }
 
 // trimEOL removes LF or CR LF.

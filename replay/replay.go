@@ -52,21 +52,25 @@ import (
 	"time"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/jsonfield"
 	"github.com/kload/kload/replay/origin"
 )
 
-// Source replays recorded data. It is used from one goroutine, except for
-// [Source.Progress], which may be called from any.
+// Source replays recorded data. It is used from one goroutine, except where
+// methods say otherwise.
 type Source struct {
+	cfg     Config
 	from    string // where the data is, for people
 	skipped []origin.Skipped
-	total   int64 // bytes as stored
+	total   int64 // bytes as stored, of all passes to come; 0 where there is no last one
+	objects map[string]origin.Object
 	release func()
 
 	// The goroutine sends into ready, which has room for every block there is,
 	// and closes it after setting err.
 	ready chan *block
 	free  chan *block
+	made  int // blocks there are
 	err   error
 	stop  context.CancelFunc
 
@@ -76,37 +80,22 @@ type Source struct {
 	tally     tally
 	bytes     uint64
 	malformed []Malformed
+	late      []Malformed
+	passes    int64
+	patch     *patcher // nil where payloads stay as they are
+	finder    jsonfield.Finder
 
+	book    *book
+	resumed *Checkpoint // nil for a replay from the start
+	gauges
+}
+
+// gauges may be read from any goroutine.
+type gauges struct {
 	rows   atomic.Uint64
 	read   atomic.Int64
 	source atomic.Int64 // last source time, or noTime
-}
-
-func start(ctx context.Context, cfg *Config, from origin.Origin) (*Source, error) {
-	list, err := from.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if len(list.Objects) == 0 {
-		return nil, noData(cfg, list.Skipped)
-	}
-	r := newReader(cfg, from, list.Objects)
-	if err := r.next(ctx); err != nil && !errors.Is(err, io.EOF) { // it counts objects that it cannot open, all of them maybe
-		return nil, errors.Join(err, r.close())
-	}
-	s := &Source{
-		from:    describe(cfg, from),
-		skipped: list.Skipped,
-		release: func() {},
-		ready:   make(chan *block, maxBlocks),
-		free:    make(chan *block, maxBlocks),
-	}
-	for _, o := range list.Objects {
-		s.total += o.Size
-	}
-	s.source.Store(noTime)
-	go s.prefetch(ctx, r, newClock(cfg, s.emit))
-	return s, nil
+	first  atomic.Int64 // first source time, or noTime
 }
 
 // noData explains why there is nothing to replay.
@@ -136,49 +125,25 @@ func newClock(cfg *Config, emit func(*block)) clock {
 func (s *Source) emit(b *block) { s.ready <- b }
 
 // prefetch is the goroutine that reads ahead.
-func (s *Source) prefetch(ctx context.Context, r *reader, c clock) {
+func (s *Source) prefetch(ctx context.Context, p *pipeline) {
 	defer close(s.ready)
-	err := s.readAll(ctx, r, c)
-	s.err = errors.Join(err, r.close())
+	err := p.run(ctx)
+	s.err = errors.Join(err, p.reader.close())
 	if s.err == nil {
 		s.err = io.EOF
 	}
 }
 
-// readAll returns nil at the end of the data.
-func (s *Source) readAll(ctx context.Context, r *reader, c clock) error {
-	for made := 0; ; {
-		b := s.take(ctx, &made)
-		if b == nil {
-			return ctx.Err()
-		}
-		end := r.fill(ctx, b)
-		if err := c.add(b); err != nil {
-			return err
-		}
-		if end == nil {
-			continue
-		}
-		if err := c.finish(); err != nil {
-			return err
-		}
-		if errors.Is(end, errLimit) || errors.Is(end, io.EOF) {
-			return nil
-		}
-		return end
-	}
-}
-
 // take returns an empty block, a new one only if none has come back. It returns
 // nil when ctx ends.
-func (s *Source) take(ctx context.Context, made *int) *block {
+func (s *Source) take(ctx context.Context) *block {
 	select {
 	case b := <-s.free:
 		return b
 	default:
 	}
-	if *made < maxBlocks {
-		*made++
+	if s.made < maxBlocks {
+		s.made++
 		return newBlock()
 	}
 	select {
@@ -203,7 +168,7 @@ func (s *Source) Next(ctx context.Context, dst []kload.Record) (int, error) {
 		}
 	}
 	rows := s.block.rows[s.next:]
-	rows = rows[:min(len(rows), len(dst))]
+	rows = s.together(rows[:min(len(rows), len(dst))])
 	data, size := s.block.data, uint64(0)
 	for i, r := range rows {
 		end := r.off + r.size
@@ -212,8 +177,39 @@ func (s *Source) Next(ctx context.Context, dst []kload.Record) (int, error) {
 	}
 	s.next += len(rows)
 	s.bytes += size
+	if s.patch != nil {
+		begun := s.patch.begun
+		s.patch.rewrite(dst[:len(rows)], s.block.lap, s.cfg.Timestamp != timestampNone)
+		if begun != s.patch.begun {
+			s.book.origin(s.patch)
+		}
+	}
+	s.book.took(dst[:len(rows)], s.timeOf)
 	s.rows.Add(uint64(len(rows)))
 	return len(rows), nil
+}
+
+// longestSpan is the longest span of rows that are handed out at once where the
+// schedule may move before they are due, and their payloads say when that is.
+const longestSpan = 100 * int64(time.Millisecond)
+
+// together returns the first rows, those that may be handed out at once.
+func (s *Source) together(rows []row) []row {
+	if s.cfg.Timestamps != timestampsIngestion {
+		return rows
+	}
+	n := 1
+	for n < len(rows) && rows[n].at-rows[0].at <= longestSpan {
+		n++
+	}
+	return rows[:n]
+}
+
+// timeOf returns the time in a payload, as it will be sent.
+func (s *Source) timeOf(line []byte) int64 {
+	value, _ := s.finder.Find(line)
+	at, _ := parseTime(value) // the reader lets no row without one through
+	return at
 }
 
 // turn gives the block that was handed out back and takes the next one.
@@ -229,6 +225,7 @@ func (s *Source) turn(ctx context.Context) error {
 			return s.ended()
 		}
 		s.block, s.next = b, 0
+		s.book.began(b, s.objects[b.place.object])
 		s.account(b)
 		return nil
 	case <-ctx.Done():
@@ -240,9 +237,12 @@ func (s *Source) turn(ctx context.Context) error {
 func (s *Source) account(b *block) {
 	s.tally.add(&b.tally)
 	s.malformed = append(s.malformed, b.samples...)
+	s.late = append(s.late, b.late...)
 	s.read.Store(b.read)
+	s.passes = b.lap.number + 1
 	if s.tally.timed {
 		s.source.Store(s.tally.last)
+		s.first.Store(s.tally.first)
 	}
 }
 
@@ -252,7 +252,16 @@ func (s *Source) ended() error {
 	if s.err != io.EOF || s.rows.Load() > 0 { //nolint:errorlint // set by prefetch, never wrapped
 		return s.err
 	}
-	if len(s.malformed) == 0 {
+	t := &s.tally
+	switch out := t.sought + t.overdue + t.filtered + t.unjudged; {
+	case s.resumed != nil && s.resumed.Acked > 0:
+		return s.err // all of it was sent before
+	case out > 0:
+		return kload.WithHint(
+			fmt.Errorf("%w: replaying: none of %d rows is wanted: %d lie before seek, %d from until on, %d are refused by the filter, which fails for %d",
+				kload.ErrInvalid, out, t.sought, t.overdue, t.filtered, t.unjudged),
+			"'kload data describe' tells which times the data has")
+	case len(s.malformed) == 0:
 		return kload.WithHint(fmt.Errorf("%w: replaying: the data has only blank lines", kload.ErrInvalid), "put JSON lines there")
 	}
 	m := s.malformed[0]
@@ -291,6 +300,10 @@ func (s *Source) Timed() bool { return true }
 //	out_of_order       rows whose time went backwards
 //	gaps_compressed    silences shortened by max_gap
 //	gap_compressed_ns  source time left out of them, in nanoseconds
+//	before_seek        rows left out because of seek, after_until because of until,
+//	filtered           because of filter, and
+//	filter_failed      because filter could not be evaluated
+//	passes             over the data that were begun
 func (s *Source) Counters() map[string]uint64 {
 	return map[string]uint64{
 		"objects":           s.tally.objects,
@@ -304,6 +317,11 @@ func (s *Source) Counters() map[string]uint64 {
 		"out_of_order":      s.tally.outOfOrder,
 		"gaps_compressed":   s.tally.gaps,
 		"gap_compressed_ns": s.tally.gapTime,
+		"before_seek":       s.tally.sought,
+		"after_until":       s.tally.overdue,
+		"filtered":          s.tally.filtered,
+		"filter_failed":     s.tally.unjudged,
+		"passes":            uint64(s.passes),
 	}
 }
 
@@ -312,6 +330,11 @@ func (s *Source) Skipped() []origin.Skipped { return s.skipped }
 
 // Malformed returns the first ten malformed lines that were met so far.
 func (s *Source) Malformed() []Malformed { return s.malformed }
+
+// Backwards returns the first ten rows that were met so far whose time is before
+// that of an earlier row; such rows are sent. With [Config.Reorder] it returns
+// none.
+func (s *Source) Backwards() []Malformed { return s.late }
 
 // SourceTime returns the source times of the first row and of the latest one so
 // far. ok is false if there were no rows with times.
@@ -329,5 +352,18 @@ func (s *Source) Progress() Progress {
 	if at := s.source.Load(); at != noTime {
 		p.Source = time.Unix(0, at).UTC()
 	}
+	if s.total > 0 {
+		p.Fraction = float64(p.ReadBytes) / float64(s.total)
+	}
+	if left := int64(s.cfg.Limit); left > 0 {
+		if s.resumed != nil {
+			left = max(1, left-int64(s.resumed.Acked))
+		}
+		p.Fraction = max(p.Fraction, float64(p.Rows)/float64(left))
+	}
+	if first := s.first.Load(); first != noTime && !s.cfg.Until.IsZero() && s.total > 0 {
+		p.Fraction = max(p.Fraction, float64(s.source.Load()-first)/float64(s.cfg.Until.ns-first))
+	}
+	p.Fraction = min(p.Fraction, 1)
 	return p
 }

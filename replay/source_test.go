@@ -136,6 +136,7 @@ func TestBuiltin(t *testing.T) {
 	want := map[string]uint64{
 		"objects": 2, "skipped_objects": 2, "damaged_objects": 0, "torn_reads": 0, "rows": 5000, "row_bytes": 2403900 - 5000,
 		"malformed": 0, "blank_lines": 0, "out_of_order": 0, "gaps_compressed": 0, "gap_compressed_ns": 0,
+		"before_seek": 0, "after_until": 0, "filtered": 0, "filter_failed": 0, "passes": 1,
 	}
 	if diff := cmp.Diff(want, r.Stats); diff != "" {
 		t.Errorf("stats (-want +got):\n%s", diff)
@@ -335,6 +336,20 @@ func TestMalformedSamples(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got[:3]); diff != "" {
 		t.Errorf("samples (-want +got):\n%s", diff)
+	}
+}
+
+func TestBackwardsSamples(t *testing.T) {
+	r := drain(t, replay.Config{}, files(events(3, 1, 4), events(2)))
+	want := []replay.Malformed{
+		{"part-00000.json", 2, "its time is 2s before that of an earlier row"},
+		{"part-00001.json", 1, "its time is 2s before that of an earlier row"},
+	}
+	if diff := cmp.Diff(want, r.Source.Backwards()); diff != "" || r.Stats["out_of_order"] != 2 {
+		t.Errorf("%d rows, samples (-want +got):\n%s", r.Stats["out_of_order"], diff)
+	}
+	if r := drain(t, replay.Config{Reorder: 10}, files(events(3, 1))); len(r.Source.Backwards()) > 0 {
+		t.Errorf("samples of what was reordered: %v", r.Source.Backwards())
 	}
 }
 

@@ -96,6 +96,38 @@ func (s Speedup) Source(wall uint64) uint64 {
 	return quo
 }
 
+// Float returns the speedup approximately, for display.
+func (s Speedup) Float() float64 { return float64(s.num) / float64(s.den) }
+
+// instant is a point on the wall clock, exactly: ns nanoseconds and a fraction of
+// the next one in units of 1/num of a speedup, below 1.
+type instant struct {
+	ns   int64
+	frac uint64
+}
+
+// after returns the point that lies the given nanoseconds of source time after
+// at. ok is false beyond what an int64 holds.
+func (s Speedup) after(at instant, source uint64) (next instant, ok bool) {
+	hi, lo := bits.Mul64(source, s.den)
+	lo, carry := bits.Add64(lo, at.frac, 0)
+	hi += carry
+	if hi >= s.num {
+		return instant{}, false
+	}
+	quo, frac := bits.Div64(hi, lo, s.num)
+	ns := at.ns + int64(quo)
+	return instant{ns, frac}, quo <= math.MaxInt64 && ns >= at.ns
+}
+
+// up returns the first whole nanosecond that is not before the point.
+func (i instant) up() int64 {
+	if i.frac > 0 {
+		return i.ns + 1
+	}
+	return i.ns
+}
+
 // mulDivUp returns a*b/c rounded up, computed in 128 bits.
 func mulDivUp(a, b, c uint64) (quo int64, ok bool) {
 	hi, lo := bits.Mul64(a, b)

@@ -26,8 +26,10 @@ const (
 	FileSummary  = "summary.json"
 	FileVerify   = "verify.json"
 	FileBench    = "bench.txt"
-	dirHgrm      = "hgrm"
-	dirSink      = "sink"
+	// FileCheckpoint says how far replays of recorded data have come.
+	FileCheckpoint = "checkpoint.json"
+	dirHgrm        = "hgrm"
+	dirSink        = "sink"
 )
 
 // DefaultPath returns where the results of a run go unless the user says
@@ -117,7 +119,7 @@ func missing(path string) []string {
 // the directories that Create made, if nothing else is in them.
 func (d *Dir) Discard() error {
 	var errs []error
-	for _, name := range []string{d.file, FileScenario, FileResolved} {
+	for _, name := range []string{d.file, FileScenario, FileResolved, FileCheckpoint} {
 		if err := os.Remove(filepath.Join(d.path, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}

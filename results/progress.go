@@ -23,6 +23,11 @@ type ProgressSample struct {
 	EndToEndP99   int64
 	Throttled     uint64
 	WriteProblems int // results that could not be written so far
+
+	// Of replays of recorded data; zero without one.
+	SourceTime time.Time
+	Lag        int64         // p99 of the last second, in nanoseconds
+	Left       time.Duration // estimated time to the end, 0 when not known
 }
 
 // Line renders the sample in at most width columns; parts that do not fit are
@@ -45,6 +50,11 @@ func (s ProgressSample) Line(width int) string {
 	add(s.Rejected > 0, units.Thousands(s.Rejected)+" rejected")
 	add(s.Unknown > 0, units.Thousands(s.Unknown)+" unknown")
 	add(s.WriteProblems > 0, "results incomplete")
+	if !s.SourceTime.IsZero() {
+		add(true, "at "+s.SourceTime.Format("2006-01-02T15:04:05Z"))
+		add(true, "lag "+duration(s.Lag))
+	}
+	add(s.Left > 0, "about "+units.Duration(s.Left.Round(time.Second))+" left")
 	add(s.Outstanding > 0, units.Thousands(s.Outstanding)+" to read")
 	add(s.ResponseP99 > 0, "response p99 "+duration(s.ResponseP99))
 	add(s.EndToEndP99 > 0, "end to end p99 "+duration(s.EndToEndP99))

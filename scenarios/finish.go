@@ -152,6 +152,7 @@ func (r *run) summarize(interrupted bool, report local.Report, runErr, cleanErr 
 	var errs []error
 	if r.collector != nil {
 		r.noteMalformed()
+		r.checkpoint()
 		errs = append(errs, r.collector.Close(time.Unix(0, r.clock.Now())), r.collector.WriteHgrm())
 	}
 	books := r.verify()
@@ -207,16 +208,21 @@ func (r *run) fillDrivers(s *results.Summary) {
 	}
 }
 
-// noteMalformed writes samples of the lines that a source could not use.
+// noteMalformed writes samples of the lines that a source could not use, and of
+// those that came out of order.
 func (r *run) noteMalformed() {
 	for _, l := range r.loads {
-		src, ok := l.source.(interface{ Malformed() []replay.Malformed })
-		if !ok {
+		src := l.replayed()
+		if src == nil {
 			continue
 		}
-		for _, m := range src.Malformed() {
-			r.event("malformed", map[string]any{"load": l.plan.name, "object": m.Object, "line": m.Line, "reason": m.Reason})
+		write := func(kind string, lines []replay.Malformed) {
+			for _, m := range lines {
+				r.event(kind, map[string]any{"load": l.plan.name, "object": m.Object, "line": m.Line, "reason": m.Reason})
+			}
 		}
+		write("malformed", src.Malformed())
+		write("out_of_order", src.Backwards())
 	}
 }
 

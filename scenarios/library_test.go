@@ -191,18 +191,24 @@ func TestOpenReplay(t *testing.T) {
 		notes   int
 	}{
 		{"nothing", scenarios.ReplayOptions{}, "", []string{"speedup: 6480", "from: builtin:nyc-taxi", "name: replay"}, 0},
-		{"asap", scenarios.ReplayOptions{Rate: "asap"}, "", []string{"asap: true", "off: true"}, 1},
-		{"asap on aws", scenarios.ReplayOptions{Rate: "asap"}, "aws", []string{"asap: true", "off: false"}, 0},
+		{"asap", scenarios.ReplayOptions{Source: map[string]string{"rate": "asap"}}, "", []string{"asap: true", "off: true"}, 1},
+		{"asap on aws", scenarios.ReplayOptions{Source: map[string]string{"rate": "asap"}}, "aws", []string{"asap: true", "off: false"}, 0},
 		{
 			"everything",
 			scenarios.ReplayOptions{
-				From: `file:///a "b"`, Timestamp: "at", Rate: "50/s", Limit: "10k", Stream: "s-1", Shards: 5, Key: "{user}",
+				Source: map[string]string{"from": `file:///a "b"`, "timestamp": "at", "rate": "50/s", "limit": "10k", "strict": "true", "loop": "3"},
+				Stream: "s-1", Shards: 5, Key: "{user}",
 			},
 			"",
-			[]string{`from: "file:///a \"b\""`, "timestamp: at", "rate: 50/s", "limit: 10k", "name: s-1", "shards: 5", "name: user", "missing: error"},
+			[]string{`from: "file:///a \"b\""`, "timestamp: at", "rate: 50/s", "limit: 10k", "strict: true", "loop: 3", "name: s-1", "shards: 5", "name: user", "missing: error"},
 			0,
 		},
-		{"gaps", scenarios.ReplayOptions{Speedup: "0.5", MaxGap: "2s"}, "", []string{"speedup: 0.5", "max_gap: 2s"}, 0},
+		{"gaps", scenarios.ReplayOptions{Source: map[string]string{"speedup": "0.5", "max_gap": "2s"}}, "", []string{"speedup: 0.5", "max_gap: 2s"}, 0},
+		{"shape alone", scenarios.ReplayOptions{Source: map[string]string{"shape": "500/s"}}, "", []string{"shape: 500/s", "# speedup:"}, 0},
+		{"template", scenarios.ReplayOptions{Key: "{a}-{b}"}, "", []string{`text: "{a}-{b}"`}, 0},
+		{"random keys", scenarios.ReplayOptions{Keys: "random"}, "", []string{"n: 4G"}, 0},
+		{"payload keys, one record each", scenarios.ReplayOptions{Keys: "payload", Plain: true}, "", []string{"payload: {}", "enabled: false", "trace: json"}, 0},
+		{"hash keys in turn", scenarios.ReplayOptions{Keys: "round_robin", Shards: 3}, "", []string{"of: 3"}, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -224,8 +230,15 @@ func TestOpenReplay(t *testing.T) {
 			}
 		})
 	}
+	untraced := scenarios.OpenOptions{Sets: []string{"load.trips.trace=none"}}
+	if _, _, err := scenarios.OpenReplay(scenarios.ReplayOptions{Source: map[string]string{"watermarks": "true"}}, untraced); err == nil || !strings.Contains(err.Error(), "cannot tell watermarks") {
+		t.Errorf("watermarks without traces: %v", err)
+	}
 	for name, o := range map[string]scenarios.ReplayOptions{
-		"two paces": {Rate: "5/s", Speedup: "2"}, "asap and a pace": {Rate: "asap", Speedup: "2"}, "bad rate": {Rate: "fast"}, "bad stream": {Stream: "a b"},
+		"two paces":       {Source: map[string]string{"rate": "5/s", "speedup": "2"}},
+		"asap and a pace": {Source: map[string]string{"rate": "asap", "speedup": "2"}},
+		"bad rate":        {Source: map[string]string{"rate": "fast"}}, "bad stream": {Stream: "a b"}, "bad keys": {Keys: "all"},
+		"bad filter": {Source: map[string]string{"filter": "1 +"}}, "nothing to resume": {Resume: "no/such/run"},
 	} {
 		if _, _, err := scenarios.OpenReplay(o, scenarios.OpenOptions{}); !errors.Is(err, kload.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)

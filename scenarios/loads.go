@@ -41,6 +41,9 @@ type loadRun struct {
 	phases   int
 	shards   map[string]uint64 // acknowledged user records by shard, under the lock of rec
 	heat     *heat             // nil where nobody asks which shard is hottest
+
+	result     producer.LoadResult // once the load has ended
+	watermarks *watermarks         // nil for a load without
 }
 
 // addLoad opens a load's books. Nothing runs yet.
@@ -76,7 +79,8 @@ func (r *run) addLoad(p *loadPlan) *loadRun {
 func (r *run) open(ctx context.Context, l *loadRun) error {
 	reg, seed := newRegistry(), seedFor(r.plan.spec.Seed, l.plan.name)
 	var err error
-	if l.source, err = build(reg.sources, l.plan.spec.Source, sourceEnv{seed: seed, replay: r.endpoint.recordings(ctx)}); err != nil {
+	env := sourceEnv{seed: seed, replay: r.endpoint.recordings(ctx), resume: r.resumeAt(l)}
+	if l.source, err = build(reg.sources, l.plan.spec.Source, env); err != nil {
 		return fmt.Errorf("opening the source of load %s: %w", l.plan.name, err)
 	}
 	if s, ok := l.source.(interface{ From() string }); ok && strings.HasPrefix(s.From(), "s3:") {
@@ -114,8 +118,12 @@ func (r *run) send(ctx context.Context, l *loadRun, start int64) error {
 		Source: l.source, Schedule: schedule, Unpaced: l.plan.unpaced, Closed: l.closed, Pacing: pacing, Keys: l.keys,
 		Carrier: l.plan.carrier, Index: l.natural, Run: r.number, Ingress: l.ingress, Ledger: l.ledger, Clock: r.clock,
 		OnSaturation: producer.Saturation(l.plan.spec.OnSaturation), Grace: int64(grace), Overtime: int64(r.plan.spec.DrainTimeout),
+		OnLag: l.plan.onLag, MaxLag: int64(l.plan.maxLag),
 	})
-	if _, err := load.Run(ctx, start); err != nil {
+	stop := r.startWatermarks(ctx, l)
+	defer stop()
+	var err error
+	if l.result, err = load.Run(ctx, start); err != nil {
 		return fmt.Errorf("load %s: %w", l.plan.name, err)
 	}
 	return nil
@@ -126,6 +134,9 @@ func (r *run) send(ctx context.Context, l *loadRun, start int64) error {
 func (l *loadRun) outcomes(out []kload.Outcome) {
 	l.ledger.Outcomes(out)
 	l.heat.add(out)
+	if s := l.replayed(); s != nil {
+		s.Outcomes(out)
+	}
 	l.rec.Lock()
 	for i := range out {
 		l.measure(&out[i])
@@ -229,6 +240,10 @@ func (l *loadRun) counters() map[string]uint64 {
 	for phase := -1; phase < l.phases; phase++ {
 		out["arrive_dropped"] += l.arrivals.DroppedOf(l.slots.slot(l.index, phase))
 	}
+	if l.plan.onLag != "" && l.plan.onLag != producer.CatchUp {
+		out["lag_slips"], out["lag_slipped_ns"], out["lag_dropped"] = l.result.Slips, uint64(l.result.Slipped), l.result.Dropped
+	}
+	maps.Copy(out, l.watermarks.counters())
 	for _, part := range []any{l.source, l.keys, l.ingress} {
 		if c, ok := part.(kload.Counted); ok {
 			maps.Copy(out, c.Counters())

@@ -59,6 +59,7 @@ func (p *progress) tick() {
 	if err := p.r.collector.Tick(time.Unix(0, now)); err != nil {
 		p.r.note("%v", err)
 	}
+	p.r.checkpoint()
 	if p.r.o.Progress == nil {
 		return
 	}
@@ -96,6 +97,7 @@ func (p *progress) sample(now int64) results.ProgressSample {
 		s.AckedPerS = float64(s.Acked-p.acked) / (float64(dt) / 1e9)
 	}
 	p.acked, p.at = s.Acked, now
+	p.replays(&s)
 	for _, l := range r.loads {
 		s.ResponseP99 = max(s.ResponseP99, l.hops.LastQuantile(kload.HopResponse, 99))
 	}
@@ -103,6 +105,25 @@ func (p *progress) sample(now int64) results.ProgressSample {
 		s.EndToEndP99 = max(s.EndToEndP99, c.hops.LastQuantile(kload.HopE2ERead, 99))
 	}
 	return s
+}
+
+// replays adds how far replays have come: the source time of the one that is
+// furthest behind, the lag, and when it will be over if it goes on like this.
+func (p *progress) replays(s *results.ProgressSample) {
+	for _, l := range p.r.loads {
+		source := l.replayed()
+		if source == nil {
+			continue
+		}
+		at := source.Progress()
+		if s.SourceTime.IsZero() || at.Source.Before(s.SourceTime) {
+			s.SourceTime = at.Source
+		}
+		s.Lag = max(s.Lag, l.hops.LastQuantile(kload.HopGenLag, 99))
+		if f := at.Fraction; f > 0 && f < 1 {
+			s.Left = max(s.Left, time.Duration(float64(s.Elapsed)*(1-f)/f))
+		}
+	}
 }
 
 // phaseAt names the phase at a time and the length of the whole schedule, 0 when

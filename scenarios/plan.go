@@ -43,6 +43,8 @@ type loadPlan struct {
 	peak      float64       // highest rate of the schedule, records per second
 	meanBytes float64       // of a record in the stream, 0 where it is not known
 	unpaced   bool
+	onLag     producer.LagPolicy // of a timed source, whose records may be so late
+	maxLag    time.Duration
 	inFlight  int           // closed loop, 0 for none
 	span      time.Duration // of a closed loop, 0 for no limit
 	carrier   trace.Carrier
@@ -59,6 +61,11 @@ type (
 	timedConfig interface {
 		// Unpaced says that it wants no pacing at all.
 		Unpaced() bool
+	}
+	// lagConfig is a timed source that says what becomes of its schedule when
+	// records are late.
+	lagConfig interface {
+		Lag() (policy string, most time.Duration)
 	}
 	// keyedConfig is a source whose records have keys of their own.
 	keyedConfig interface {
@@ -140,7 +147,12 @@ func (v *validator) load(name string, l Load) loadPlan {
 	p.carrier, _ = trace.ParseCarrier(l.Trace)        // the decoder knows the values
 	p.ingress, _ = l.Ingress.Config.(*kinesisIngress) // the only kind there is
 	p.can = p.ingress.Capabilities()
-	v.recorded(path, l)
+	if c, ok := sourceConfig(l).(lagConfig); ok {
+		var policy string
+		policy, p.maxLag = c.Lag()
+		p.onLag = producer.LagPolicy(policy)
+	}
+	v.recorded(path, &p)
 	v.schedule(path, &p)
 	v.keys(path, &p)
 	v.payload(path, &p)
@@ -269,7 +281,7 @@ func (p *plan) names() results.Names {
 	for _, l := range p.loads {
 		n.Loads = append(n.Loads, results.Owner{
 			Name: l.name, Hops: loadHops(),
-			Counters: counterNames([]string{"arrive_dropped"}, sourceConfig(l.spec), l.keys, l.spec.Ingress.Config),
+			Counters: counterNames([]string{"arrive_dropped", "lag_slips", "lag_slipped_ns", "lag_dropped", "watermarks_sent", "watermarks_skipped"}, sourceConfig(l.spec), l.keys, l.spec.Ingress.Config),
 		})
 	}
 	for name, c := range p.spec.Consumers.All() {

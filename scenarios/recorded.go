@@ -12,14 +12,19 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/trace"
 	"github.com/kload/kload/replay"
 )
 
-// recorded checks where a load's recorded data is to come from.
-func (v *validator) recorded(path string, l Load) {
-	c, ok := l.Source.Config.(*replay.Config)
+// recorded checks where a load's recorded data is to come from, and what its
+// watermarks need.
+func (v *validator) recorded(path string, p *loadPlan) {
+	c, ok := p.spec.Source.Config.(*replay.Config)
 	if !ok {
 		return
+	}
+	if c.Watermarks && p.carrier == trace.None && v.spec.Consumers.Len() > 0 {
+		v.problem(path+".trace", "without traces consumers cannot tell watermarks from records that are sent twice", "set trace: tag, remove the consumers, or leave out watermarks")
 	}
 	name, _, local, err := c.LocalData()
 	switch {
@@ -96,12 +101,20 @@ func upload(ctx context.Context, client *awsclient.S3, bucket string, files fs.F
 
 // recordings opens recorded data for the loads of a run. The context governs the
 // opening.
-func (e *endpoint) recordings(ctx context.Context) func(replay.Config) (kload.Source, error) {
-	return func(c replay.Config) (kload.Source, error) { return replay.Open(ctx, c, e.reaching()) }
+func (e *endpoint) recordings(ctx context.Context) func(replay.Config, *replay.Checkpoint) (kload.Source, error) {
+	return func(c replay.Config, at *replay.Checkpoint) (kload.Source, error) {
+		o := e.reaching()
+		o.At = at
+		s, err := replay.Open(ctx, c, o)
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
 }
 
 // unread refuses recorded data where nothing is run.
-func unread(replay.Config) (kload.Source, error) {
+func unread(replay.Config, *replay.Checkpoint) (kload.Source, error) {
 	return nil, errors.New("recorded data cannot be sampled")
 }
 

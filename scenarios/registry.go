@@ -49,7 +49,7 @@ func newRegistry() registry {
 	return registry{
 		sources: map[string]plugin[sourceEnv, kload.Source]{
 			"generate": plug(newGenerator),
-			"replay":   plug(func(c *replay.Config, e sourceEnv) (kload.Source, error) { return e.replay(*c) }),
+			"replay":   plug(func(c *replay.Config, e sourceEnv) (kload.Source, error) { return e.replay(*c, e.resume) }),
 		},
 		keys: map[string]plugin[none, producer.KeyerConfig]{
 			"const":       plug(func(c *producer.ConstKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
@@ -60,6 +60,7 @@ func newRegistry() registry {
 			"template":    plug(func(c *producer.TemplateKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
 			"pinned":      plug(func(c *producer.PinnedKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
 			"field":       plug(func(c *producer.FieldKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
+			"payload":     plug(func(c *producer.PayloadKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
 			"random_hash": plug(func(c *producer.RandomHashKeys, _ none) (producer.KeyerConfig, error) { return c, nil }),
 		},
 		ingresses: map[string]plugin[ingressEnv, kload.Ingress]{
@@ -188,7 +189,8 @@ type (
 	none      struct{}
 	sourceEnv struct {
 		seed   uint64
-		replay func(replay.Config) (kload.Source, error)
+		replay func(replay.Config, *replay.Checkpoint) (kload.Source, error)
+		resume *replay.Checkpoint // nil: from the start
 	}
 
 	ingressEnv struct {

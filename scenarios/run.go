@@ -58,15 +58,14 @@ type run struct {
 	scenario *Scenario
 	o        RunOptions
 	inject   injection
-	number   uint32 // carried in traces
-	id       string
-	clock    *pace.Clock
-	pacer    *pace.Pacer
-	began    time.Time
-	start    atomic.Int64 // T0 of the schedule, Unix ns; 0 before
-	ended    atomic.Int64 // when the last load ended; 0 before
-	process  processMark
-	before   callMark
+	identity
+	clock   *pace.Clock
+	pacer   *pace.Pacer
+	began   time.Time
+	start   atomic.Int64 // T0 of the schedule, Unix ns; 0 before
+	ended   atomic.Int64 // when the last load ended; 0 before
+	process processMark
+	before  callMark
 
 	dir       *results.Dir
 	header    header
@@ -80,6 +79,14 @@ type run struct {
 	acting    *acting
 	phases    *phases
 	watch     *watch
+
+	complained bool // that checkpoints cannot be written
+}
+
+// identity tells a run from others.
+type identity struct {
+	number uint32 // carried in traces
+	id     string // the same, as people see it
 }
 
 // callMark is how many calls a client had made, and in how many attempts.
@@ -197,6 +204,7 @@ func (r *run) setUp(ctx context.Context) error {
 			r.note("%s", line)
 		}
 	}
+	r.checkpoint()
 	return r.writeHeader()
 }
 

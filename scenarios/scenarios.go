@@ -21,6 +21,7 @@ import (
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/conf"
+	"github.com/kload/kload/replay"
 )
 
 // OpenOptions adjusts a scenario from the command line.
@@ -38,8 +39,9 @@ type Scenario struct {
 	Source []byte // as given
 	plan   *plan
 	doc    *conf.Document
-	cells  []*cell                    // of the matrix
-	replan func(*Spec) (*plan, error) // works out another version of the scenario
+	cells  []*cell                      // of the matrix
+	replan func(*Spec) (*plan, error)   // works out another version of the scenario
+	resume map[string]replay.Checkpoint // by load; nil where nothing is resumed
 }
 
 // Open reads a scenario: the name of one in the library, or the path of a file.

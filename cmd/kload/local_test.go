@@ -11,8 +11,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// endpoint waits until a job serves and sets variables to its URL and address:
-// endpoint JOB URL ADDRESS
+// endpoint waits until a job serves and sets variables to its URL and address, and to
+// the URL of its S3: endpoint JOB URL ADDRESS [S3]
 func endpoint(ts *testscript.TestScript, _ bool, args []string) {
 	said := regexp.MustCompile(`(?m)^kload: serving Kinesis on (https?://\S+) as process \d+`)
 	await(ts, false, []string{args[0], said.String()})
@@ -20,6 +20,11 @@ func endpoint(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[1], url)
 	_, address, _ := strings.Cut(url, "://")
 	ts.Setenv(args[2], address)
+	if len(args) > 3 {
+		said = regexp.MustCompile(`(?m)^kload: serving S3 on (https?://\S+)$`)
+		await(ts, false, []string{args[0], said.String()})
+		ts.Setenv(args[3], said.FindStringSubmatch(find(ts, args[0]).stderr.String())[1])
+	}
 }
 
 // fetch prints the page at a URL: fetch URL [ACCEPT]

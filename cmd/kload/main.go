@@ -35,6 +35,14 @@ func verbs() []verb {
 		{"replay", "", "replay recorded data through a stream", replayVerb, []string{
 			"kload replay --speedup 30000",
 			"kload replay --from file:///data/trips --rate asap",
+			"kload replay --seek 2023-05-08T12:00:00Z --until 2023-05-09 --shape 500/s --loop 3",
+			"kload replay --resume kload-results/20261123T120000Z-replay-1a2b3c4d",
+			"kload replay --java-args -- -streamName taxi-trips -speedup 720 -aggregate",
+		}},
+		{"data", "ACTION FROM", "describe, convert or sample recorded data", dataVerb, []string{
+			"kload data describe builtin:nyc-taxi",
+			"kload data convert file://yellow_tripdata_2016-01.csv --timestamp dropoff_datetime --to trips",
+			"kload data sample file://trips --rows 10k --to sample",
 		}},
 		{"compare", "RUN-A... -- RUN-B...", "judge whether runs differ, given their directories", compareVerb, []string{
 			"kload compare results/old results/new",

@@ -6,46 +6,164 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/pflag"
+
+	"github.com/kload/kload"
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/scenarios"
 )
+
+// replayFlags are the flags of the replay verb beside those of all runs.
+type replayFlags struct {
+	scenarios.ReplayOptions
+	aggregate, java bool
+}
+
+// sourceFlags are the settings of the replay source that have a flag: its name
+// with dashes.
+func sourceFlags(f *pflag.FlagSet) []string {
+	texts := []struct{ name, def, help string }{
+		{"from", "builtin:nyc-taxi", "recorded `data`: s3://BUCKET/PREFIX, file://DIR, file://FILE, builtin:nyc-taxi, local:nyc-taxi or env:NAME"},
+		{"endpoint", "", "`URL` of the S3 service for s3://, such as http://127.0.0.1:4568; the real service by default"},
+		{"timestamp", "dropoff_datetime", "`attribute` with the time of a row; none for rows without time"},
+		{"speedup", "", "source time over wall time, a `number` (default 6480 unless --rate or --shape is given)"},
+		{"rate", "", "send evenly at this `rate` instead, such as 5000/s, or asap"},
+		{"shape", "", "keep the recorded curve, with this `rate` as its mean, such as 5000/s"},
+		{"within-second", "spread", "`how` rows of one source second leave: spread over it, or in one burst"},
+		{"max-gap", "", "shorten longer silences to this `duration`, such as 2s"},
+		{"on-lag", "catch_up", "`what` to do when records are late: catch_up, slip the schedule, or drop"},
+		{"max-lag", "1s", "how late, a `duration`, records may be before --on-lag slips or drops"},
+		{"loop", "", "replay the data so often, a `number` or forever; times and keys go on"},
+		{"loop-key", "trip_id", "`attribute` with a number that each pass of --loop moves on"},
+		{"seek", "", "leave out rows before this `time`, such as 2018-01-01T04:00:00Z"},
+		{"until", "", "leave out rows from this `time` on"},
+		{"limit", "", "stop after so many rows, a `number`"},
+		{"filter", "", "keep rows for which an `expression` is true, such as 'trip_id % 20 == 0'"},
+		{"reorder", "", "put rows in order that come so many rows late, a `number`"},
+		{"timestamps", "original", "`which` times payloads have: original, invocation or ingestion"},
+		{"newline", "strip", "`whether` payloads keep their line's end: strip or keep"},
+	}
+	var names []string
+	for _, t := range texts {
+		f.String(t.name, t.def, t.help)
+		names = append(names, t.name)
+	}
+	f.Bool("watermarks", false, "tell each shard once a second which source time it has reached")
+	f.Bool("strict", false, "stop at a malformed line instead of counting it")
+	f.Bool("tolerant", false, "leave out and count what is left of a damaged or vanished object instead of stopping")
+	return append(names, "watermarks", "strict", "tolerant")
+}
+
+func (r *replayFlags) register(f *pflag.FlagSet) {
+	f.StringVar(&r.Stream, "stream", "", "stream `name` (default taxi-trips)")
+	f.IntVar(&r.Shards, "shards", 0, "`number` of shards of the stream (default 1)")
+	f.StringVar(&r.Key, "key", "", "partition key from a `field`, such as {pickup_location_id}, or several")
+	f.StringVar(&r.Keys, "keys", "", "partition keys of another `kind`: random, payload or round_robin")
+	f.BoolVar(&r.aggregate, "aggregate", true, "pack many rows into one stream record")
+	f.StringVar(&r.Resume, "resume", "", "go on where the run in this `directory` ended, with its settings")
+	f.BoolVar(&r.java, "java-args", false, "take what follows -- as options of amazon-kinesis-replay")
+}
 
 // replayVerb is a short way to run the taxi-replay scenario with other data,
 // another pace or another stream.
 func replayVerb(u *ui, args []string) error {
 	var r runFlags
-	var o scenarios.ReplayOptions
+	var o replayFlags
 	f := u.flags()
-	f.StringVar(&o.From, "from", "builtin:nyc-taxi", "recorded `data`: builtin:nyc-taxi, file://DIR or file://FILE")
-	f.StringVar(&o.Timestamp, "timestamp", "dropoff_datetime", "`attribute` with the time of a row; none for rows without time")
-	f.StringVar(&o.Speedup, "speedup", "", "source time over wall time, a `number` (default 6480 unless --rate is given)")
-	f.StringVar(&o.Rate, "rate", "", "send evenly at this `rate` instead, such as 5000/s, or asap")
-	f.StringVar(&o.MaxGap, "max-gap", "", "shorten longer silences to this `duration`, such as 2s")
-	f.StringVar(&o.Limit, "limit", "", "stop after so many rows, a `number`")
-	f.StringVar(&o.Stream, "stream", "", "stream `name` (default taxi-trips)")
-	f.IntVar(&o.Shards, "shards", 0, "`number` of shards of the stream (default 1)")
-	f.StringVar(&o.Key, "key", "", "partition key from a `field`, such as {pickup_location_id}")
+	source := sourceFlags(f)
+	o.register(f)
 	r.register(f)
+	args, java := splitJava(args)
 	if _, err := u.parse(f, args); err != nil {
 		return err
 	}
 	r.seedFrom(f)
+	if err := u.checkReplay(f, &o, source, java); err != nil {
+		return err
+	}
+	var notes []string
+	if o.java {
+		options, said, err := scenarios.JavaReplay(java)
+		if err != nil {
+			return fmt.Errorf("reading the options of the Java replayer: %w", err)
+		}
+		o.ReplayOptions, notes = over(options, o.ReplayOptions), said
+		if r.open.Target == "" {
+			r.open.Target = "aws"
+		}
+	}
+	if o.Source == nil {
+		o.Source = map[string]string{}
+	}
+	for _, name := range source {
+		if f.Changed(name) {
+			o.Source[strings.ReplaceAll(name, "-", "_")] = f.Lookup(name).Value.String()
+		}
+	}
+	if f.Changed("aggregate") {
+		o.Plain = !o.aggregate
+	}
+	s, more, err := scenarios.OpenReplay(o.ReplayOptions, r.open)
+	if err != nil {
+		return fmt.Errorf("setting up the replay: %w", flagged(err, r.open.Sets))
+	}
+	for _, n := range append(notes, more...) {
+		if !r.quiet {
+			u.note(n)
+		}
+	}
+	return u.execute(s, &r)
+}
+
+// splitJava takes off what follows --, for --java-args.
+func splitJava(args []string) (ours, java []string) {
+	if i := slices.Index(args, "--"); i >= 0 && slices.Contains(args[:i], "--java-args") {
+		return args[:i], args[i+1:]
+	}
+	return args, nil
+}
+
+// over returns the options of the Java replayer with those given beside them.
+func over(java, ours scenarios.ReplayOptions) scenarios.ReplayOptions {
+	if ours.Stream != "" {
+		java.Stream = ours.Stream
+	}
+	if ours.Key != "" || ours.Keys != "" {
+		java.Key, java.Keys = ours.Key, ours.Keys
+	}
+	java.Shards = ours.Shards
+	return java
+}
+
+// checkReplay refuses flags that contradict each other.
+func (u *ui) checkReplay(f *pflag.FlagSet, o *replayFlags, source, java []string) error {
+	var paces []string
+	for _, name := range []string{"speedup", "rate", "shape"} {
+		if f.Changed(name) {
+			paces = append(paces, "--"+name)
+		}
+	}
+	if o.Resume != "" {
+		for _, name := range append(source, "stream", "shards", "key", "keys", "aggregate", "java-args") {
+			if f.Changed(name) {
+				return kload.WithHint(fmt.Errorf("%w: --resume takes the settings of the run it goes on with, so that --%s has no effect", kload.ErrInvalid, name),
+					"change settings by --set, such as --set load.trips.source.replay.speedup=720")
+			}
+		}
+	}
 	switch {
 	case f.Changed("shards") && o.Shards < 1:
 		return u.usageError("--shards must be at least 1")
 	case f.Changed("key") && strings.Trim(o.Key, "{} ") == "":
 		return u.usageError("--key must name a field, such as {pickup_location_id}")
-	case o.Speedup != "" && o.Rate != "":
-		return u.usageError("--speedup and --rate exclude each other")
+	case o.Key != "" && o.Keys != "":
+		return u.usageError("--key and --keys exclude each other")
+	case len(paces) > 1:
+		return u.usageError(strings.Join(paces, " and ") + " exclude each other")
+	case o.java && len(java) == 0:
+		return u.usageError("--java-args needs the options of the Java replayer after --, such as -- -streamName taxi-trips")
 	}
-	s, notes, err := scenarios.OpenReplay(o, r.open)
-	if err != nil {
-		return fmt.Errorf("setting up the replay: %w", flagged(err, r.open.Sets))
-	}
-	if !r.quiet && len(notes) > 0 {
-		u.note(strings.Join(notes, "; "))
-	}
-	return u.execute(s, &r)
+	return nil
 }
 
 // flagged names the flag, rather than the setting that was made of it, as the
@@ -56,7 +174,9 @@ func flagged(err error, sets []string) error {
 		return err
 	}
 	const source = "load.trips.source.replay."
-	flags := map[string]string{"stream.name": "--stream", "stream.shards": "--shards", "load.trips.keys.field.name": "--key"}
+	flags := map[string]string{
+		"stream.name": "--stream", "stream.shards": "--shards", "load.trips.keys.field.name": "--key", "load.trips.keys.template.text": "--key",
+	}
 	out := slices.Clone(problems)
 	for i, p := range out {
 		set, isSet := strings.CutPrefix(p.File, "--set ")

@@ -29,8 +29,8 @@ type Object struct {
 
 // Skipped is an object that is there but holds no data to replay.
 type Skipped struct {
-	Name   string
-	Reason string
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
 }
 
 // Listing is what an origin holds.

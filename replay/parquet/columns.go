@@ -66,6 +66,18 @@ func layout() []field {
 	}
 }
 
+// Attribute says which attribute the column of a table of trips becomes that is
+// called so, in lower case: its name, the column's own unless it is known; whether
+// its values are text, also where they are numbers; and whether numbers are whole.
+func Attribute(column string) (name string, text, whole bool) {
+	for _, f := range layout() {
+		if slices.Contains(f.names, column) {
+			return f.name, f.kind == asText, f.kind == asText || f.kind == asInt
+		}
+	}
+	return column, false, false
+}
+
 // column is a column of the file as it is to be printed.
 type column struct {
 	name  string

@@ -31,10 +31,13 @@ import (
 	"io"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/kload/kload/internal/timesort"
 )
 
 // pageBytes is read of a column at once.
@@ -65,7 +68,13 @@ const maxSamples = 10
 
 // Reader gives the lines of one file. It is used from one goroutine.
 type Reader struct {
-	sorter
+	rows *timesort.Sorter // lines without their ends
+
+	tail     string // follows every line
+	numbered bool   // and trip_id, from number, and type
+	number   uint64
+	rest     []byte // of the line being read
+
 	rejected uint64
 	samples  []Rejected
 }
@@ -76,7 +85,7 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, o Options) (_ *Reader,
 	if o.Run == 0 {
 		o.Run = 24 << 20
 	}
-	out := &Reader{sorter: sorter{dir: o.Dir, limit: o.Run}}
+	out := &Reader{rows: timesort.New(o.Dir, o.Run)}
 	defer func() {
 		// The library gives up on some damaged files by panicking.
 		if p := recover(); p != nil {
@@ -93,7 +102,48 @@ func Open(ctx context.Context, r io.ReaderAt, size int64, o Options) (_ *Reader,
 	if err := out.read(ctx, file, o); err != nil {
 		return nil, err
 	}
-	return out, out.finish()
+	return out, out.rows.Finish()
+}
+
+// Read reads lines in order.
+func (r *Reader) Read(p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		if len(r.rest) == 0 {
+			if err := r.take(); err != nil {
+				if n > 0 && errors.Is(err, io.EOF) {
+					return n, nil
+				}
+				return n, err
+			}
+		}
+		k := copy(p[n:], r.rest)
+		n, r.rest = n+k, r.rest[k:]
+	}
+	return n, nil
+}
+
+// take makes the line that is next the one being read.
+func (r *Reader) take() error {
+	_, line, err := r.rows.Next()
+	if err != nil {
+		return err
+	}
+	line = append(line, r.tail...)
+	if r.numbered {
+		line = append(line, `,"trip_id":`...)
+		line = strconv.AppendUint(line, r.number, 10)
+		line = append(line, `,"type":"trip"`...)
+		r.number++
+	}
+	r.rest = append(line, "}\n"...)
+	return nil
+}
+
+// Close removes the temporary file. What is read later is io.EOF.
+func (r *Reader) Close() error {
+	r.rest = nil
+	return r.rows.Close()
 }
 
 // Rejected returns how many rows did not become lines, and the first of them.
@@ -143,7 +193,7 @@ func (r *Reader) readGroup(ctx context.Context, group parquet.RowGroup, p *print
 			at, reason := p.print(row)
 			if reason != "" {
 				r.reject(p.rows, reason)
-			} else if err := r.add(at, p.line); err != nil {
+			} else if err := r.rows.Add(at, p.line); err != nil {
 				return err
 			}
 		}

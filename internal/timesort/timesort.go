@@ -1,4 +1,6 @@
-package parquet
+// Package timesort puts lines into the order of their times, of which it holds a
+// run in memory and the others in a temporary file.
+package timesort
 
 import (
 	"bufio"
@@ -10,21 +12,17 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
 )
 
 // runBuffer is read of each run at once.
 const runBuffer = 64 << 10
 
-// sorter puts lines into the order of their times, of which it holds a run in
-// memory and the others in a temporary file.
-type sorter struct {
+// Sorter sorts lines; those of the same time stay in the order in which they
+// came. Lines are added, then Finish is called, then Next for each. It is used from
+// one goroutine, and must be closed.
+type Sorter struct {
 	dir   string
 	limit int
-
-	tail     string // follows every line
-	numbered bool   // and trip_id, from number, and type
-	number   uint64
 
 	text  []byte // lines of the run that grows
 	index []entry
@@ -34,9 +32,12 @@ type sorter struct {
 	size int64
 	runs runHeap
 
-	line []byte // being read
-	rest []byte // of it
+	line []byte // what Next returned
 }
+
+// New returns a sorter that holds so many bytes of lines in memory at once. The
+// directory is for the temporary file; "" is the system's.
+func New(dir string, limit int) *Sorter { return &Sorter{dir: dir, limit: limit} }
 
 // entry is a line of the run that grows.
 type entry struct {
@@ -44,8 +45,8 @@ type entry struct {
 	from, to uint32
 }
 
-// add adds a line without its closing brace.
-func (s *sorter) add(at int64, line []byte) error {
+// Add adds a line, of which it keeps a copy.
+func (s *Sorter) Add(at int64, line []byte) error {
 	if len(s.text) > 0 && len(s.text)+len(line) > s.limit {
 		if err := s.spill(); err != nil {
 			return err
@@ -57,16 +58,16 @@ func (s *sorter) add(at int64, line []byte) error {
 	return nil
 }
 
-func (s *sorter) sort() {
+func (s *Sorter) sort() {
 	slices.SortStableFunc(s.index, func(a, b entry) int { return cmp.Compare(a.at, b.at) })
 }
 
 // spill writes the run to the file and begins another.
-func (s *sorter) spill() error {
+func (s *Sorter) spill() error {
 	if s.file == nil {
 		file, err := os.CreateTemp(s.dir, "kload-sort-*")
 		if err != nil {
-			return fmt.Errorf("sorting rows: %w", err)
+			return fmt.Errorf("sorting: %w", err)
 		}
 		s.file, s.out = file, bufio.NewWriterSize(file, runBuffer)
 	}
@@ -81,7 +82,7 @@ func (s *sorter) spill() error {
 			_, err = s.out.Write(s.text[e.from:e.to])
 		}
 		if err != nil {
-			return fmt.Errorf("sorting rows: %w", err)
+			return fmt.Errorf("sorting: %w", err)
 		}
 		s.size += int64(len(head)) + int64(e.to-e.from)
 	}
@@ -90,14 +91,14 @@ func (s *sorter) spill() error {
 	return nil
 }
 
-// finish begins the merge. All rows have been added.
-func (s *sorter) finish() error {
+// Finish begins the merge. All lines have been added.
+func (s *Sorter) Finish() error {
 	if s.file == nil {
 		s.sort()
 		return nil
 	}
 	if err := errors.Join(s.spill(), s.out.Flush()); err != nil {
-		return fmt.Errorf("sorting rows: %w", err)
+		return fmt.Errorf("sorting: %w", err)
 	}
 	s.text, s.index, s.out = nil, nil, nil
 	open := s.runs[:0]
@@ -107,7 +108,7 @@ func (s *sorter) finish() error {
 		case err == nil:
 			open = append(open, r)
 		case !errors.Is(err, io.EOF):
-			return fmt.Errorf("sorting rows: %w", err)
+			return fmt.Errorf("sorting: %w", err)
 		}
 	}
 	s.runs = open
@@ -115,60 +116,34 @@ func (s *sorter) finish() error {
 	return nil
 }
 
-// Read reads lines in order.
-func (s *sorter) Read(p []byte) (int, error) {
-	n := 0
-	for n < len(p) {
-		if len(s.rest) == 0 {
-			if err := s.take(); err != nil {
-				if n > 0 && errors.Is(err, io.EOF) {
-					return n, nil
-				}
-				return n, err
-			}
-		}
-		k := copy(p[n:], s.rest)
-		n, s.rest = n+k, s.rest[k:]
-	}
-	return n, nil
-}
-
-// take makes the line that is next the one being read.
-func (s *sorter) take() error {
+// Next returns the line that is next, and its time, or io.EOF after the last one.
+// The line is valid until the next call, and may be appended to.
+func (s *Sorter) Next() (at int64, line []byte, err error) {
 	switch {
 	case s.file == nil && len(s.index) == 0, s.file != nil && len(s.runs) == 0:
-		return io.EOF
+		return 0, nil, io.EOF
 	case s.file == nil:
 		e := s.index[0]
 		s.index = s.index[1:]
 		s.line = append(s.line[:0], s.text[e.from:e.to]...)
+		return e.at, s.line, nil
+	}
+	first := s.runs[0]
+	at, s.line = first.at, append(s.line[:0], first.line...)
+	switch err := first.next(); {
+	case err == nil:
+		heap.Fix(&s.runs, 0)
+	case errors.Is(err, io.EOF):
+		heap.Pop(&s.runs)
 	default:
-		first := s.runs[0]
-		s.line = append(s.line[:0], first.line...)
-		switch err := first.next(); {
-		case err == nil:
-			heap.Fix(&s.runs, 0)
-		case errors.Is(err, io.EOF):
-			heap.Pop(&s.runs)
-		default:
-			return fmt.Errorf("merging sorted rows: %w", err)
-		}
+		return 0, nil, fmt.Errorf("merging what was sorted: %w", err)
 	}
-	s.line = append(s.line, s.tail...)
-	if s.numbered {
-		s.line = append(s.line, `,"trip_id":`...)
-		s.line = strconv.AppendUint(s.line, s.number, 10)
-		s.line = append(s.line, `,"type":"trip"`...)
-		s.number++
-	}
-	s.line = append(s.line, "}\n"...)
-	s.rest = s.line
-	return nil
+	return at, s.line, nil
 }
 
-// Close removes the temporary file. What is read later is io.EOF.
-func (s *sorter) Close() error {
-	s.index, s.runs, s.rest = nil, nil, nil
+// Close removes the temporary file. What is asked for later is io.EOF.
+func (s *Sorter) Close() error {
+	s.index, s.runs = nil, nil
 	if s.file == nil {
 		return nil
 	}

@@ -1,0 +1,103 @@
+package dataset
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/kload/kload"
+	"github.com/kload/kload/replay"
+	"github.com/kload/kload/replay/parquet"
+)
+
+// table turns CSV with a header into JSON lines. Columns of the TLC's trip records
+// get the names that the public data set gives them, all others their own in
+// snake case. Empty values are left out.
+type table struct {
+	in      *csv.Reader
+	columns []column
+	time    int // which column holds the time
+	line    []byte
+}
+
+type column struct {
+	name        string // quoted, with its colon
+	text, whole bool   // values are text, or numbers without a fraction
+}
+
+func newTable(in io.Reader, timestamp string) (*table, error) {
+	t := &table{in: csv.NewReader(in), time: -1}
+	t.in.ReuseRecord, t.in.LazyQuotes = true, true
+	header, err := t.in.Read()
+	if err != nil {
+		return nil, fmt.Errorf("%w: reading the header: %w", kload.ErrInvalid, err)
+	}
+	var names []string
+	for i, name := range header {
+		name = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")))
+		name, text, whole := parquet.Attribute(strings.ReplaceAll(name, " ", "_"))
+		if name == timestamp {
+			t.time = i
+		}
+		names = append(names, name)
+		quoted, err := json.Marshal(name)
+		if err != nil {
+			return nil, fmt.Errorf("naming column %d: %w", i+1, err)
+		}
+		t.columns = append(t.columns, column{name: string(quoted) + ":", text: text, whole: whole || name == "trip_id"})
+	}
+	if t.time < 0 {
+		return nil, kload.WithHint(fmt.Errorf("%w: there is no column %q", kload.ErrInvalid, timestamp),
+			"name the column with the time by --timestamp: one of "+strings.Join(names, ", "))
+	}
+	return t, nil
+}
+
+// next returns the next row. ok is false for one without a usable time, or one
+// with too many or too few values. The line is valid until the next call.
+func (t *table) next() (at int64, line []byte, ok bool, err error) {
+	values, err := t.in.Read()
+	switch {
+	case errors.Is(err, csv.ErrFieldCount), errors.Is(err, csv.ErrQuote), errors.Is(err, csv.ErrBareQuote):
+		return 0, nil, false, nil
+	case err != nil:
+		return 0, nil, false, err
+	}
+	when, bad := replay.ParseInstant(strings.TrimSpace(values[t.time]))
+	if bad != nil {
+		return 0, nil, false, nil
+	}
+	t.line = append(t.line[:0], '{')
+	for i, v := range values {
+		t.add(&t.columns[i], strings.TrimSpace(v))
+	}
+	t.line = append(t.line, '}')
+	return when.Time().UnixNano(), t.line, true, nil
+}
+
+// add appends one value, as a number, a time or text.
+func (t *table) add(c *column, v string) {
+	if v == "" || strings.EqualFold(v, "null") || strings.EqualFold(v, "nan") {
+		return
+	}
+	if len(t.line) > 1 {
+		t.line = append(t.line, ',')
+	}
+	t.line = append(t.line, c.name...)
+	if c.whole {
+		v = strings.TrimSuffix(v, ".0")
+	}
+	if !c.text && (v[0] == '-' || v[0] >= '0' && v[0] <= '9') && json.Valid([]byte(v)) {
+		t.line = append(t.line, v...)
+		return
+	}
+	if when, err := replay.ParseInstant(v); err == nil && len(v) > len(time.DateOnly) {
+		v = when.Time().Format("2006-01-02T15:04:05.000Z")
+	}
+	quoted, _ := json.Marshal(v) // a string has a JSON form
+	t.line = append(t.line, quoted...)
+}
