@@ -15,12 +15,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/kload/kload/test/bench/machine"
 )
 
 // The test binary is also the server and the process of each row; these
@@ -106,7 +106,7 @@ func TestConsumer(t *testing.T) {
 		t.Skip("starts a process per row: use make bench-consumer, or -rounds 1 -mb 1 to try it out")
 	}
 	r := rig{dir: t.TempDir(), out: os.Stdout, taken: map[string]map[string][]float64{}}
-	r.header()
+	r.header(t.Context())
 	r.serve(t)
 	for range *rounds {
 		for _, w := range rows() {
@@ -197,27 +197,8 @@ func (r *rig) median(name, unit string) float64 {
 }
 
 // header says where and how the figures were taken, in the form benchstat reads.
-func (r *rig) header() {
-	commit := "unknown"
-	if out, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=12").Output(); err == nil {
-		commit = strings.TrimSpace(string(out))
-	}
-	fmt.Fprintf(r.out, "goos: %s\ngoarch: %s\npkg: github.com/kload/kload/test/bench/consumer\ncpu: %s\n", runtime.GOOS, runtime.GOARCH, cpuModel())
-	fmt.Fprintf(r.out, "commit: %s\ngo: %s\ncores: %d\n", commit, runtime.Version(), runtime.NumCPU())
-	fmt.Fprintf(r.out, "command: go test ./test/bench/consumer -count=1 -v -run TestConsumer -rounds %d -mb %d\n", *rounds, *megabytes)
-}
-
-func cpuModel() string {
-	text, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return "unknown"
-	}
-	for line := range strings.Lines(string(text)) {
-		if name, value, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return "unknown"
+func (r *rig) header(ctx context.Context) {
+	machine.Describe(ctx, r.out, fmt.Sprintf("go test ./test/bench/consumer -count=1 -v -run TestConsumer -rounds %d -mb %d", *rounds, *megabytes))
 }
 
 // report prints the medians beside what is promised.

@@ -43,7 +43,7 @@ func TestEndToEnd(t *testing.T) {
 	if full {
 		set, out = nil, os.Stdout
 	}
-	machine.Describe(out, "make bench-e2e")
+	machine.Describe(t.Context(), out, "make bench-e2e")
 	s, err := scenarios.Open("max-throughput", scenarios.OpenOptions{Sets: set})
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@
 package machine
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -14,7 +15,7 @@ import (
 // Describe writes configuration lines for benchstat: the command, the machine,
 // its load at the moment, Go and the commit. What cannot be found out is left
 // out.
-func Describe(w io.Writer, command string) {
+func Describe(ctx context.Context, w io.Writer, command string) {
 	fmt.Fprintf(w, "goos: %s\ngoarch: %s\npkg: github.com/kload/kload/test/bench\ncpu: %s\ncpus: %d\ngo: %s\ncommand: %s\n",
 		runtime.GOOS, runtime.GOARCH, cpu(), runtime.NumCPU(), runtime.Version(), command)
 	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
@@ -23,7 +24,7 @@ func Describe(w io.Writer, command string) {
 	for _, line := range []struct{ name, program, args string }{
 		{"commit", "git", "describe --always --dirty"}, {"kernel", "uname", "-sr"},
 	} {
-		if text, err := exec.Command(line.program, strings.Fields(line.args)...).Output(); err == nil {
+		if text, err := exec.CommandContext(ctx, line.program, strings.Fields(line.args)...).Output(); err == nil {
 			fmt.Fprintf(w, "%s: %s\n", line.name, strings.TrimSpace(string(text)))
 		}
 	}

@@ -36,7 +36,7 @@ func TestProducer(t *testing.T) {
 		t.Skip("starts a process per row: use make bench-producer, or -rounds 1 -mb 1 to try it out")
 	}
 	r := rig{dir: t.TempDir(), out: os.Stdout, taken: map[string]map[string][]float64{}}
-	r.header()
+	r.header(t.Context())
 	r.serve(t)
 	for range *rounds {
 		for _, w := range rows() {
@@ -137,6 +137,6 @@ func (r *rig) median(name, unit string) float64 {
 }
 
 // header says where and how the figures were taken, in the form benchstat reads.
-func (r *rig) header() {
-	machine.Describe(r.out, fmt.Sprintf("go test ./test/bench/producer -count=1 -v -run TestProducer -rounds %d -mb %d", *rounds, *megabytes))
+func (r *rig) header(ctx context.Context) {
+	machine.Describe(ctx, r.out, fmt.Sprintf("go test ./test/bench/producer -count=1 -v -run TestProducer -rounds %d -mb %d", *rounds, *megabytes))
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/local"
 	"github.com/kload/kload/replay/builtin"
+	"github.com/kload/kload/test/bench/machine"
 )
 
 // rounds of a full run; medians are of as many samples.
@@ -85,6 +86,7 @@ func TestReplay(t *testing.T) {
 		{"at-10k-of-file", []string{"10k", "file://" + dir}, []bar{{"MiB-peak", 0, 64}}},
 		{"at-10k-of-s3", []string{"10k", "s3://trips", endpoint}, []bar{{"MiB-peak", 0, 64}}},
 	}
+	machine.Describe(t.Context(), out, "make bench-replay")
 	samples := map[string][]float64{}
 	for range n {
 		for _, r := range rows {
@@ -97,7 +99,7 @@ func TestReplay(t *testing.T) {
 			}
 		}
 	}
-	fmt.Fprintf(out, "\nmedians of %d, %s/%s, %d CPUs\n", n, runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	fmt.Fprintf(out, "\nmedians of %d\n", n)
 	for _, r := range rows {
 		for _, b := range r.bars {
 			v := median(samples[r.name+" "+b.unit])

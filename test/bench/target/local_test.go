@@ -54,7 +54,7 @@ func TestLocal(t *testing.T) {
 			}
 		}
 	}
-	machine.Describe(out, "make bench-local")
+	machine.Describe(t.Context(), out, "make bench-local")
 	got := samples{}
 	for round := range n {
 		for i, b := range benches() {
