@@ -168,11 +168,11 @@ func (w *Worker) start(ctx context.Context, a kload.Assignments, readings *sync.
 // read has one partition read until the worker is to stop or the partition has
 // ended. The lease is not taken again before reading is over.
 func (w *Worker) read(ctx context.Context, a kload.Assignments, h *holding, p kload.Partition, positioned chan struct{}) {
-	defer w.drop(h)
 	err := a.Assign(ctx, p, p.From)
 	if err != nil {
 		w.Release(context.WithoutCancel(ctx), p.ID)
 		w.fail(ctx, err)
+		w.drop(h)
 	}
 	close(positioned)
 	if err != nil {
@@ -182,11 +182,13 @@ func (w *Worker) read(ctx context.Context, a kload.Assignments, h *holding, p kl
 	case <-h.stop:
 	case <-h.gone:
 	case <-ctx.Done():
-		return // all readings end
+		return // all readings end, and Release is called for each
 	}
 	if err := a.Revoke(ctx, p.ID); err != nil {
 		w.fail(ctx, err)
+		return
 	}
+	w.drop(h)
 }
 
 // Holds says whether the worker may process a batch of a partition now. Once it
