@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -188,6 +189,13 @@ func (m *member) reading() []string {
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// from returns where reading each partition began.
+func (m *member) from() map[string]kload.Position {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.reads)
 }
 
 // end has a partition read to its end.

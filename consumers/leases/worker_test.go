@@ -87,15 +87,15 @@ func TestCheckpoints(t *testing.T) {
 		a.leave()
 		b := join(t, s, "b", parts, nil)
 		reads(t, "taken over", " | s0", &member{}, b)
-		if b.reads["s0"] != at("4") {
-			t.Errorf("begins at %v", b.reads["s0"])
+		if b.from()["s0"] != at("4") {
+			t.Errorf("begins at %v", b.from()["s0"])
 		}
 		b.Processed(ctx, "s0", at("5"), 1)
 		b.Kill()
 		c := join(t, s, "c", parts, nil)
 		sleep(lease + third)
-		if c.reads["s0"] != at("4") {
-			t.Errorf("after a crash it begins at %v, want the last checkpoint", c.reads["s0"])
+		if c.from()["s0"] != at("4") {
+			t.Errorf("after a crash it begins at %v, want the last checkpoint", c.from()["s0"])
 		}
 		if b.Holds("s0") || !c.Holds("s0") {
 			t.Error("the dead one holds the lease")
@@ -192,9 +192,9 @@ func TestHandoff(t *testing.T) {
 				b.leave()
 				return
 			}
-			sleep(8*time.Second + third)
+			sleep(8*time.Second + 3*third)
 			amounts(t, "handed off", "1 1", a, b)
-			for id, from := range b.reads {
+			for id, from := range b.from() {
 				if from != at("7") {
 					t.Errorf("%s begins at %v", id, from)
 				}
@@ -219,8 +219,8 @@ func TestChildren(t *testing.T) {
 		reads(t, "one parent ended", "s1", m)
 		m.end("s1", merged)
 		reads(t, "both ended", "m", m) // at once
-		if m.reads["m"].Start != kload.TrimHorizon {
-			t.Errorf("begins at %v", m.reads["m"])
+		if m.from()["m"].Start != kload.TrimHorizon {
+			t.Errorf("begins at %v", m.from()["m"])
 		}
 		want := kload.Lease{Partition: "s0", Position: kload.Position{Start: kload.AtEnd}, Children: []string{"m"}}
 		got := stored(t, s, "s0")
@@ -256,7 +256,7 @@ func TestCreate(t *testing.T) {
 			{ID: "e", Parents: []string{"d"}, From: latest}, {ID: "f", Parents: []string{"gone"}, From: latest},
 		}, nil)
 		want := map[string]kload.Position{"b": at("5"), "c": latest, "e": {Start: kload.TrimHorizon}, "f": latest}
-		if d := cmp.Diff(want, m.reads); d != "" {
+		if d := cmp.Diff(want, m.from()); d != "" {
 			t.Errorf("(-want +got)\n%s", d)
 		}
 		m.leave()
