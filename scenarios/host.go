@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"github.com/kload/kload"
+	"github.com/kload/kload/consumers/checkpoints/dynamodb"
 	"github.com/kload/kload/consumers/hosts/kcl"
 	"github.com/kload/kload/consumers/hosts/plain"
 )
@@ -18,6 +19,20 @@ func newKCL(c *kcl.Config, e hostEnv) (kload.Host, error) {
 		return nil, err
 	}
 	return kcl.New(kcl.Options{Config: *c, Store: store, Inner: newPlain(e), Clock: e.clock, Name: e.name, Event: e.event}), nil
+}
+
+// stores checks that a run that needs no account does not reach out for one.
+func (v *validator) stores() {
+	for name, c := range v.spec.Consumers.All() {
+		host, ok := c.Host.Config.(*kcl.Config)
+		if !ok || v.spec.Target.Kind != "local" {
+			continue
+		}
+		if d, ok := host.Store.Config.(*dynamodb.Config); ok && d.Endpoint == "" {
+			v.problem("consumers."+name+".host.kcl.store.dynamodb", "the embedded target has no DynamoDB",
+				"set endpoint to that of a DynamoDB Local, choose store: {file: {dir: DIR}} or memory, or set target.kind: aws")
+		}
+	}
 }
 
 // members returns the hosts that want a consumer each.

@@ -198,7 +198,7 @@ func (w *Worker) Holds(partition string) bool {
 	defer w.mu.Unlock()
 	h := w.holdings[partition]
 	switch {
-	case w.killed || h == nil || h.lost || h.freed:
+	case w.killed || h == nil || !h.started || h.lost || h.freed:
 		return false
 	case w.o.Clock.Now() < h.until:
 		return true
