@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -59,8 +60,8 @@ func (w *Worker) create(ctx context.Context, a kload.Assignments) error {
 // listed before their children.
 func continued(parts []kload.Partition, leased map[string]bool) map[string]bool {
 	read := map[string]bool{}
-	for i := len(parts) - 1; i >= 0; i-- {
-		if p := parts[i]; leased[p.ID] || read[p.ID] {
+	for _, p := range slices.Backward(parts) {
+		if leased[p.ID] || read[p.ID] {
 			for _, parent := range p.Parents {
 				read[parent] = true
 			}

@@ -252,8 +252,12 @@ func TestCreate(t *testing.T) {
 		}
 		latest := kload.Position{Start: kload.Latest}
 		m := join(t, s, "w", []kload.Partition{
-			{ID: "a", From: kload.Position{Start: kload.AtEnd}}, {ID: "c", From: latest}, {ID: "b", Parents: []string{"a"}, From: latest}, {ID: "d", From: latest},
-			{ID: "e", Parents: []string{"d"}, From: latest}, {ID: "f", Parents: []string{"gone"}, From: latest},
+			{ID: "a", From: kload.Position{Start: kload.AtEnd}},
+			{ID: "c", From: latest},
+			{ID: "b", Parents: []string{"a"}, From: latest},
+			{ID: "d", From: latest},
+			{ID: "e", Parents: []string{"d"}, From: latest},
+			{ID: "f", Parents: []string{"gone"}, From: latest},
 		}, nil)
 		want := map[string]kload.Position{"b": at("5"), "c": latest, "e": {Start: kload.TrimHorizon}, "f": latest}
 		if d := cmp.Diff(want, m.from()); d != "" {

@@ -227,8 +227,8 @@ func (c *crowd) reshard() {
 }
 
 // write puts records of one key, each when the one before is stored.
-func (c *crowd) write(ctx context.Context, key string) {
-	for ctx.Err() == nil {
+func (c *crowd) write(over <-chan struct{}, key string) {
+	for {
 		c.mu.Lock()
 		seq := c.seq
 		c.seq++
@@ -245,7 +245,11 @@ func (c *crowd) write(ctx context.Context, key string) {
 			return
 		}
 		c.load.Outcomes([]kload.Outcome{{Status: kload.Acked, Attempts: 1, Records: []kload.Receipt{{Producer: 1, Seq: seq}}}})
-		<-time.After(400 * time.Millisecond)
+		select {
+		case <-over:
+			return
+		case <-time.After(400 * time.Millisecond):
+		}
 	}
 }
 
@@ -267,10 +271,10 @@ func TestCrowd(t *testing.T) {
 func storm(c *crowd) {
 	c.join()
 	c.join()
-	ctx, stop := context.WithCancel(c.Context())
+	over := make(chan struct{})
 	var writers sync.WaitGroup
 	for k := range 8 {
-		writers.Go(func() { c.write(ctx, fmt.Sprint("key ", k)) })
+		writers.Go(func() { c.write(over, fmt.Sprint("key ", k)) })
 	}
 	for i := range 60 {
 		<-time.After(time.Duration(c.rand.IntN(12_000)) * time.Millisecond)
@@ -280,7 +284,7 @@ func storm(c *crowd) {
 		}
 		c.disturb()
 	}
-	stop()
+	close(over)
 	writers.Wait()
 	for deadline := time.Now().Add(5 * time.Minute); c.ledger.Missing() > 0 && time.Now().Before(deadline); {
 		<-time.After(time.Second)

@@ -209,8 +209,8 @@ func (w *worker) end(t *testing.T) {
 }
 
 // write puts records of one key, one after the other.
-func (k *killing) write(ctx context.Context, client *awsclient.Client, key string) {
-	for ctx.Err() == nil {
+func (k *killing) write(over <-chan struct{}, client *awsclient.Client, key string) {
+	for {
 		k.mu.Lock()
 		seq := k.sent
 		k.sent++
@@ -223,7 +223,11 @@ func (k *killing) write(ctx context.Context, client *awsclient.Client, key strin
 			k.Errorf("putting record %d: %v", seq, err)
 			return
 		}
-		<-time.After(10 * time.Millisecond)
+		select {
+		case <-over:
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 }
 
@@ -270,10 +274,10 @@ func TestKill(t *testing.T) {
 
 // haunt runs the processes and kills them.
 func (k *killing) haunt(client *awsclient.Client) {
-	ctx, stop := context.WithCancel(k.Context())
+	over := make(chan struct{})
 	var writers sync.WaitGroup
 	for i := range 8 {
-		writers.Go(func() { k.write(ctx, client, fmt.Sprint("key-", i)) })
+		writers.Go(func() { k.write(over, client, fmt.Sprint("key-", i)) })
 	}
 	workers := []*worker{k.start(), k.start(), k.start()}
 	for range 20 {
@@ -282,7 +286,7 @@ func (k *killing) haunt(client *awsclient.Client) {
 		workers[i].kill(k.T)
 		workers[i] = k.start()
 	}
-	stop()
+	close(over)
 	writers.Wait()
 	waiting, giveUp := context.WithTimeout(k.Context(), time.Minute)
 	defer giveUp()
