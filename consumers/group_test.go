@@ -79,13 +79,13 @@ func TestGroup(t *testing.T) {
 		in := newInput(t, "a", "b", "c")
 		a, b, c := waiting("a"), waiting("b"), waiting("c")
 		g := newGroup(in, a, b, c)
-		ready := 0
+		var ready atomic.Int64
 		ended := make(chan error, 1)
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { ended <- g.Run(ctx, func() { ready++ }) }()
+		go func() { ended <- g.Run(ctx, func() { ready.Add(1) }) }()
 		<-time.After(2 * time.Second)
-		if ready != 1 {
-			t.Errorf("ready %d times", ready)
+		if n := ready.Load(); n != 1 {
+			t.Errorf("ready %d times", n)
 		}
 		if g.CaughtUp(time.Now().UnixNano()) {
 			t.Error("caught up with partitions of which nothing was read")

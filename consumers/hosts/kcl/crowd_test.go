@@ -257,18 +257,18 @@ func (c *crowd) write(over <-chan struct{}, key string) {
 // and merged: nobody processes what another may, the order of each key holds, and
 // every record comes, again only after a restart.
 func TestCrowd(t *testing.T) {
-	seeds := uint64(3)
-	if testing.Short() || invariants.Enabled {
-		seeds = 1 // each takes half a minute with the race detector
+	seeds, events := uint64(3), 60
+	if testing.Short() || invariants.Enabled { // the race detector makes it ten times slower
+		seeds, events = 1, 24
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { storm(newCrowd(t, seed)) })
+			synctest.Test(t, func(t *testing.T) { storm(newCrowd(t, seed), events) })
 		})
 	}
 }
 
-func storm(c *crowd) {
+func storm(c *crowd, events int) {
 	c.join()
 	c.join()
 	over := make(chan struct{})
@@ -276,7 +276,7 @@ func storm(c *crowd) {
 	for k := range 8 {
 		writers.Go(func() { c.write(over, fmt.Sprint("key ", k)) })
 	}
-	for i := range 60 {
+	for i := range events {
 		<-time.After(time.Duration(c.rand.IntN(12_000)) * time.Millisecond)
 		if i%4 == 3 {
 			c.reshard()
