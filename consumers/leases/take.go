@@ -22,6 +22,7 @@ func (w *Worker) take(ctx context.Context, stored []kload.Lease, first bool) {
 		tried = true
 		next := l
 		next.Owner, next.Switches = w.o.Owner, l.Switches+1
+		// One who was to withdraw may still be at work; it is waited for as before.
 		if next.Outgoing == w.o.Owner {
 			next.Outgoing = ""
 		}
