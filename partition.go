@@ -44,6 +44,16 @@ type Coordinator interface {
 	Coordinate(ctx context.Context, a Assignments, ready func()) error
 }
 
+// Fenced is implemented by hosts that coordinate and whose partitions may be taken
+// by others without their knowing, as when the process stood still for too long.
+type Fenced interface {
+	// Holds says whether a batch of the partition may be processed now. It is asked
+	// before each one; a batch that may not be is dropped before anybody has seen
+	// it. Once the answer was no, the host revokes the partition. It may be called
+	// concurrently.
+	Holds(partition string) bool
+}
+
 // Assignments is a consumer as its host's coordination sees it. It is safe for
 // concurrent use, but not from inside Process, Assigned or Revoked.
 type Assignments interface {

@@ -112,6 +112,9 @@ func (w *worker) run(running context.Context) {
 }
 
 func (w *worker) process(ctx context.Context, r *reading, b *kload.Batch) error {
+	if host, ok := w.c.o.Host.(kload.Fenced); ok && !host.Holds(b.Partition) {
+		return nil
+	}
 	if len(b.Records) > 0 {
 		w.deagg.fill(b, r.owned)
 		w.c.skipped.Add(uint64(r.pass(b)))

@@ -120,6 +120,9 @@ func (v *validator) actions(p *plan) {
 		if c, ok := a.Do.Config.(interface{ consumer() *string }); ok && v.sound("consumers") {
 			v.oneConsumer(path+".do."+a.Do.Kind+".consumer", c.consumer())
 		}
+		if c, ok := a.Do.Config.(*killConfig); ok && v.sound("consumers") {
+			v.killable(path+".do.kill_member", c)
+		}
 		p.actions = append(p.actions, actionPlan{at: at, spec: a, config: config})
 	}
 }
@@ -175,6 +178,23 @@ type actionEnv struct {
 	consumers []*consumerRun
 	turn      chan struct{}   // holds a token while nobody changes the stream's shards
 	ended     <-chan struct{} // closed when the loads have ended
+}
+
+// consumer returns the consumer of a name that has been checked.
+func (e *actionEnv) consumer(name string) *consumerRun {
+	i := slices.IndexFunc(e.consumers, func(c *consumerRun) bool { return c.name == name })
+	return e.consumers[i]
+}
+
+// catchUp waits until a consumer has processed everything that is stored now, and
+// returns how many seconds that took. It does nothing after an error.
+func (e *actionEnv) catchUp(ctx context.Context, c *consumerRun, err error) (float64, error) {
+	since := e.clock.Now()
+	pacer := pace.NewPacer(e.clock)
+	for err == nil && !c.caughtUp(since) {
+		err = pacer.Sleep(ctx, drainPoll)
+	}
+	return float64(e.clock.Now()-since) / 1e9, err
 }
 
 // acting is the actions of a run under way.

@@ -23,7 +23,7 @@ import (
 type happened struct {
 	Event, Action, State, Error, Reason string
 	AtS                                 float64 `json:"t_s"`
-	Hits, Judged, Backlog               uint64
+	Hits, Judged, Backlog, Leases       uint64
 	Shards                              int
 	CaughtUpS                           float64 `json:"caught_up_s"`
 }

@@ -23,14 +23,14 @@ type consumerRun struct {
 	opener   kload.Opener
 	sink     kload.Sink
 	host     kload.Host
-	consumer *consumers.Consumer
+	consumer *consumers.Group
 	err      error // how it ended; read after the readers have
 	behind   bool  // it was stopped before it had read everything
 }
 
 // addConsumer builds one consumer. Its reading starts with execute. After an
 // error too, what was opened is there to be closed.
-func (r *run) addConsumer(name string, spec Consumer) error {
+func (r *run) addConsumer(ctx context.Context, name string, spec Consumer) error {
 	c := &consumerRun{name: name, ledger: r.ledger.AddConsumer(name), hops: hdr.NewSet(name, consumerHops(spec.Read.Config)...)}
 	r.consumers = append(r.consumers, c)
 	reg := newRegistry()
@@ -55,11 +55,12 @@ func (r *run) addConsumer(name string, spec Consumer) error {
 	}
 	c.host, err = build(reg.hosts, spec.Host, hostEnv{
 		sink: sink, ledger: c.ledger, hops: c.hops, clock: r.clock, phase: r.phases.of(),
+		dialing: dialing{ctx, r.endpoint.how}, name: ownName(name, r.id), event: r.event,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the host of consumer %s: %w", name, err)
 	}
-	c.consumer = consumers.New(r.consumerOptions(c, spec))
+	c.consumer = consumers.NewGroup(r.consumerOptions(c, spec), members(c.host)...)
 	return nil
 }
 
@@ -77,7 +78,7 @@ func ownName(consumer, run string) string {
 
 func (r *run) consumerOptions(c *consumerRun, spec Consumer) consumers.Options {
 	o := consumers.Options{
-		Name: c.name, Opener: c.opener, Host: c.host, Clock: r.clock, Workers: min(2, runtime.GOMAXPROCS(0)), PlainByKey: true,
+		Name: c.name, Opener: c.opener, Clock: r.clock, Workers: min(2, runtime.GOMAXPROCS(0)), PlainByKey: true,
 		Strays: consumers.Range(spec.Range),
 		Tap: consumers.TapOptions{
 			Ledger: c.ledger, Run: r.number, Number: len(r.consumers) - 1, Hops: c.hops, Phase: r.phases.of(), Arrived: r.arrived,
@@ -103,10 +104,21 @@ func (r *run) arrived(b *kload.Batch) {
 	r.arrivals.Seen(b, r.joined)
 }
 
-// counters gathers what reader and sink have to account for.
+// caughtUp reports whether everything stored by the time since (Unix ns) has been
+// processed. A host that shares the work must be sure that somebody reads
+// everything, before and after the readers were asked: partitions change hands.
+func (c *consumerRun) caughtUp(since int64) bool {
+	settled := func() bool {
+		g, ok := c.host.(interface{ Settled() bool })
+		return !ok || g.Settled()
+	}
+	return settled() && c.consumer.CaughtUp(since) && settled()
+}
+
+// counters gathers what reader, host and sink have to account for.
 func (c *consumerRun) counters() map[string]uint64 {
 	out := c.consumer.Deaggregation().Counters()
-	for _, part := range []any{c.opener, c.sink} {
+	for _, part := range []any{c.opener, c.host, c.sink} {
 		if p, ok := part.(kload.Counted); ok {
 			maps.Copy(out, p.Counters())
 		}

@@ -47,19 +47,12 @@ func newPause(c *pauseConfig, e actionEnv) (action, error) { return &pauseAction
 // that was stored when it went on. Its effect is what it had missed by then, and
 // how long catching up took.
 func (a *pauseAction) carryOut(ctx context.Context) (map[string]any, error) {
-	var c *consumerRun
-	for _, c = range a.env.consumers {
-		if c.name == a.config.Consumer {
-			break
-		}
-	}
+	c := a.env.consumer(a.config.Consumer)
 	pacer := pace.NewPacer(a.env.clock)
 	c.consumer.Pause()
 	err := pacer.Sleep(ctx, a.config.For)
-	resumed, backlog := a.env.clock.Now(), c.ledger.Missing()
+	backlog := c.ledger.Missing()
 	c.consumer.Resume()
-	for err == nil && !c.consumer.CaughtUp(resumed) {
-		err = pacer.Sleep(ctx, drainPoll)
-	}
-	return map[string]any{"backlog": backlog, "caught_up_s": float64(a.env.clock.Now()-resumed) / 1e9}, err
+	took, err := a.env.catchUp(ctx, c, err)
+	return map[string]any{"backlog": backlog, "caught_up_s": took}, err
 }

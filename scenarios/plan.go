@@ -119,6 +119,7 @@ func newPlan(s *Spec, doc *conf.Document, broken conf.Problems) (*plan, error) {
 	if v.sound("target") && v.sound("consumers") {
 		v.readers()
 		v.subscribers()
+		v.stores()
 	}
 	v.names()
 	v.latency()

@@ -171,6 +171,10 @@ func problemCases() []problemCase {
 		plain("pauses", "actions: [{at: 0s, do: {pause_consumer: {consumer: raeder, for: 0s}}}, {at: 0s, do: {pause_consumer: {consumer: raeder}}}]"),
 		plain("a pause of one of two", "consumers: {a: {read: {polling: {every: 400ms}}}, b: {read: {polling: {every: kcl3}}}}", "actions: [{at: 0s, do: pause_consumer}]"),
 		plain("unknown interval", "consumers: {a: {read: {polling: {every: kcl2}}}}"),
+		plain("kills", "consumers: {a: {read: {polling: {every: 400ms}}, host: {kcl: {members: 2}}}, b: {read: {polling: {every: kcl3}}}}",
+			"actions: [{at: 0s, do: {kill_member: {consumer: b}}}, {at: 0s, do: {kill_member: {consumer: a, member: 3}}}, {at: 0s, do: {kill_member: {consumer: a}}}, {at: 0s, do: {kill_member: {consumer: a, member: 2}}}]"),
+		plain("leases that cannot work", "consumers: {a: {host: {kcl: {members: 0, lease: 1ms, handoff: 1ms, checkpoint_every: 0s, checkpoint_records: -1, store: {file: {dir: d}}}}}}"),
+		plain("leases in AWS of a run on the embedded target", "consumers: {a: {host: {kcl: {store: {dynamodb: {table: t}}}}}}"),
 		plain("a pause of none", "consumers: {}", "actions: [{at: 0s, do: {pause_consumer: {}}}]"),
 		plain("faults", "actions: [{at: 0s, do: {fault: {}}}, {at: 0s, do: {fault: {on: [PutRecord, Put], error: ProvisionedThroughputExceeded}}}, "+
 			"{at: 0s, do: {fault: {on: [GetRecords], records: InternalFailure}}}, {at: 0s, do: {fault: {on: [PutRecords], shard: '1', cut: before_commit, delay: 1s}}}, "+

@@ -5,6 +5,10 @@ import (
 	"fmt"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/consumers/checkpoints/dynamodb"
+	leasefile "github.com/kload/kload/consumers/checkpoints/file"
+	"github.com/kload/kload/consumers/checkpoints/memory"
+	"github.com/kload/kload/consumers/hosts/kcl"
 	"github.com/kload/kload/consumers/hosts/plain"
 	"github.com/kload/kload/consumers/readers/fanout"
 	"github.com/kload/kload/consumers/readers/polling"
@@ -41,6 +45,7 @@ type registry struct {
 	drivers   map[string]plugin[driverEnv, kload.Ingress]
 	readers   map[string]plugin[readerEnv, kload.Opener]
 	hosts     map[string]plugin[hostEnv, kload.Host]
+	stores    map[string]plugin[dialing, kload.Store]
 	sinks     map[string]plugin[sinkEnv, kload.Sink]
 	actions   map[string]plugin[actionEnv, action]
 }
@@ -96,9 +101,13 @@ func newRegistry() registry {
 			}),
 		},
 		hosts: map[string]plugin[hostEnv, kload.Host]{
-			"plain": plug(func(_ *plain.Config, e hostEnv) (kload.Host, error) {
-				return plain.New(plain.Options{Sink: e.sink, Ledger: e.ledger, Hops: e.hops, Clock: e.clock, Phase: e.phase}), nil
-			}),
+			"plain": plug(func(_ *plain.Config, e hostEnv) (kload.Host, error) { return newPlain(e), nil }),
+			"kcl":   plug(func(c *kcl.Config, e hostEnv) (kload.Host, error) { return newKCL(c, e) }),
+		},
+		stores: map[string]plugin[dialing, kload.Store]{
+			"memory":   plug(func(*none, dialing) (kload.Store, error) { return memory.New(), nil }),
+			"file":     plug(func(c *leasefile.Config, _ dialing) (kload.Store, error) { return leasefile.Open(*c) }),
+			"dynamodb": plug(func(c *dynamodb.Config, e dialing) (kload.Store, error) { return dynamodb.Open(e.ctx, *c, e.how) }),
 		},
 		sinks: map[string]plugin[sinkEnv, kload.Sink]{
 			"discard": plug(func(*discard.Config, sinkEnv) (kload.Sink, error) { return discard.New(), nil }),
@@ -110,6 +119,7 @@ func newRegistry() registry {
 			"merge":              plug(newMerge),
 			"update_shard_count": plug(newCount),
 			"pause_consumer":     plug(newPause),
+			"kill_member":        plug(newKill),
 		},
 	}
 }
@@ -193,10 +203,14 @@ type (
 		resume *replay.Checkpoint // nil: from the start
 	}
 
+	// dialing is what it takes to make a client of a service.
+	dialing struct {
+		ctx context.Context   //nolint:containedctx // only carried into the constructor it is built for
+		how awsclient.Options // that the run's own client was made with
+	}
 	ingressEnv struct {
-		ctx      context.Context //nolint:containedctx // only carried into the constructor it is built for
+		dialing
 		client   *awsclient.Client
-		how      awsclient.Options // that the client was made with
 		stream   string
 		clock    *pace.Clock
 		seed     uint64
@@ -219,6 +233,10 @@ type (
 		hops   *hdr.Set
 		clock  *pace.Clock
 		phase  func(t0 int64) int // see consumers.TapOptions
+		// For hosts that share the work with others.
+		dialing
+		name  string // nobody else uses it
+		event func(kind string, details map[string]any)
 	}
 	sinkEnv struct{ dir, consumer string }
 )
@@ -254,7 +272,7 @@ func build[E, T any](plugins map[string]plugin[E, T], c conf.Choice, env E) (T, 
 func (r registry) kinds() conf.Kinds {
 	return conf.Kinds{
 		"source": configs(r.sources), "keys": configs(r.keys), "ingress": configs(r.ingresses), "driver": configs(r.drivers),
-		"reader": configs(r.readers), "host": configs(r.hosts), "sink": configs(r.sinks),
+		"reader": configs(r.readers), "host": configs(r.hosts), "store": configs(r.stores), "sink": configs(r.sinks),
 		"action": configs(r.actions),
 	}
 }

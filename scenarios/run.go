@@ -195,7 +195,7 @@ func (r *run) setUp(ctx context.Context) error {
 		}
 	}
 	for name, c := range spec.Consumers.All() {
-		if err := r.addConsumer(name, c); err != nil {
+		if err := r.addConsumer(ctx, name, c); err != nil {
 			return err
 		}
 	}
@@ -383,7 +383,7 @@ func (r *run) drain(ctx, work context.Context) error {
 		}
 	}
 	for _, c := range r.consumers {
-		c.behind = !c.consumer.CaughtUp(settled)
+		c.behind = !c.caughtUp(settled)
 	}
 	return err
 }
@@ -392,7 +392,7 @@ func (r *run) drain(ctx, work context.Context) error {
 // shard was found read to its tip long after everything was stored.
 func (r *run) hopeless(settled int64) bool {
 	for _, c := range r.consumers {
-		if !c.consumer.CaughtUp(settled + int64(lostForGood)) {
+		if !c.caughtUp(settled + int64(lostForGood)) {
 			return false
 		}
 	}
@@ -435,7 +435,7 @@ func (r *run) allRead(settled int64) bool {
 		return false
 	}
 	for _, c := range r.consumers {
-		if !c.consumer.CaughtUp(settled) {
+		if !c.caughtUp(settled) {
 			return false
 		}
 	}

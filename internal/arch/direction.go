@@ -150,7 +150,7 @@ func plugIn(dir string) string {
 		return "replay"
 	}
 	for _, kind := range []string{
-		"consumers/readers", "consumers/hosts", "consumers/sinks", "consumers/observers",
+		"consumers/readers", "consumers/hosts", "consumers/sinks", "consumers/checkpoints", "consumers/observers",
 		"producer/drivers", "producer/generate", "scenarios/actions",
 	} {
 		rest, ok := strings.CutPrefix(dir, kind+"/")

@@ -39,18 +39,20 @@ import software.amazon.kinesis.retrieval.polling.PollingConfig;
  * fan-out, and prints each user record as a line of JSON. When its input ends it shuts the
  * applications down in good order and ends.
  *
- * <p>Usage: Kcl STREAM
+ * <p>Usage: Kcl STREAM [polling]. With the second argument there is only the first application.
  */
 public final class Kcl {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final String stream;
+  private final boolean pollingOnly;
   private final KinesisAsyncClient kinesis = KinesisClientUtil.createKinesisAsyncClient(KinesisAsyncClient.builder());
   private final DynamoDbAsyncClient dynamo = DynamoDbAsyncClient.create();
   private final CloudWatchAsyncClient metrics = CloudWatchAsyncClient.create(); // never called
 
-  private Kcl(String stream) {
+  private Kcl(String stream, boolean pollingOnly) {
     this.stream = stream;
+    this.pollingOnly = pollingOnly;
   }
 
   private static synchronized void print(Map<String, Object> line) {
@@ -120,6 +122,9 @@ public final class Kcl {
    * which the stand-in for DynamoDB takes no notice of.
    */
   private void createLeaseTable(String name) throws InterruptedException {
+    if (dynamo.listTables().join().tableNames().contains(name)) {
+      return; // it goes on where somebody stopped
+    }
     dynamo
         .createTable(
             b ->
@@ -163,10 +168,11 @@ public final class Kcl {
   }
 
   private void run() throws Exception {
-    List<Scheduler> applications =
-        List.of(
-            application("polling", new PollingConfig(stream, kinesis).idleTimeBetweenReadsInMillis(500)),
-            application("fan-out", new FanOutConfig(kinesis).streamName(stream).applicationName("fan-out")));
+    List<Scheduler> applications = new ArrayList<>();
+    applications.add(application("polling", new PollingConfig(stream, kinesis).idleTimeBetweenReadsInMillis(500)));
+    if (!pollingOnly) {
+      applications.add(application("fan-out", new FanOutConfig(kinesis).streamName(stream).applicationName("fan-out")));
+    }
     List<Thread> threads = new ArrayList<>();
     for (Scheduler s : applications) {
       Thread t = new Thread(s);
@@ -183,7 +189,7 @@ public final class Kcl {
   }
 
   public static void main(String[] args) throws Exception {
-    new Kcl(args[0]).run();
+    new Kcl(args[0], args.length > 1).run();
     System.exit(0);
   }
 }

@@ -1,0 +1,93 @@
+package scenarios_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kload/kload/consumers/checkpoints/file"
+	"github.com/kload/kload/results"
+	"github.com/kload/kload/scenarios"
+)
+
+// shared is a stream of six seconds that three workers share.
+const shared = `
+apiVersion: kload/v1
+name: shared
+stream: {shards: 6}
+load: {events: {source: {generate: {opaque: {size: 100B}}}, rate: {profile: [{constant: 500/s, for: 12s}]}, trace: prefix,
+  ingress: {kinesis: {aggregation: {enabled: false}}}}}
+consumers: {workers: {host: {kcl: {members: 3, lease: 1s, handoff: 3s, checkpoint_every: 300ms, store: {file: {dir: %q}}}}}}
+`
+
+// TestFailover kills workers while shards are split and merged.
+func TestFailover(t *testing.T) {
+	const n = 6000
+	tests := []struct {
+		name, actions string
+		check         func(h []happened, c map[string]uint64) bool
+	}{
+		{
+			"nobody dies", "",
+			func(_ []happened, c map[string]uint64) bool {
+				return c["leases_taken"] == 6 && c["leases_lost"]+c["leases_handed_off"]+c["batches_fenced"]+c["lease_failures"] == 0
+			},
+		},
+		{
+			"one dies", "{at: 2s, do: {kill_member: {member: 2}}}",
+			func(h []happened, c map[string]uint64) bool {
+				return len(h) == 2 && h[1].State == "ended" && h[1].Leases == 2 && h[1].CaughtUpS > 0.6 && h[1].CaughtUpS < 3 && c["leases_taken"] == 8
+			},
+		},
+		{
+			"two die, one after the other", "{at: 2s, do: {kill_member: {member: 3}}}, {at: 6s, do: {kill_member: {member: 1}}}",
+			func(_ []happened, c map[string]uint64) bool { return c["leases_taken"] == 11 },
+		},
+		{
+			"one dies twice", "{at: 2s, do: {kill_member: {member: 3}}}, {at: 6s, do: {kill_member: {member: 3}}}",
+			func(_ []happened, c map[string]uint64) bool { return c["leases_taken"] == 8 },
+		},
+		{
+			"one dies among reshards", "{at: 1s, do: split}, {at: 2s, do: {kill_member: {}}}, {at: 2s, do: {split: {}}}, {at: 3s, do: {merge: {}}}, {at: 5s, do: {update_shard_count: {to: 3}}}",
+			func(_ []happened, c map[string]uint64) bool { return c["leases_taken"] >= 12 },
+		},
+		{
+			"all stand still", "{at: 2s, do: {pause_consumer: {for: 3s}}}",
+			func(_ []happened, c map[string]uint64) bool { return c["leases_taken"] == 6 && c["leases_lost"] == 0 },
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "leases")
+			synctest.Test(t, func(t *testing.T) {
+				o := run(t.Context(), t, fmt.Sprintf(shared, dir)+"actions: ["+tt.actions+"]\n", scenarios.RunOptions{})
+				o.judged(t, results.Pass, 0)
+				got := o.ledger("workers")
+				if c := o.Consumers["workers"].Counters; !tt.check(o.actions(t), c) {
+					t.Errorf("actions %+v, counters %v", o.actions(t), c)
+				}
+				got.Redelivered = 0
+				if d := cmp.Diff(all(n), got); d != "" || o.err != nil {
+					t.Errorf("%v (-want +got)\n%s", o.err, d)
+				}
+			})
+			s, err := file.Open(file.Config{Dir: dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			list, err := s.Leases(t.Context())
+			if err != nil || len(list) < 6 {
+				t.Errorf("%d leases left, %v", len(list), err)
+			}
+			for _, l := range list {
+				if l.Owner != "" || l.Switches > 0 {
+					t.Errorf("not let go of: %+v", l)
+				}
+			}
+		})
+	}
+}
