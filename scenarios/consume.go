@@ -54,7 +54,7 @@ func (r *run) addConsumer(name string, spec Consumer) error {
 		sink = consumers.LoseWrites(sink, n)
 	}
 	c.host, err = build(reg.hosts, spec.Host, hostEnv{
-		sink: sink, ledger: c.ledger, hops: c.hops, clock: r.clock, phase: r.phases.of(),
+		sink: sink, ledger: c.ledger, hops: c.hops, clock: r.clock, phase: r.phases.of(), handler: r.handlers(name),
 	})
 	if err != nil {
 		return fmt.Errorf("opening the host of consumer %s: %w", name, err)
@@ -103,10 +103,10 @@ func (r *run) arrived(b *kload.Batch) {
 	r.arrivals.Seen(b, r.joined)
 }
 
-// counters gathers what reader and sink have to account for.
+// counters gathers what reader, host and sink have to account for.
 func (c *consumerRun) counters() map[string]uint64 {
 	out := c.consumer.Deaggregation().Counters()
-	for _, part := range []any{c.opener, c.sink} {
+	for _, part := range []any{c.opener, c.host, c.sink} {
 		if p, ok := part.(kload.Counted); ok {
 			maps.Copy(out, p.Counters())
 		}

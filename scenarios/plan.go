@@ -113,6 +113,9 @@ func newPlan(s *Spec, doc *conf.Document, broken conf.Problems) (*plan, error) {
 		v.readers()
 		v.subscribers()
 	}
+	if v.sound("load") {
+		v.handlers(p)
+	}
 	v.names()
 	v.latency()
 	if v.sound("load") && v.sound("phases") {

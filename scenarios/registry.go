@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/consumers/handler"
 	"github.com/kload/kload/consumers/hosts/plain"
 	"github.com/kload/kload/consumers/readers/fanout"
 	"github.com/kload/kload/consumers/readers/polling"
@@ -95,8 +96,12 @@ func newRegistry() registry {
 			}),
 		},
 		hosts: map[string]plugin[hostEnv, kload.Host]{
-			"plain": plug(func(_ *plain.Config, e hostEnv) (kload.Host, error) {
-				return plain.New(plain.Options{Sink: e.sink, Ledger: e.ledger, Hops: e.hops, Clock: e.clock, Phase: e.phase}), nil
+			"plain": plug(func(c *plain.Config, e hostEnv) (kload.Host, error) {
+				h, err := e.handler(c.Config)
+				if err != nil {
+					return nil, err
+				}
+				return plain.New(plain.Options{Handler: h, Sink: e.sink, Ledger: e.ledger, Hops: e.hops, Clock: e.clock, Phase: e.phase}), nil
 			}),
 		},
 		sinks: map[string]plugin[sinkEnv, kload.Sink]{
@@ -217,6 +222,8 @@ type (
 		hops   *hdr.Set
 		clock  *pace.Clock
 		phase  func(t0 int64) int // see consumers.TapOptions
+		// handler makes what a host's configuration describes, nil for nothing.
+		handler func(handler.Config) (kload.Handler, error)
 	}
 	sinkEnv struct{ dir, consumer string }
 )
