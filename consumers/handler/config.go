@@ -152,7 +152,7 @@ func (c *Config) None() bool {
 func (c *Config) Validate() []conf.Issue {
 	var issues []conf.Issue
 	for _, x := range c.expressions() {
-		if _, err := new(record).compile(x.source); err != nil {
+		if _, err := new(record).compile(x); err != nil {
 			issues = append(issues, conf.Issue{Field: x.setting, Msg: err.Error(), Hint: err.hint})
 		}
 	}
@@ -168,14 +168,18 @@ func (c *Config) Validate() []conf.Issue {
 }
 
 // expression is a setting that holds one.
-type expression struct{ setting, source string }
+type expression struct {
+	setting, source string
+	condition       bool // true or false
+}
 
 func (c *Config) expressions() []expression {
-	all := []expression{{"filter", c.Filter}, {"fail_on.when", c.FailOn.When}, {"transform.payload", c.Transform.Payload}}
+	all := []expression{{"filter", c.Filter, true}, {"fail_on.when", c.FailOn.When, true}, {"transform.payload", c.Transform.Payload, false}}
+	all = slices.DeleteFunc(all, func(x expression) bool { return x.source == "" })
 	for name, source := range c.Transform.Set.All() {
-		all = append(all, expression{"transform.set." + name, source})
+		all = append(all, expression{"transform.set." + name, source, false})
 	}
-	return slices.DeleteFunc(all, func(x expression) bool { return x.source == "" && !strings.HasPrefix(x.setting, "transform.set.") })
+	return all
 }
 
 // Field is a field of the payload that an expression needs.
@@ -191,7 +195,7 @@ func (c *Config) Fields() []Field {
 	var out []Field
 	for _, x := range c.expressions() {
 		var r record
-		if _, err := r.compile(x.source); err != nil {
+		if _, err := r.compile(x); err != nil {
 			continue
 		}
 		for _, s := range r.slots {

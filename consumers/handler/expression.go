@@ -42,13 +42,19 @@ type program struct {
 // compile compiles an expression over the record. Names become functions that
 // look at the record when the machine comes to them: a field behind a condition
 // that is false is never parsed.
-func (r *record) compile(source string) (*program, *exprError) {
-	if strings.TrimSpace(source) == "" {
+func (r *record) compile(x expression) (*program, *exprError) {
+	if strings.TrimSpace(x.source) == "" {
 		return nil, &exprError{column: 1, msg: "empty: write an expression, such as trip_id % 20 == 0"}
 	}
 	b := &binder{record: r, called: map[ast.Node]bool{}, optional: map[ast.Node]bool{}, locals: map[string]bool{}}
-	code, err := expr.Compile(source, func(c *exprconf.Config) { b.functions = c.Functions },
-		expr.Patch(&marker{b}), expr.Patch(b), expr.Patch(&strict{b}))
+	options := []expr.Option{
+		func(c *exprconf.Config) { b.functions = c.Functions },
+		expr.Patch(&marker{b}), expr.Patch(b), expr.Patch(&strict{b}),
+	}
+	if x.condition {
+		options = append(options, expr.AsBool()) // or what may turn out to be one
+	}
+	code, err := expr.Compile(x.source, options...)
 	switch {
 	case b.err != nil:
 		return nil, b.err

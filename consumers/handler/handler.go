@@ -204,15 +204,12 @@ type evaluator struct {
 func newEvaluator(o *Options) (*evaluator, error) {
 	e := &evaluator{c: &o.Config, seed: o.Seed, pacer: pace.NewPacer(o.Clock)}
 	var errs []error
-	compile := func(setting, source string) *program {
-		p, err := e.compile(source)
-		if err != nil {
-			errs = append(errs, kload.WithHint(fmt.Errorf("%w: compiling %s %q: %w", kload.ErrInvalid, setting, source, err), err.hint))
-		}
-		return p
-	}
 	for _, x := range o.Config.expressions() {
-		p := compile(x.setting, x.source)
+		p, err := e.compile(x)
+		if err != nil {
+			errs = append(errs, kload.WithHint(fmt.Errorf("%w: compiling %s %q: %w", kload.ErrInvalid, x.setting, x.source, err), err.hint))
+			continue
+		}
 		switch x.setting {
 		case "filter":
 			e.filter = p
