@@ -47,19 +47,17 @@ func (r *record) compile(x expression) (*program, *exprError) {
 		return nil, &exprError{column: 1, msg: "empty: write an expression, such as trip_id % 20 == 0"}
 	}
 	b := &binder{record: r, called: map[ast.Node]bool{}, optional: map[ast.Node]bool{}, locals: map[string]bool{}}
-	options := []expr.Option{
-		func(c *exprconf.Config) { b.functions = c.Functions },
-		expr.Patch(&marker{b}), expr.Patch(b), expr.Patch(&strict{b}),
-	}
-	if x.condition {
-		options = append(options, expr.AsBool()) // or what may turn out to be one
-	}
-	code, err := expr.Compile(x.source, options...)
+	code, err := expr.Compile(x.source, func(c *exprconf.Config) { b.functions = c.Functions },
+		expr.Patch(&marker{b}), expr.Patch(b), expr.Patch(&strict{b}))
 	switch {
 	case b.err != nil:
 		return nil, b.err
 	case err != nil:
 		return nil, located(err)
+	}
+	// Some conditions turn out to be one only when they are evaluated.
+	if n := code.Node(); x.condition && !open(n) && n.Type().Kind() != reflect.Bool {
+		return nil, &exprError{column: 1, msg: fmt.Sprintf("gives %s, not true or false", n.Type()), hint: "compare it with something"}
 	}
 	return &program{code: code}, nil
 }
