@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -122,8 +123,10 @@ func value(raw []byte) (any, error) {
 
 // number decodes a whole number to int where it fits, any other to float64.
 func number(raw string) (any, error) {
-	if n, err := strconv.Atoi(raw); err == nil {
-		return n, nil
+	if !strings.ContainsAny(raw, ".eE") { // else making the error would cost most
+		if n, err := strconv.Atoi(raw); err == nil {
+			return n, nil
+		}
 	}
 	f, err := strconv.ParseFloat(raw, 64)
 	if err != nil {
