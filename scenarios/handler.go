@@ -54,7 +54,7 @@ func (v *validator) handlers(p *plan) {
 			if !slices.Contains(known, f.Name) {
 				v.problem("consumers."+name+".host."+c.Host.Kind+"."+f.Setting,
 					fmt.Sprintf("column %d: no record has a field %q", f.Column, f.Name)+conf.DidYouMean(f.Name, known),
-					"write ("+f.Name+" ?? 0) if it may be missing")
+					"if it may be missing, say what to take instead, as in ("+f.Name+" ?? 0)")
 			}
 		}
 	}

@@ -90,18 +90,6 @@ func (c *Cost) UnmarshalScalar(text string) (err error) {
 // Pattern is the short form for the schema.
 func (Cost) Pattern() string { return `^[0-9.]+(ns|us|µs|ms|s|m|h)$` }
 
-// Validate checks the times.
-func (c *Cost) Validate() []conf.Issue {
-	var issues []conf.Issue
-	if c.Wait < 0 {
-		issues = append(issues, conf.Issue{Field: "wait", Msg: "must not be negative"})
-	}
-	if c.CPU < 0 {
-		issues = append(issues, conf.Issue{Field: "cpu", Msg: "must not be negative"})
-	}
-	return issues
-}
-
 // What becomes of a record that the handler fails on.
 const (
 	deadLetter = "dead_letter"
@@ -133,14 +121,10 @@ func (OnError) Pattern() string { return "^(" + strings.Join(actions(), "|") + "
 
 // Validate checks the attempts.
 func (o *OnError) Validate() []conf.Issue {
-	var issues []conf.Issue
 	if o.Attempts < 1 {
-		issues = append(issues, conf.Issue{Field: "attempts", Msg: "must be at least 1"})
+		return []conf.Issue{{Field: "attempts", Msg: "must be at least 1"}}
 	}
-	if o.Backoff < 0 {
-		issues = append(issues, conf.Issue{Field: "backoff", Msg: "must not be negative"})
-	}
-	return issues
+	return nil
 }
 
 // None reports whether there is nothing to do: the host needs no handler.
