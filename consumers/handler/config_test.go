@@ -19,7 +19,7 @@ func TestConfig(t *testing.T) {
 		{`filter: "1 + 1"`, "filter: column 1: gives int, not true or false"},
 		{`filter: "_key == 5"`, "filter: column 6: invalid operation: == (mismatched types string and int)"},
 		{`filter: "a == 1 && _sice > 3"`, `filter: column 11: unknown name "_sice" (did you mean "_size"?)`},
-		{`filter: "lenght(a) > 3"`, `unknown function "lenght"`},
+		{`filter: "lenn(a) > 3"`, `unknown function "lenn"`},
 		{`filter: "len(a, b)"`, "filter: column 1: invalid number of arguments"},
 		{`filter: "field(a) == 1"`, "field takes one name in quotes"},
 		{`filter: "$env.a == 1"`, "$env is not available"},
@@ -59,8 +59,12 @@ func TestFields(t *testing.T) {
 	c = decode(t, `{filter: "(a ?? b) > c.d && e == nil && c > a && any(f, # > _size) && field(\"g h\") == 1", `+
 		`fail_on: "let x = y; x > 1", transform: {set: {k: "a?.b.c"}}}`)
 	want := []handler.Field{
-		{Setting: "filter", Name: "a", Column: 35}, {Setting: "filter", Name: "b", Column: 7}, {Setting: "filter", Name: "c", Column: 12},
-		{Setting: "filter", Name: "f", Column: 44}, {Setting: "filter", Name: "g h", Column: 61}, {Setting: "fail_on.when", Name: "y", Column: 9},
+		{Setting: "filter", Name: "a", Column: 35},
+		{Setting: "filter", Name: "b", Column: 7},
+		{Setting: "filter", Name: "c", Column: 12},
+		{Setting: "filter", Name: "f", Column: 44},
+		{Setting: "filter", Name: "g h", Column: 61},
+		{Setting: "fail_on.when", Name: "y", Column: 9},
 	}
 	if d := cmp.Diff(want, c.Fields()); d != "" {
 		t.Errorf("(-want +got)\n%s", d)

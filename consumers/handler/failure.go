@@ -49,10 +49,10 @@ func (e *evaluator) attempt(failing bool) (good bool, err error) {
 		return true, nil
 	}
 	failed := 1
-	switch on := &e.c.OnError; {
-	case on.Do == fail:
+	switch on := &e.c.OnError; on.Do {
+	case fail:
 		err = e.failedOn("fail_on", ErrFailed)
-	case on.Do == retry:
+	case retry:
 		failed = on.Attempts
 		if times := e.c.FailOn.Times; times > 0 && times < on.Attempts {
 			failed, good = times, true

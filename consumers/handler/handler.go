@@ -227,7 +227,7 @@ func newEvaluator(o *Options) (*evaluator, error) {
 func (e *evaluator) begin(b *kload.Batch, now int64) {
 	e.batch, e.now = b, now
 	e.tally, e.waiting = tally{}, 0
-	e.maker.begin(len(b.Users))
+	e.maker.begin()
 }
 
 // handle judges one record. An error is that of the batch.

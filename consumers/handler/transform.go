@@ -19,6 +19,7 @@ type maker struct {
 
 	out    []byte
 	made   []made // one for each record
+	done   []bool // the fields set in this payload
 	encode bytes.Buffer
 }
 
@@ -44,12 +45,13 @@ func (m *maker) add(setting string, p *program) {
 	}
 	quoted, _ := json.Marshal(name) // text always can be
 	m.set = append(m.set, setter{name, append(quoted, ':'), p})
+	m.done = append(m.done, false)
 }
 
 func (m *maker) none() bool { return m.payload == nil && len(m.set) == 0 && len(m.remove) == 0 }
 
 // begin forgets the batch before. Its payloads live on without the maker.
-func (m *maker) begin(records int) {
+func (m *maker) begin() {
 	if !m.none() {
 		m.out, m.made = make([]byte, 0, cap(m.out)), m.made[:0]
 	}
@@ -110,15 +112,15 @@ func (m *maker) whole() error {
 func (m *maker) edit(obj []byte) error {
 	m.out = append(m.out, '{')
 	var failed error
-	done := make([]bool, len(m.set))
+	clear(m.done)
 	whole := jsonfield.Members(obj, func(member, name []byte) {
 		if m.removes(name) || failed != nil {
 			return
 		}
 		for i := range m.set {
 			if jsonfield.Named(name, m.set[i].name) {
-				if !done[i] {
-					done[i], failed = true, m.member(i)
+				if !m.done[i] {
+					m.done[i], failed = true, m.member(i)
 				}
 				return
 			}
@@ -129,7 +131,7 @@ func (m *maker) edit(obj []byte) error {
 		return errNotJSON
 	}
 	for i := range m.set {
-		if failed == nil && !done[i] {
+		if failed == nil && !m.done[i] {
 			failed = m.member(i)
 		}
 	}
