@@ -116,3 +116,35 @@ func TestHandlerEndsTheRun(t *testing.T) {
 		}
 	})
 }
+
+// TestHandlerIsExplained writes a handler out, reads it back and holds both its
+// short and its long form against the schema.
+func TestHandlerIsExplained(t *testing.T) {
+	validate := schemaCheck(t)
+	for _, src := range []string{
+		handling,
+		scenario(hosted(`filter: ticker == 'AMZN', fail_on: 1.5%, on_error: retry, cost: 2ms, transform: "{a: price}"`)),
+		scenario(hosted(`fail_on: {when: price > 1, share: 50%, times: 1}, on_error: {do: retry, attempts: 4}, cost: {cpu: 1ms, per: batch}`)),
+	} {
+		s, err := scenarios.Decode("test.yaml", []byte(src), scenarios.OpenOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := s.Explain()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := scenarios.Decode("explained", text, scenarios.OpenOptions{})
+		if err != nil {
+			t.Fatalf("what it explains is not valid: %v\n%s", err, text)
+		}
+		if d := cmp.Diff(s.Spec, again.Spec); d != "" {
+			t.Errorf("what it explains is another scenario (-want +got)\n%s", d)
+		}
+		for _, form := range []string{src, string(text)} {
+			if err := validate([]byte(form)); err != nil {
+				t.Errorf("%v\n%s", err, form)
+			}
+		}
+	}
+}
