@@ -35,7 +35,7 @@ type Followed interface {
 	Shed(seq uint64, n int)
 }
 
-// Counted is implemented by sources, keyers, openers and sinks with something to
+// Counted is implemented by sources, keyers, openers, hosts and sinks with something to
 // account for, such as malformed lines or empty polls. The names are the
 // counters' in the summary, in snake_case. It is called after the run.
 type Counted interface {
@@ -133,7 +133,9 @@ const (
 // Handler is the application's code inside a host: it judges each user record.
 // It may be called concurrently for different batches.
 type Handler interface {
-	// Handle fills results, which has one entry per element of b.Users.
+	// Handle fills results, which has one entry per element of b.Users. It may give
+	// users new payloads: Data then is memory of theirs that stays as it is. After
+	// an error the batch is as it was.
 	Handle(ctx context.Context, b *Batch, results []HandlerResult) error
 }
 

@@ -54,7 +54,7 @@ func (r *run) addConsumer(ctx context.Context, name string, spec Consumer) error
 		sink = consumers.LoseWrites(sink, n)
 	}
 	c.host, err = build(reg.hosts, spec.Host, hostEnv{
-		sink: sink, ledger: c.ledger, hops: c.hops, clock: r.clock, phase: r.phases.of(),
+		sink: sink, ledger: c.ledger, hops: c.hops, clock: r.clock, phase: r.phases.of(), handler: r.handlers(name),
 		dialing: dialing{ctx, r.endpoint.how}, name: ownName(name, r.id), event: r.event,
 	})
 	if err != nil {

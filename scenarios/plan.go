@@ -121,6 +121,9 @@ func newPlan(s *Spec, doc *conf.Document, broken conf.Problems) (*plan, error) {
 		v.subscribers()
 		v.stores()
 	}
+	if v.sound("load") {
+		v.handlers(p)
+	}
 	v.names()
 	v.latency()
 	if v.sound("load") && v.sound("phases") {

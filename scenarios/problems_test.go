@@ -46,6 +46,11 @@ func events(settings string) string {
 	return "load: {events: {source: {generate: {stock: {}}}, " + settings + "}}"
 }
 
+// hosted returns the line of a consumer with the given settings of its handler.
+func hosted(settings string) string {
+	return "consumers: {reader: {host: {plain: {" + settings + "}}}}"
+}
+
 // opaqueLoad is events with 1-KiB records of random bytes.
 func opaqueLoad(settings string) string {
 	return "load: {events: {source: {generate: {opaque: {size: 1KiB}}}, " + settings + "}}"
@@ -79,6 +84,10 @@ func problemCases() []problemCase {
 		plain("unknown key", "consumer: {}"),
 		plain("unknown plug-in", "consumers: {reader: {read: poling}}"),
 		plain("wrong unit", events("rate: {profile: [{constant: 100/s, for: 1 minute}]}")),
+		plain("a handler that reads what is not there", hosted(`filter: "tiker == 'AMZN'", transform: {set: {total: "price * quantity", n: "nope ?? 1"}}`)),
+		plain("expressions that are none", hosted(`filter: "price >", fail_on: "_kee == '1'", transform: {set: {n: "lenn(price)"}}`)),
+		plain("a handler that contradicts itself", hosted(`filter: price + 1 == 2, fail_on: {share: 1%, times: 2}, on_error: dead_letter`)),
+		plain("costs below nothing", hosted(`cost: {wait: -1s, per: shard}, on_error: retri`)),
 		plain("no load", "load:"),
 		plain("load without entries", "load: {}"),
 		plain("no source", "load: {events: {rate: 5/s}}"),

@@ -9,6 +9,7 @@ import (
 	leasefile "github.com/kload/kload/consumers/checkpoints/file"
 	"github.com/kload/kload/consumers/checkpoints/memory"
 	"github.com/kload/kload/consumers/hosts/kcl"
+	"github.com/kload/kload/consumers/handler"
 	"github.com/kload/kload/consumers/hosts/plain"
 	"github.com/kload/kload/consumers/readers/fanout"
 	"github.com/kload/kload/consumers/readers/polling"
@@ -101,7 +102,7 @@ func newRegistry() registry {
 			}),
 		},
 		hosts: map[string]plugin[hostEnv, kload.Host]{
-			"plain": plug(func(_ *plain.Config, e hostEnv) (kload.Host, error) { return newPlain(e), nil }),
+			"plain": plug(func(c *plain.Config, e hostEnv) (kload.Host, error) { return newPlain(c.Config, e) }),
 			"kcl":   plug(func(c *kcl.Config, e hostEnv) (kload.Host, error) { return newKCL(c, e) }),
 		},
 		stores: map[string]plugin[dialing, kload.Store]{
@@ -233,6 +234,8 @@ type (
 		hops   *hdr.Set
 		clock  *pace.Clock
 		phase  func(t0 int64) int // see consumers.TapOptions
+		// handler makes what a host's configuration describes, nil for nothing.
+		handler func(handler.Config) (kload.Handler, error)
 		// For hosts that share the work with others.
 		dialing
 		name  string // nobody else uses it

@@ -5,6 +5,10 @@ import (
 	"strings"
 )
 
+// DidYouMean is the suggestion that problems end in, for who finds unknown names
+// himself.
+func DidYouMean(word string, candidates []string) string { return didYouMean(word, candidates) }
+
 // didYouMean returns ` (did you mean "x"?)` for the candidate nearest to word,
 // or nothing if none is near.
 func didYouMean(word string, candidates []string) string {

@@ -187,3 +187,58 @@ func BenchmarkFinder(b *testing.B) {
 		})
 	}
 }
+
+func TestMembers(t *testing.T) {
+	tests := []struct {
+		obj  string
+		want []string // text and name by turns
+		ok   bool
+	}{
+		{`{}`, nil, true},
+		{" { } ", nil, true},
+		{`{"a":1}`, []string{`"a":1`, "a"}, true},
+		{` {"a" : [1,{"b":2}] , "\u0062":"x,y" } `, []string{`"a" : [1,{"b":2}]`, "a", `"\u0062":"x,y"`, `\u0062`}, true},
+		{`{"a":1,"a":2}`, []string{`"a":1`, "a", `"a":2`, "a"}, true},
+		{`{"":null}`, []string{`"":null`, ""}, true},
+		{`{"a":1,}`, []string{`"a":1`, "a"}, false},
+		{`{,}`, nil, false},
+		{`{"a":1 "b":2}`, []string{`"a":1`, "a"}, false},
+		{`{"a"}`, nil, false},
+		{`{"a":}`, nil, false},
+		{`{"a:1}`, nil, false},
+		{`{"a":1`, nil, false},
+		{`{"a":"}`, nil, false},
+		{`[1]`, nil, false},
+		{``, nil, false},
+	}
+	for _, tt := range tests {
+		var got []string
+		ok := jsonfield.Members([]byte(tt.obj), func(member, name []byte) { got = append(got, string(member), string(name)) })
+		if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", tt.want) || ok != tt.ok {
+			t.Errorf("%s: %q, %v, want %q, %v", tt.obj, got, ok, tt.want, tt.ok)
+		}
+	}
+	if !jsonfield.Named([]byte(`\u0062`), "b") || jsonfield.Named([]byte(`b`), "bb") {
+		t.Error("names are not compared decoded")
+	}
+}
+
+// FuzzMembers puts an object together again from its members.
+func FuzzMembers(f *testing.F) {
+	for _, seed := range []string{trip, `{}`, `{"a":{"b":[1,"}"]}}`, `{"a":1,}`, `{"\"":"\\"}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, obj []byte) {
+		var members [][]byte
+		ok := jsonfield.Members(obj, func(member, _ []byte) { members = append(members, member) })
+		var want map[string]json.RawMessage
+		if json.Unmarshal(obj, &want) != nil || want == nil {
+			return // damage may go unnoticed
+		}
+		var got map[string]json.RawMessage
+		again := append(append([]byte{'{'}, bytes.Join(members, []byte{','})...), '}')
+		if err := json.Unmarshal(again, &got); err != nil || !ok || fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
+			t.Errorf("%v, %v: %s became %s", ok, err, obj, again)
+		}
+	})
+}

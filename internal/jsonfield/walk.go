@@ -35,6 +35,47 @@ func walk(obj []byte, i int, name string) (value []byte, isString, ok bool) {
 	return nil, false, false
 }
 
+// Members calls visit for each member of obj in order, with its text (a slice of
+// obj, from the quote before the name to the end of the value) and the raw text of
+// its name, see [Named]. It reports whether obj is an object that could be read to
+// its end; what is inside the values is not checked.
+func Members(obj []byte, visit func(member, name []byte)) bool {
+	open, end := bounds(obj)
+	if open < 0 {
+		return false
+	}
+	obj = obj[:end]
+	i := skipSpace(obj, open+1)
+	if i == end-1 {
+		return true // empty
+	}
+	for i < end && obj[i] == '"' {
+		start, keyEnd := i, stringEnd(obj, i)
+		if keyEnd < 0 {
+			return false
+		}
+		if i = skipSpace(obj, keyEnd); i == len(obj) || obj[i] != ':' {
+			return false
+		}
+		if i = skipValue(obj, skipSpace(obj, i+1)); i < 0 {
+			return false
+		}
+		visit(obj[start:i], obj[start+1:keyEnd-1])
+		if i = skipSpace(obj, i); i == end-1 {
+			return true
+		}
+		if i >= end || obj[i] != ',' {
+			return false
+		}
+		i = skipSpace(obj, i+1)
+	}
+	return false
+}
+
+// Named reports whether the raw text of a member's name reads as the decoded
+// name.
+func Named(raw []byte, name string) bool { return sameName(raw, name) }
+
 // valueAt returns the value that starts at i, if a comma or closing brace
 // follows it.
 func valueAt(obj []byte, i int) (value []byte, isString, ok bool) {

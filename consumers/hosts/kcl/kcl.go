@@ -13,10 +13,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/consumers/handler"
 	"github.com/kload/kload/consumers/leases"
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/pace"
@@ -31,11 +33,12 @@ type Config struct {
 	CheckpointEvery   time.Duration `yaml:"checkpoint_every" default:"5s" help:"time between two checkpoints of a shard"`
 	CheckpointRecords int           `yaml:"checkpoint_records" help:"checkpoint after so many records too; 0 for by time only"`
 	SkipOnError       bool          `yaml:"skip_on_error" help:"do as KCL does when processRecords throws: log it, skip the batch and go on with the next. Its records are lost. Otherwise the run ends"`
+	handler.Config
 }
 
 // Validate checks that the times go together.
 func (c *Config) Validate() []conf.Issue {
-	var issues []conf.Issue
+	issues := c.Config.Validate()
 	positive := func(field string, ok bool) {
 		if !ok {
 			issues = append(issues, conf.Issue{Field: field, Msg: "must be positive"})
@@ -56,8 +59,8 @@ func (c *Config) Validate() []conf.Issue {
 }
 
 // CounterNames lists what the host counts.
-func (*Config) CounterNames() []string {
-	return append(leases.CounterNames(), "batches_skipped", "records_skipped")
+func (c *Config) CounterNames() []string {
+	return slices.Concat(leases.CounterNames(), []string{"batches_skipped", "records_skipped"}, c.Config.CounterNames())
 }
 
 // Options says what the members share.
@@ -125,6 +128,9 @@ func (h *Host) Counters() map[string]uint64 {
 		for name, n := range counts {
 			sum[name] += n
 		}
+	}
+	if inner, ok := h.o.Inner.(kload.Counted); ok {
+		maps.Copy(sum, inner.Counters())
 	}
 	return sum
 }

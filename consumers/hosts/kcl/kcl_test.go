@@ -25,7 +25,7 @@ func TestConformance(t *testing.T) {
 		return kcl.New(kcl.Options{
 			Config: config(2), Store: memory.New(), Clock: e.Clock, Name: "w",
 			Inner: plain.New(plain.Options{
-				Handler: e.Handler, Sink: e.Sink, Ledger: e.Ledger, Hops: e.Hops, Clock: e.Clock, Measured: e.Measured,
+				Handler: e.Handler, Sink: e.Sink, Ledger: e.Ledger, Hops: e.Hops, Clock: e.Clock, Phase: e.Phase,
 			}),
 		})
 	})

@@ -9,13 +9,14 @@ import (
 	"sync/atomic"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/consumers/handler"
 	"github.com/kload/kload/internal/hdr"
 	"github.com/kload/kload/internal/ledger"
 	"github.com/kload/kload/internal/pace"
 )
 
-// Config configures the host. It has no settings yet.
-type Config struct{}
+// Config configures the host: all its settings are those of the handler.
+type Config struct{ handler.Config }
 
 // Options says what the host runs and where the results go.
 type Options struct {
@@ -56,6 +57,14 @@ func (h *Host) Process(ctx context.Context, b *kload.Batch) error {
 	}
 	h.measure(b.Users, users, handled-began, h.o.Clock.Now())
 	h.extra.Add(uint64(len(users)) - counting(users))
+	return nil
+}
+
+// Counters returns those of the handler.
+func (h *Host) Counters() map[string]uint64 {
+	if c, ok := h.o.Handler.(kload.Counted); ok {
+		return c.Counters()
+	}
 	return nil
 }
 
