@@ -46,6 +46,7 @@ type Baseline struct {
 	Name     string    `json:"name"`
 	Set      time.Time `json:"set"`
 	Scenario string    `json:"scenario"`
+	Damaged  string    `json:"damaged,omitempty"` // why its runs cannot be read
 	Runs     []RunRef  `json:"runs"`
 }
 
@@ -183,7 +184,8 @@ func (b Baselines) names() ([]string, error) {
 	return out, nil
 }
 
-// List returns all baselines, by name.
+// List returns all baselines, by name. One that cannot be read is listed as
+// damaged: it does not hide the others, and can be deleted.
 func (b Baselines) List() ([]Baseline, error) {
 	names, err := b.names()
 	if err != nil {
@@ -193,7 +195,7 @@ func (b Baselines) List() ([]Baseline, error) {
 	for _, name := range names {
 		one, err := b.Show(name)
 		if err != nil {
-			return nil, err
+			one = &Baseline{Name: name, Damaged: err.Error()}
 		}
 		out = append(out, *one)
 	}
@@ -214,11 +216,10 @@ func (b Baselines) Show(name string) (*Baseline, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading baseline %s: %w", name, err)
 	}
-	out := &Baseline{Name: name, Set: info.ModTime().UTC(), Runs: references(runs)}
-	if len(runs) > 0 {
-		out.Scenario = runs[0].Summary.Scenario
+	if len(runs) == 0 {
+		return nil, fmt.Errorf("reading baseline %s: %w: it holds no run", name, ErrNotComparable)
 	}
-	return out, nil
+	return &Baseline{Name: name, Set: info.ModTime().UTC(), Scenario: runs[0].Summary.Scenario, Runs: references(runs)}, nil
 }
 
 // Delete removes a baseline.

@@ -2,6 +2,7 @@ package results_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -53,13 +54,14 @@ func TestBaselines(t *testing.T) {
 			t.Errorf("name %q: %v, want %v", name, err, kload.ErrInvalid)
 		}
 	}
+	must(t, os.WriteFile(filepath.Join(store.Dir, "cut", "001", results.FileSummary), []byte("{"), 0o644))
 	list, err := store.List()
 	must(t, err)
 	var names []string
 	for _, one := range list {
-		names = append(names, one.Name)
+		names = append(names, fmt.Sprint(one.Name, ", damaged ", one.Damaged != ""))
 	}
-	if d := cmp.Diff([]string{"cut", "main"}, names); d != "" {
+	if d := cmp.Diff([]string{"cut, damaged true", "main, damaged false"}, names); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}
 	must(t, store.Delete("cut"))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -85,6 +86,9 @@ func differences(a, b []*Run, varied bool) (refuse, notes []string) {
 	}
 	check(&refuse, "target kind", func(r *Run) string { return r.Summary.Target.Kind })
 	check(&refuse, "machine", machine)
+	if len(a) > 1 || len(b) > 1 { // a run beside itself alone is plain to see
+		refuse = append(refuse, repeated(all, names)...)
+	}
 	check(&refuse, "injected faults", func(r *Run) string { return ours(r, cmp.Or(strings.Join(r.Summary.Inject, " "), "none")) })
 	check(&notes, "seed", func(r *Run) string { return ours(r, fmt.Sprint(r.Summary.Seed)) })
 	check(&notes, "kload version", func(r *Run) string { return r.head().Kload })
@@ -97,6 +101,32 @@ func differences(a, b []*Run, varied bool) (refuse, notes []string) {
 		notes = append(notes, n)
 	}
 	return refuse, notes
+}
+
+// repeated names runs that are here more than once. What is one observation would
+// count as several, and chance would look significant.
+func repeated(runs []*Run, names []string) []string {
+	var out []string
+	first := map[string]string{}
+	for i, r := range runs {
+		switch id := r.identity(); {
+		case id == "":
+		case first[id] == "":
+			first[id] = names[i]
+		default:
+			out = append(out, fmt.Sprintf("%s is %s once more: each run counts once (%s)", names[i], first[id], r.Path))
+		}
+	}
+	return out
+}
+
+// identity tells runs apart, also from their copies in a baseline; empty where
+// nothing does.
+func (r *Run) identity() string {
+	if r.Foreign {
+		return filepath.Clean(r.Path)
+	}
+	return r.head().RunID
 }
 
 // settingPaths lists the settings that any run has, but for those that say what

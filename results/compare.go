@@ -103,7 +103,8 @@ type RunRef struct {
 
 // Change is one figure of both sides: of several runs the geometric mean, for
 // counters the arithmetic one. A figure that one side does not have is nil, and
-// so is then the change. Relative is (B−A)/A, nil for A = 0. Low and High bound
+// so is then the change. Relative is (B−A)/A, nil for A = 0; what is below the
+// clocks' resolution counts as that where several runs are judged. Low and High bound
 // Relative with 95 % confidence; P is the probability of such a difference, in
 // any of the judged figures, between runs that do not differ. All three are nil
 // for a figure that was not judged, whose verdict is empty.
@@ -329,7 +330,10 @@ func center(values []float64, floor float64) *float64 {
 		logs += math.Log(max(v, floor))
 	}
 	mean := sum / float64(len(values))
-	if len(values) > 1 && slices.Min(values) > floor {
+	switch low := slices.Min(values); {
+	case low == slices.Max(values):
+		mean = low // as it is, without rounding
+	case low > floor:
 		mean = math.Exp(logs / float64(len(values)))
 	}
 	return &mean

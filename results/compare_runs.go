@@ -142,7 +142,9 @@ func (c *Comparison) testRuns(metrics []metric, sets stats.Assignments, share fl
 		if low, high = math.Expm1(low), math.Expm1(high); ok {
 			ch.Low, ch.High = &low, &high
 		}
-		c.Method.decide(ch, math.Expm1(stats.Mean(m.b)-stats.Mean(m.a)), m.floor, m.lessIsWorse)
+		relative := math.Expm1(stats.Mean(m.b) - stats.Mean(m.a))
+		ch.Relative = &relative
+		c.Method.decide(ch, relative, m.floor, m.lessIsWorse)
 	}
 }
 

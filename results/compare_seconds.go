@@ -64,8 +64,8 @@ func (c *Comparison) judgeSeconds(a, b *Run, selected func(name, stat string) bo
 	s := newShift(la, lb)
 	c.Method.Intervals, c.Method.Block = s.intervals, s.block*s.width
 	if s.slots/s.block < minBlocks {
-		c.Reasons = append(c.Reasons, fmt.Sprintf("too short for a verdict: latencies resemble each other for %d intervals, of which %d hold too few; use 'kload ab'",
-			c.Method.Block, s.intervals))
+		c.Reasons = append(c.Reasons, fmt.Sprintf("too short for a verdict: the shorter run has %d intervals, and %d blocks of %d, in which latencies resemble each other, are needed; use 'kload ab'",
+			s.intervals, minBlocks, c.Method.Block))
 		return nil
 	}
 	c.Method.Name, c.Method.Resamples = methodBootstrap, resamples

@@ -82,6 +82,9 @@ func (s *scan) compile() (Expectation, *problem) {
 	if p := s.run(); p != nil {
 		return Expectation{}, p
 	}
+	if len(s.refs) == 0 {
+		return Expectation{}, &problem{0, "names no figure of the run: 'kload explain' lists them"}
+	}
 	text := s.out.String()
 	tree, err := parser.Parse(text)
 	if err != nil {
@@ -143,8 +146,8 @@ func (s *scan) offset(runes int) int {
 	return len(s.src)
 }
 
-// unitCheck finds comparisons of a time with a bare number: "p99 < 500" would
-// mean nanoseconds and fail for reasons nobody sees.
+// unitCheck finds what mixes times and plain numbers: "p99 < 500" would mean
+// nanoseconds and fail for reasons nobody sees.
 type unitCheck struct {
 	scan  *scan
 	found *problem
@@ -153,30 +156,73 @@ type unitCheck struct {
 // Visit checks one node of the syntax tree.
 func (c *unitCheck) Visit(node *ast.Node) {
 	b, ok := (*node).(*ast.BinaryNode)
-	if !ok || c.found != nil || !slices.Contains([]string{"<", "<=", ">", ">=", "==", "!="}, b.Operator) {
+	if !ok || c.found != nil || !slices.Contains([]string{"<", "<=", ">", ">=", "==", "!=", "+", "-"}, b.Operator) {
 		return
 	}
-	left, leftKnown := c.isTime(b.Left)
-	right, rightKnown := c.isTime(b.Right)
-	if leftKnown && rightKnown && left != right {
-		c.found = &problem{c.scan.offset(b.Location().From), "compares a time with a plain number: write times with a unit, such as 500ms"}
+	left, leftKnown := c.power(b.Left)
+	right, rightKnown := c.power(b.Right)
+	if !leftKnown || !rightKnown || left == right {
+		return
 	}
+	does := "compares a time with a plain number"
+	if b.Operator == "+" || b.Operator == "-" {
+		does = "reckons with a time and a plain number"
+	}
+	c.found = &problem{c.scan.offset(b.Location().From), does + ": write times with a unit, such as 500ms, and figures in _s or _ns without"}
 }
 
-func (c *unitCheck) isTime(n ast.Node) (isTime, known bool) {
+// power returns the power of time that a node stands for: 1 for a time, 0 for a
+// plain number. Of 0 it is not known: it may be either.
+func (c *unitCheck) power(n ast.Node) (power int, known bool) {
 	switch n := n.(type) {
 	case *ast.IdentifierNode:
 		if r, ok := c.scan.refs[n.Value]; ok {
-			return r.duration(), true
+			return oneIf(r.duration()), true
 		}
 		lit, ok := c.scan.consts[n.Value]
-		return lit.duration, ok
+		return oneIf(lit.duration), ok
 	case *ast.IntegerNode:
-		return false, n.Value != 0
+		return 0, n.Value != 0
 	case *ast.FloatNode:
-		return false, n.Value != 0
+		return 0, n.Value != 0
+	case *ast.UnaryNode:
+		return c.power(n.Node)
+	case *ast.BuiltinNode:
+		return c.firstKnown(n.Arguments...)
+	case *ast.BinaryNode:
+		return c.powerOf(n)
 	}
-	return false, false
+	return 0, false
+}
+
+func (c *unitCheck) powerOf(n *ast.BinaryNode) (power int, known bool) {
+	left, leftKnown := c.power(n.Left)
+	right, rightKnown := c.power(n.Right)
+	switch n.Operator {
+	case "*":
+		return left + right, leftKnown && rightKnown
+	case "/":
+		return left - right, leftKnown && rightKnown
+	case "+", "-", "%":
+		return c.firstKnown(n.Left, n.Right)
+	}
+	return 0, false
+}
+
+func (c *unitCheck) firstKnown(nodes ...ast.Node) (power int, known bool) {
+	for _, n := range nodes {
+		if power, known = c.power(n); known {
+			return power, true
+		}
+	}
+	return 0, false
+}
+
+func oneIf(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 // Judge judges the expectation on a summary, also of a run under way. One that

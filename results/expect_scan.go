@@ -63,6 +63,8 @@ func (s *scan) run() *problem {
 			p = s.number(s.lex.number.FindString(rest))
 		case rest[0] == '@':
 			p = &problem{s.at, "a phase belongs behind a name, such as reader.e2e.read.p99@steady"}
+		case rest[0] == ';': // the compiler would drop what stands before it
+			p = &problem{s.at, "one condition each: join them with and, or write two expectations"}
 		case s.lex.text.MatchString(rest):
 			s.copy(len(s.lex.text.FindString(rest)))
 		default:

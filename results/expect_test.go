@@ -38,6 +38,10 @@ func TestEvaluate(t *testing.T) {
 		{"fares.handle.p99 < 1s || fares.lost == 0", "fail", "fares.handle.p99 = no samples, fares.lost = 0"},
 		{"fares.handle.count == 0", "pass", "0"},
 		{"trips.put.p99 > 0", "pass", "3.70ms"},
+		{"trips.put.p99 - trips.put.p50 > 0 and 2 * trips.put.p99 - 1ms < 1s", "pass", "trips.put.p99 = 3.70ms, trips.put.p50 = 1.23ms"},
+		{"trips.put.p99 / trips.put.p50 < 4", "pass", "trips.put.p99 = 3.70ms, trips.put.p50 = 1.23ms"},
+		{"100 < fares.read < 1M", "pass", "193,893"},
+		{"100 < fares.read < 1k", "fail", "193,893"},
 	}
 	var exprs []string
 	want := []results.ExpectResult{}
@@ -167,6 +171,14 @@ func TestCompileSadRows(t *testing.T) {
 		{"fares.codes.Boom == 0", `column 1: unknown name "fares.codes.Boom"`},
 		{"fares.e2e.read.p99 < 500", `column 20: compares a time with a plain number: write times with a unit, such as 500ms`},
 		{"fares.lost < 1s", `column 12: compares a time with a plain number`},
+		{"fares.e2e.read.p99 * 2 < 500", `column 24: compares a time with a plain number`},
+		{"fares.e2e.read.p99 + 5 < 500ms", `column 20: reckons with a time and a plain number`},
+		{"max(fares.e2e.read.p99, a.put.p99) < 500", `column 36: compares a time`},
+		{"-abs(fares.e2e.read.p99) < -5", `column 26: compares a time`},
+		{"fares.e2e.read.p99 / a.put.p99 < 5ms", `column 32: compares a time`},
+		{"wall_s < 3s", `column 8: compares a time with a plain number: write times with a unit, such as 500ms, and figures in _s or _ns without`},
+		{"1 < 2", `column 1: names no figure of the run`},
+		{"fares.lost == 0; fares.read > 0", `column 16: one condition each`},
 		{"fares.lost < 5x", `column 14: bad number "5x": units are`},
 		{"fares.lost <", `column 12: unexpected token EOF`},
 		{"fares.lost", `column 1: expected bool, but got float64`},

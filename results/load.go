@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/kload/kload"
 )
@@ -23,7 +24,7 @@ func Load(dir string) (*Summary, error) {
 	if errors.Is(err, fs.ErrNotExist) && exists(filepath.Join(dir, FileRun)) {
 		return loadPartial(dir)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, missingSummary(dir)
 	}
 	if err != nil {

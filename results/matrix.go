@@ -18,7 +18,8 @@ const FileMatrix = "matrix.json"
 type Matrix struct {
 	Schema   string   `json:"schema"`
 	Scenario string   `json:"scenario"`
-	Axes     []string `json:"axes"` // paths of settings, the last changing fastest
+	Axes     []string `json:"axes"`    // paths of settings, the last changing fastest
+	Planned  int      `json:"planned"` // cells; some are missing after an interruption or a kill
 	// ExitCode is that of the first cell that did not pass, 130 after an interruption.
 	ExitCode    int    `json:"exit_code"`
 	Interrupted bool   `json:"interrupted,omitempty"` // cells are missing
@@ -43,8 +44,8 @@ type Cell struct {
 }
 
 // NewMatrix returns the result of a matrix of which nothing was run yet.
-func NewMatrix(scenario string, axes []string) *Matrix {
-	return &Matrix{Schema: MatrixSchema, Scenario: scenario, Axes: axes, Cells: []Cell{}}
+func NewMatrix(scenario string, axes []string, planned int) *Matrix {
+	return &Matrix{Schema: MatrixSchema, Scenario: scenario, Axes: axes, Planned: planned, Cells: []Cell{}}
 }
 
 // Add appends a cell that was run. Its exit code is that of its result, where it
@@ -124,7 +125,10 @@ func WriteMatrix(w io.Writer, m *Matrix, opts TextOptions) error {
 	if m.Interrupted {
 		line += ", interrupted"
 	}
-	p.line(p.mark("MATRIX", m.ExitCode == 0) + "  " + m.Scenario + ": " + line)
+	if missing := m.Planned - len(m.Cells); missing > 0 {
+		line += fmt.Sprintf(", %d more not run", missing)
+	}
+	p.line(p.mark("MATRIX", m.ExitCode == 0 && len(m.Cells) >= m.Planned) + "  " + m.Scenario + ": " + line)
 	if opts.Dir != "" {
 		p.line("results  " + opts.Dir)
 	}

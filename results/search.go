@@ -55,9 +55,10 @@ type SearchStep struct {
 	Summary *Summary `json:"summary"`
 }
 
-// NewSearch returns the result of a search that has not begun.
+// NewSearch returns the result of a search that has not begun; if it is killed, it
+// stays broken off.
 func NewSearch(scenario, maximize string) *Search {
-	return &Search{Schema: SearchSchema, Scenario: scenario, Maximize: maximize, Outcome: BrokenOff, Steps: []SearchStep{}}
+	return &Search{Schema: SearchSchema, Scenario: scenario, Maximize: maximize, Outcome: BrokenOff, ExitCode: 1, Steps: []SearchStep{}}
 }
 
 // Judged reports whether a run says if its load holds: it came to its end, or the
@@ -87,6 +88,7 @@ func (s *Search) Add(rate float64, dir string, summary *Summary) *SearchStep {
 // Conclude ends a search that needs no further step.
 func (s *Search) Conclude(held, failed float64) {
 	s.bounds(held, failed)
+	s.ExitCode = 0
 	switch {
 	case held == 0:
 		s.Outcome, s.ExitCode = BelowFrom, Fail.exitCode()

@@ -56,7 +56,7 @@ func TestWriteSearch(t *testing.T) {
 }
 
 func TestWriteMatrix(t *testing.T) {
-	m := results.NewMatrix("grid", []string{"stream.shards", "load.trips.ingress.kinesis.aggregation.enabled"})
+	m := results.NewMatrix("grid", []string{"stream.shards", "load.trips.ingress.kinesis.aggregation.enabled"}, 6)
 	settings := func(shards, enabled string) []results.Setting {
 		return []results.Setting{{Path: m.Axes[0], Value: shards}, {Path: m.Axes[1], Value: enabled}}
 	}

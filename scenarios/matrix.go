@@ -82,11 +82,12 @@ func (s *Scenario) cell(i int, settings []results.Setting, o OpenOptions) (*cell
 		parts = append(parts, results.FileName(set.Label(settings)), results.FileName(set.Value))
 	}
 	name := strings.Join(parts, "-")
+	name = name[:min(len(name), 100)]
 	scenario, err := decode(s.File, s.Source, o)
 	if err != nil {
-		return nil, err
+		return nil, s.inCell(err, name, settings)
 	}
-	c := &cell{Scenario: scenario, name: name[:min(len(name), 100)], settings: settings}
+	c := &cell{Scenario: scenario, name: name, settings: settings}
 	if s.Spec.StopWhen == "" {
 		return c, nil
 	}
@@ -99,6 +100,26 @@ func (s *Scenario) cell(i int, settings []results.Setting, o OpenOptions) (*cell
 	}
 	c.stop = &stop[0]
 	return c, nil
+}
+
+// inCell says of the problems of a combination which it is, and places what is
+// wrong with one of its settings where the matrix has it.
+func (s *Scenario) inCell(err error, name string, settings []results.Setting) error {
+	var problems conf.Problems
+	if !errors.As(err, &problems) {
+		return fmt.Errorf("working out cell %s of the matrix: %w", name, err)
+	}
+	out := make(conf.Problems, len(problems))
+	for i, p := range problems {
+		p.Msg += fmt.Sprintf(" (in cell %s of the matrix)", name)
+		for _, set := range settings {
+			if p.File == "--set "+set.Path+"="+set.Value {
+				p = s.doc.Problem("matrix."+set.Path, fmt.Sprintf("%s: %s", set.Value, p.Msg), p.Hint)
+			}
+		}
+		out[i] = p
+	}
+	return out
 }
 
 // stops reports whether stop_when is true of a run.
@@ -133,7 +154,7 @@ func RunMatrix(ctx context.Context, s *Scenario, o RunOptions) (*results.Matrix,
 	if err != nil {
 		return nil, err
 	}
-	m := results.NewMatrix(s.Spec.Name, s.Spec.Matrix.Names())
+	m := results.NewMatrix(s.Spec.Name, s.Spec.Matrix.Names(), len(s.cells))
 	note := func(format string, args ...any) {
 		if o.Note != nil {
 			o.Note(fmt.Sprintf(format, args...))

@@ -125,13 +125,15 @@ func TestMatrixInterrupted(t *testing.T) {
 
 func TestMatrixProblems(t *testing.T) {
 	for want, src := range map[string]string{
-		"test.yaml:8:1: matrix: stream.shards has no values":                matrixOf("{stream.shards: []}"),
-		"matrix: there are more than 500 combinations":                      matrixOf("{vars.n: [" + strings.Repeat("1, ", 501) + "1]}"),
-		"--set stream.shards=0: stream.shards: must be between 1 and 10000": matrixOf("{stream.shards: [1, 0]}"),
-		`unknown key "shrads" (did you mean "shards"?)`:                     matrixOf("{stream.shrads: [1]}"),
-		`bad name "stream..shards"`:                                         matrixOf("{stream..shards: [1]}"),
-		"stop_when: has no effect without a matrix":                         scenario("stop_when: reader.ok > 5"),
-		`unknown name "nobody.ok"`:                                          matrixOf("{stream.shards: [1]}", "stop_when: nobody.ok > 5"),
+		"test.yaml:8:1: matrix: stream.shards has no values":                                                                          matrixOf("{stream.shards: []}"),
+		"matrix: there are more than 500 combinations":                                                                                matrixOf("{vars.n: [" + strings.Repeat("1, ", 501) + "1]}"),
+		"test.yaml:8:1: matrix.stream.shards: 0: must be between 1 and 10000 (in cell 02-shards-0 of the matrix)":                     matrixOf("{stream.shards: [1, 0]}"),
+		"a closed loop has no rate: answers set its pace (in cell 02-in_flight-5 of the matrix)":                                      matrixOf("{load.events.in_flight: [0, 5]}"),
+		`test.yaml:4:56: load.events.rate: bad rate "x/s": a count is a number per time, such as 5k/s (in cell 02-n-x of the matrix)`: matrixOf("{vars.n: [5, x]}"),
+		`unknown key "shrads" (did you mean "shards"?)`:                                                                               matrixOf("{stream.shrads: [1]}"),
+		`bad name "stream..shards"`:                 matrixOf("{stream..shards: [1]}"),
+		"stop_when: has no effect without a matrix": scenario("stop_when: reader.ok > 5"),
+		`unknown name "nobody.ok"`:                  matrixOf("{stream.shards: [1]}", "stop_when: nobody.ok > 5"),
 	} {
 		_, err := scenarios.Decode("test.yaml", []byte(src), scenarios.OpenOptions{})
 		var problems conf.Problems

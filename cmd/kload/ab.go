@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -67,11 +69,15 @@ func (u *ui) executeAB(a, b *scenarios.Scenario, ab scenarios.ABOptions, r *runF
 			u.code = failed.ExitCode
 		}
 	}
-	return u.judge(done.Dirs("a", dir), done.Dirs("b", dir), r)
+	return u.judge(done, dir, r)
 }
 
 // judge compares the runs of two sides, which are meant to differ.
-func (u *ui) judge(dirsA, dirsB []string, r *runFlags) error {
+func (u *ui) judge(done *results.AB, dir string, r *runFlags) error {
+	dirsA, dirsB := done.Dirs("a", dir), done.Dirs("b", dir)
+	if made, planned := len(done.Runs), 2*done.Planned; made < planned && !r.quiet {
+		u.note(fmt.Sprintf("%d of %d runs were made", made, planned))
+	}
 	if len(dirsA) == 0 || len(dirsB) == 0 {
 		return kload.WithHint(fmt.Errorf("comparing: %w: one side has no complete run", results.ErrNotComparable), "let both sides run at least once")
 	}
@@ -84,6 +90,9 @@ func (u *ui) judge(dirsA, dirsB []string, r *runFlags) error {
 		return err
 	}
 	c, err := results.Compare(a, b, results.CompareOptions{Varied: true})
+	if errors.Is(err, results.ErrNotComparable) {
+		return kload.WithHint(err, fmt.Sprintf("the runs are kept: 'kload compare --force %s -- %s' compares them all the same", filepath.Join(dir, "*-a"), filepath.Join(dir, "*-b")))
+	}
 	if err != nil {
 		return err
 	}

@@ -79,6 +79,10 @@ func (b *baselineFlags) list(u *ui) error {
 	}
 	var text []byte
 	for _, one := range list {
+		if one.Damaged != "" {
+			text = fmt.Appendf(text, "%-20s  damaged: %s\n", one.Name, one.Damaged)
+			continue
+		}
 		text = fmt.Appendf(text, "%-20s  %s  %d runs of %s\n", one.Name, one.Set.Format("2006-01-02 15:04"), len(one.Runs), one.Scenario)
 	}
 	return u.print(text)

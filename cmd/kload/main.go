@@ -54,7 +54,7 @@ func verbs() []verb {
 			"kload baseline set main results/run-*",
 			"kload baseline list",
 		}},
-		{"report", "RUN", "print the summary of a run again, also of one that was killed", reportVerb, nil},
+		{"report", "DIR", "print again what a run, matrix, search or A/B came to, also one that was killed", reportVerb, nil},
 		{"ab", "SCENARIO-A SCENARIO-B", "run two scenarios in turn and compare them", abVerb, []string{
 			"kload ab quickstart quickstart -n 5 --b-set target.latency=put=5ms",
 			"kload ab before.yaml after.yaml --cool-down 10s --out results/ab",

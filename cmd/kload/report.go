@@ -2,7 +2,8 @@ package main
 
 import "github.com/kload/kload/results"
 
-// reportVerb prints the summary of a run that has ended, one way or another.
+// reportVerb prints the results of a run, a matrix, a search or an A/B that has
+// ended, one way or another.
 func reportVerb(u *ui, args []string) error {
 	var r runFlags
 	f := u.flags()
@@ -11,9 +12,24 @@ func reportVerb(u *ui, args []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := results.Load(args[0])
+	dir := args[0]
+	group, err := results.LoadGroup(dir)
 	if err != nil {
 		return err
 	}
-	return u.printResult(summaryResult(s), args[0], &r)
+	switch g := group.(type) {
+	case *results.Matrix:
+		return u.printResult(matrixResult(g), dir, &r)
+	case *results.Search:
+		return u.printResult(searchResult(g), dir, &r)
+	case *results.AB:
+		err := u.judge(g, dir, &r)
+		u.code = exitOK // it says what was, like that of a run
+		return err
+	}
+	s, err := results.Load(dir)
+	if err != nil {
+		return err
+	}
+	return u.printResult(summaryResult(s), dir, &r)
 }

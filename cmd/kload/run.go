@@ -109,14 +109,14 @@ func carryOut(ctx context.Context, s *scenarios.Scenario, o scenarios.RunOptions
 		if r == nil {
 			return nil, err
 		}
-		return &printed{r.ExitCode, r, func(w io.Writer, t results.TextOptions) error { return results.WriteMatrix(w, r, t) }}, err
+		return matrixResult(r), err
 	}
 	if s.Spec.Search != nil {
 		r, err := scenarios.RunSearch(ctx, s, o)
 		if r == nil {
 			return nil, err
 		}
-		return &printed{r.ExitCode, r, func(w io.Writer, t results.TextOptions) error { return results.WriteSearch(w, r, t) }}, err
+		return searchResult(r), err
 	}
 	r, err := scenarios.Run(ctx, s, o)
 	if r == nil {
@@ -127,6 +127,14 @@ func carryOut(ctx context.Context, s *scenarios.Scenario, o scenarios.RunOptions
 
 func summaryResult(s *results.Summary) *printed {
 	return &printed{s.ExitCode, s, func(w io.Writer, t results.TextOptions) error { return results.WriteText(w, s, t) }}
+}
+
+func matrixResult(m *results.Matrix) *printed {
+	return &printed{m.ExitCode, m, func(w io.Writer, t results.TextOptions) error { return results.WriteMatrix(w, m, t) }}
+}
+
+func searchResult(s *results.Search) *printed {
+	return &printed{s.ExitCode, s, func(w io.Writer, t results.TextOptions) error { return results.WriteSearch(w, s, t) }}
 }
 
 func (u *ui) printResult(p *printed, dir string, r *runFlags) error {
