@@ -1,8 +1,13 @@
 package producer
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/kload/kload"
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/units"
 )
@@ -37,7 +42,9 @@ func DefaultConfig() Config {
 	}
 }
 
-// Config configures the kinesis ingress.
+// Config configures the kinesis ingress. Begin with [DefaultConfig]: a field left
+// out is 0, which most have no use for. Key and Wire are for scenarios: [New]
+// takes records with their keys, and a client with its encoding.
 type Config struct {
 	Aggregation    Aggregation   `yaml:"aggregation" help:"packing of user records into stream records, KPL format"`
 	Collection     Collection    `yaml:"collection" help:"packing of stream records into PutRecords requests"`
@@ -74,6 +81,29 @@ type Collection struct {
 // CounterNames lists what [Producer.Counters] counts.
 func (*Config) CounterNames() []string {
 	return counterNames()
+}
+
+// check is Validate for configurations that no file was decoded into. An empty
+// choice is the default one.
+func (c *Config) check() error {
+	issues := c.Validate()
+	for _, f := range []struct {
+		name, value string
+		of          []string
+	}{
+		{"aggregation.partition_key", c.Aggregation.PartitionKey, []string{"first", keyLetter, keyRandom}},
+		{"gate", c.Gate, []string{gateAIMD, gateKPL, gateNone}},
+		{"wrong_shard", c.WrongShard, []string{"kpl", wrongShardAccept}},
+	} {
+		if f.value != "" && !slices.Contains(f.of, f.value) {
+			issues = append(issues, conf.Issue{Field: f.name, Msg: fmt.Sprintf("%q is not allowed", f.value), Hint: "use one of: " + strings.Join(f.of, ", ")})
+		}
+	}
+	errs := make([]error, len(issues))
+	for i, issue := range issues {
+		errs[i] = kload.WithHint(fmt.Errorf("%w: %s: %s", kload.ErrInvalid, issue.Field, issue.Msg), issue.Hint)
+	}
+	return errors.Join(errs...)
 }
 
 // Validate reports settings the service would refuse.
