@@ -1,8 +1,13 @@
 package producer
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/kload/kload"
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/units"
 )
@@ -37,7 +42,9 @@ func DefaultConfig() Config {
 	}
 }
 
-// Config configures the kinesis ingress.
+// Config configures the kinesis ingress. Begin with [DefaultConfig]: a field left
+// out is 0, which most have no use for. Key and Wire are for scenarios: [New]
+// takes records with their keys, and a client with its encoding.
 type Config struct {
 	Aggregation    Aggregation   `yaml:"aggregation" help:"packing of user records into stream records, KPL format"`
 	Collection     Collection    `yaml:"collection" help:"packing of stream records into PutRecords requests"`
@@ -45,13 +52,13 @@ type Config struct {
 	Wire           string        `yaml:"wire" default:"auto" enum:"auto|cbor|json" help:"encoding of requests; auto is cbor with AWS and the embedded target, json with another endpoint"`
 	Connections    int           `yaml:"connections" default:"8" help:"PutRecords requests in flight at most"`
 	Ordered        bool          `yaml:"ordered" default:"false" help:"promise order per partition key: at most one stream record per shard in flight"`
-	TTL            time.Duration `yaml:"ttl" default:"30s" help:"how long a record is retried, from when it was accepted; 0 for ever"`
+	TTL            time.Duration `yaml:"ttl" default:"30s" help:"how long a record is retried, from when it was accepted; 0s for ever"`
 	RequestTimeout time.Duration `yaml:"request_timeout" default:"10s" help:"deadline of one PutRecords attempt"`
 	Memory         units.Bytes   `yaml:"memory" default:"64MiB" help:"bytes of records accepted but not yet decided; above it on_saturation of the load decides"`
 	Gate           string        `yaml:"gate" default:"aimd" enum:"aimd|kpl|none" help:"what holds stream records back per shard: a rate lowered by throttles and raised again, the KPL's fixed 150% of what a shard takes, or nothing"`
 	FailThrottled  bool          `yaml:"fail_if_throttled" default:"false" help:"reject a throttled record at once instead of retrying it"`
 	WrongShard     string        `yaml:"wrong_shard" default:"kpl" enum:"kpl|accept" help:"an aggregate acknowledged in a shard that not all its records belong to, as after a reshard: send it again, which duplicates, or leave it, although KCL drops such records"`
-	MapRefresh     time.Duration `yaml:"map_refresh" default:"1m" help:"how often the shard map is read again without a reason; 0 never"`
+	MapRefresh     time.Duration `yaml:"map_refresh" default:"1m" help:"how often the shard map is read again without a reason; 0s never"`
 }
 
 // Aggregation configures KPL aggregation.
@@ -76,6 +83,29 @@ func (*Config) CounterNames() []string {
 	return counterNames()
 }
 
+// check is Validate for configurations that no file was decoded into. An empty
+// choice is the default one.
+func (c *Config) check() error {
+	issues := c.Validate()
+	for _, f := range []struct {
+		name, value string
+		of          []string
+	}{
+		{"aggregation.partition_key", c.Aggregation.PartitionKey, []string{"first", keyLetter, keyRandom}},
+		{"gate", c.Gate, []string{gateAIMD, gateKPL, gateNone}},
+		{"wrong_shard", c.WrongShard, []string{"kpl", wrongShardAccept}},
+	} {
+		if f.value != "" && !slices.Contains(f.of, f.value) {
+			issues = append(issues, conf.Issue{Field: f.name, Msg: fmt.Sprintf("%q is not allowed", f.value), Hint: "use one of: " + strings.Join(f.of, ", ")})
+		}
+	}
+	errs := make([]error, len(issues))
+	for i, issue := range issues {
+		errs[i] = kload.WithHint(fmt.Errorf("%w: %s: %s", kload.ErrInvalid, issue.Field, issue.Msg), issue.Hint)
+	}
+	return errors.Join(errs...)
+}
+
 // Validate reports settings the service would refuse.
 func (c *Config) Validate() []conf.Issue {
 	var issues []conf.Issue
@@ -94,8 +124,8 @@ func (c *Config) Validate() []conf.Issue {
 	add(col.MaxBytes < 1 || col.MaxBytes > maxRequestBytes, "collection.max_bytes",
 		"must be between 1B and 10MiB, the most one PutRecords takes", "")
 	add(c.Connections < 1 || c.Connections > 1024, "connections", "must be between 1 and 1024", "")
-	add(c.TTL < 0, "ttl", "must not be negative", "KPL uses 30s; 0 retries for ever")
-	add(c.MapRefresh < 0, "map_refresh", "must not be negative", "0 reads the shard map only when it was proved wrong")
+	add(c.TTL < 0, "ttl", "must not be negative", "KPL uses 30s; 0s retries for ever")
+	add(c.MapRefresh < 0, "map_refresh", "must not be negative", "0s reads the shard map only when it was proved wrong")
 	add(c.RequestTimeout <= 0, "request_timeout", "must be positive", "")
 	add(c.Memory < maxRecordBytes, "memory", "must be at least 1MiB, the size of one record", "")
 	return issues

@@ -16,7 +16,8 @@ const (
 )
 
 // Put accepts one record, copying it, and returns without waiting for its
-// result; see [Producer.OnResult]. It blocks while the byte budget is used up,
+// result; see [Producer.OnResult]. A record that can never be stored is accepted,
+// too, and its result says so ([Refusal]). It blocks while the byte budget is used up,
 // until ctx ends. It may be called from many goroutines at once; the records that
 // one goroutine puts keep their order per partition key as far as the
 // configuration promises it. Records that come in numbers go cheaper through
@@ -170,11 +171,11 @@ func (p *Producer) aggregate(s *scatter, recs []kload.Record, now int64) (opened
 	return opened
 }
 
-// Refusal returns why a record can never be stored, "" if it can. A tag forces
-// the envelope on it, which repeats the key.
+// Refusal returns the code of the result with which a record is rejected that can
+// never be stored, as one without a partition key or above 1 MiB; "" if it can.
 func Refusal(r *kload.Record) string {
 	n := len(r.Data) + len(r.Key)
-	if r.Tag != nil {
+	if r.Tag != nil { // forces the envelope on it, which repeats the key
 		n += len(r.Key) + len(r.Tag) + envelopeBytes
 	}
 	switch {

@@ -51,7 +51,7 @@ func modelConfig(r *rand.Rand) producer.Config {
 	cfg.Ordered = r.IntN(3) == 0
 	cfg.RequestTimeout = time.Duration(20+r.IntN(500)) * time.Millisecond // some shorter than answers take
 	cfg.TTL = time.Duration(100+r.IntN(3000)) * time.Millisecond
-	cfg.Memory = units.Bytes(1<<17 + r.IntN(1<<20))
+	cfg.Memory = units.Bytes(1<<20 + r.IntN(1<<20))
 	cfg.Aggregation.Enabled = r.IntN(6) > 0
 	cfg.Aggregation.MaxBytes = units.Bytes(200 + r.IntN(10000))
 	cfg.Aggregation.MaxCount = 1 + r.IntN(100)
@@ -68,7 +68,7 @@ func (m *model) run(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 0x6d6f64656c))
 	cfg := modelConfig(r)
 	rig := newRig(t, cfg, 1+r.IntN(5), drivertest.Weather(seed, 0.6))
-	feed := drivertest.Feed{Size: 16 + r.IntN(100), Keys: 1 + r.IntN(200)}
+	feed := drivertest.Feed{Size: 16 + r.IntN(800), Keys: 1 + r.IntN(200)}
 	for range 100 {
 		switch r.IntN(20) {
 		case 0:

@@ -4,6 +4,9 @@
 // jittered backoff until their time to live ends, and every accepted record
 // gets exactly one outcome.
 //
+// [New] makes a [Producer] with a client of the AWS SDK; Put and PutBatch hand it
+// records, OnResult and Stats tell what becomes of them, and Close sends the rest.
+//
 // [Producer] is the kinesis ingress; [Load] is the loop that takes records from
 // a source at their intended times and hands them to any ingress.
 //
@@ -46,8 +49,8 @@ type API interface {
 
 // Options says where a producer puts records and whom it tells.
 type Options struct {
-	API    API
-	Stream string
+	API    API    // such as a *kinesis.Client without retries of its own (aws.NopRetryer)
+	Stream string // its name
 	// Config; the zero value stands for [DefaultConfig].
 	Config Config
 	Clock  *pace.Clock // nil for one of its own
@@ -90,13 +93,28 @@ type Producer struct {
 
 func errClosed() error { return fmt.Errorf("putting records: %w", kload.ErrClosed) }
 
-// New reads the stream's shard map and starts the senders. Close ends them.
-func New(ctx context.Context, o Options) (*Producer, error) {
+// check fills in what is left out and refuses what cannot work.
+func (o *Options) check() error {
 	if o.Clock == nil {
 		o.Clock = pace.NewClock()
 	}
 	if o.Config == (Config{}) {
 		o.Config = DefaultConfig()
+	}
+	switch {
+	case o.API == nil:
+		return fmt.Errorf("%w: there is no API to put records with", kload.ErrInvalid)
+	case o.Stream == "":
+		return fmt.Errorf("%w: there is no stream to put records into", kload.ErrInvalid)
+	}
+	return kload.WithHint(o.Config.check(), "begin with DefaultConfig and change fields of that")
+}
+
+// New reads the stream's shard map and starts the senders. Close ends them. An
+// error is a [kload.ErrInvalid] where the options are at fault.
+func New(ctx context.Context, o Options) (*Producer, error) {
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("making a producer: %w", err)
 	}
 	m, err := shardMap(ctx, o.API, o.Stream, 1)
 	if err != nil {

@@ -20,6 +20,43 @@ import (
 	"github.com/kload/kload/producer/drivertest"
 )
 
+// TestOptionsAreChecked has New refuse what would hang or panic later, such as a
+// Config that was not begun with DefaultConfig and thus has no connection.
+func TestOptionsAreChecked(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*producer.Options)
+		want   []string // in the error; none if it is none
+	}{
+		{"zero configuration", func(o *producer.Options) { o.Config = producer.Config{} }, nil},
+		{"empty choices", func(o *producer.Options) { o.Config.Gate, o.Config.WrongShard = "", "" }, nil},
+		{"no client", func(o *producer.Options) { o.API = nil }, []string{"no API"}},
+		{"no stream", func(o *producer.Options) { o.Stream = "" }, []string{"no stream"}},
+		{
+			"only one field", func(o *producer.Options) { o.Config = producer.Config{TTL: time.Minute} },
+			[]string{"connections", "request_timeout", "memory", "collection.max_records", "aggregation.max_bytes"},
+		},
+		{"unknown choices", func(o *producer.Options) { o.Config.Gate, o.Config.WrongShard = "open", "drop" }, []string{`gate: "open"`, `wrong_shard: "drop"`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := producer.Options{API: drivertest.NewKinesis(1, nil), Stream: "demo", Config: producer.DefaultConfig()}
+			tt.change(&o)
+			p, err := producer.New(t.Context(), o)
+			if err == nil {
+				p.Close(t.Context())
+			}
+			if errors.Is(err, kload.ErrInvalid) != (len(tt.want) > 0) {
+				t.Fatalf("error %v", err)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %v lacks %q", err, want)
+				}
+			}
+		})
+	}
+}
+
 // TestPutFromManyGoroutines has goroutines put records one by one, in batches
 // and waiting, while the stream is resharded and flushes go on. Results add up,
 // and the records that one goroutine put under one key keep their order.

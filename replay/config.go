@@ -54,7 +54,7 @@ type Config struct {
 	ASAP bool `yaml:"asap" help:"send as fast as possible instead"`
 	// MaxGap shortens longer silences, counted in wall time, to this. Default: 0,
 	// which keeps them.
-	MaxGap time.Duration `yaml:"max_gap" help:"shorten silences that last longer than this in wall time; 0 keeps them"`
+	MaxGap time.Duration `yaml:"max_gap" help:"shorten silences that last longer than this in wall time; 0s keeps them"`
 	// WithinSecond says when rows are due that share a whole source second: spread
 	// evenly over it, or as recorded, in one burst. Default: spread.
 	WithinSecond string `yaml:"within_second" default:"spread" enum:"spread|burst" help:"rows of one source second: spread evenly over it, or in one burst"`

@@ -50,7 +50,8 @@ func WriteBench(w io.Writer, s *Summary) error {
 		}
 	}
 	if n := s.acked(); n > 0 {
-		fmt.Fprintf(&out, "%s/process 1 %.6g cpu-ns/record %d max-rss-bytes\n", name, s.Process.Kload.CPUS*1e9/float64(n), s.Process.Kload.MaxRSS)
+		client := s.Process.client()
+		fmt.Fprintf(&out, "%s/process 1 %.6g cpu-ns/record %d max-rss-bytes\n", name, client.CPUS*1e9/float64(n), client.MaxRSS)
 	}
 	_, err := w.Write(out.Bytes())
 	return err

@@ -303,8 +303,12 @@ func (p *page) processes(s *Summary) {
 	}
 	p.table(t)
 	if n := s.acked(); n > 0 {
-		perRecord := strconv.FormatFloat(k.CPUS*1e6/float64(n), 'f', 2, 64)
-		p.line(fmt.Sprintf("  kload used %sµs of CPU per acknowledged record and made %s SDK calls in %s attempts%s",
+		who := "kload"
+		if s.Process.Driver != nil {
+			who = "kload and driver"
+		}
+		perRecord := strconv.FormatFloat(s.Process.client().CPUS*1e6/float64(n), 'f', 2, 64)
+		p.line(fmt.Sprintf("  "+who+" used %sµs of CPU per acknowledged record and made %s SDK calls in %s attempts%s",
 			perRecord, units.Thousands(k.SDKCalls), units.Thousands(k.SDKAttempts), overWire(k)))
 	}
 	if s.Clock != nil && len(s.Clock.StepsNs) > 0 {

@@ -180,3 +180,15 @@ func TestPollingFloor(t *testing.T) {
 		}
 	}
 }
+
+// TestBenchCountsTheDriver has the cost of a record include the driver's process,
+// as a comparison does: the drivers would not be comparable otherwise.
+func TestBenchCountsTheDriver(t *testing.T) {
+	var out strings.Builder
+	if err := results.WriteBench(&out, broken()); err != nil {
+		t.Fatal(err)
+	}
+	if want := "/process 1 22963 cpu-ns/record 128000000 max-rss-bytes\n"; !strings.HasSuffix(out.String(), want) {
+		t.Errorf("want the end %q, got\n%s", want, out.String())
+	}
+}

@@ -178,6 +178,7 @@ type actionEnv struct {
 	consumers []*consumerRun
 	turn      chan struct{}   // holds a token while nobody changes the stream's shards
 	ended     <-chan struct{} // closed when the loads have ended
+	note      func(format string, args ...any)
 }
 
 // consumer returns the consumer of a name that has been checked.
@@ -233,7 +234,7 @@ func (a *acting) begin(ctx context.Context, start int64) {
 	})
 	env := actionEnv{
 		endpoint: a.r.endpoint, target: a.r.endpoint.local, clock: a.r.clock, heat: a.heat,
-		consumers: a.r.consumers, turn: make(chan struct{}, 1), ended: a.ended,
+		consumers: a.r.consumers, turn: make(chan struct{}, 1), ended: a.ended, note: a.r.note,
 	}
 	env.turn <- struct{}{}
 	for i := range a.r.plan.actions {

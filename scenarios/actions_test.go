@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -239,6 +240,39 @@ func TestActionsThatDoNotHappen(t *testing.T) {
 			t.Errorf("actions %+v", list)
 		}
 	})
+}
+
+// TestReaderRefused has a consumer end for good. What it has not read is still in
+// the stream, and not lost.
+func TestReaderRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := steady + "actions: [{at: 1s, do: {fault: {on: [GetRecords], error: ResourceNotFoundException, count: 2}}}]\n"
+		o := run(t.Context(), t, src, scenarios.RunOptions{})
+		o.judged(t, results.Unreachable, 5)
+		if c := o.Consumers["reader"]; c.Lost != 0 || c.Unread == 0 || c.ReadUnique+c.Unread != o.Load["events"].Acked {
+			t.Errorf("lost %d, unread %d, read %d of %d", c.Lost, c.Unread, c.ReadUnique, o.Load["events"].Acked)
+		}
+	})
+}
+
+// TestFaultsThatHitNothing has the user told of a fault that made no difference,
+// such as one of a shard that is not there.
+func TestFaultsThatHitNothing(t *testing.T) {
+	for fault, want := range map[string]string{
+		"{on: [PutRecords], records: InternalFailure, shard: 99, for: 1s}": "it hit nothing, of 0 that it might have",
+		"{on: [PutRecords], records: InternalFailure, shard: 1, for: 1s}":  "",
+		"{clock: +3s, for: 1s}": "",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var notes []string
+			note := func(text string) { notes = append(notes, text) }
+			run(t.Context(), t, steady+"actions: [{at: 1s, do: {fault: "+fault+"}}]\n", scenarios.RunOptions{Note: note})
+			told := slices.ContainsFunc(notes, func(n string) bool { return strings.HasSuffix(n, want) && strings.HasPrefix(n, "fault ") })
+			if told != (want != "") {
+				t.Errorf("%s: notes %q", fault, notes)
+			}
+		})
+	}
 }
 
 // TestLatencyModel has the target take its time: the put hop shows it, records

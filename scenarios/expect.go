@@ -14,7 +14,7 @@ import (
 // Expect is an expectation on the results.
 type Expect struct {
 	Expr       string        `yaml:"expr" required:"true" help:"condition on the figures of the summary, such as reader.e2e.read.p99@steady < 500ms; 'kload explain' lists them"`
-	AbortAfter time.Duration `yaml:"abort_after" help:"end the run early once this has not been met for so long without a break; 0 only judges at the end"`
+	AbortAfter time.Duration `yaml:"abort_after" help:"end the run early once this has not been met for so long without a break; 0s only judges at the end"`
 }
 
 // UnmarshalScalar accepts the condition alone.

@@ -59,6 +59,9 @@ func (a *faultAction) carryOut(ctx context.Context) (map[string]any, error) {
 	lifting, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUp)
 	defer cancel()
 	effect, err := a.env.target.Lift(lifting, id)
+	if err == nil && effect.Hits == 0 && f.Clock == 0 {
+		a.env.note("fault %s: it hit nothing, of %d that it might have", a.config.describe(), effect.Judged)
+	}
 	return map[string]any{"judged": effect.Judged, "hits": effect.Hits}, err
 }
 

@@ -261,7 +261,7 @@ func (r *run) verify() ledger.Report {
 	r.invalidate()
 	books := r.ledger.Verify()
 	for i, c := range r.consumers {
-		if c.behind {
+		if c.behind || c.err != nil {
 			books.Consumers[i].Stopped()
 		}
 	}

@@ -93,8 +93,10 @@ func Explain(err error, doing string) error {
 	case "ResourceInUseException":
 		return unreachable(wrapped, "the name is taken: choose another stream.name, or set stream.create: false to use the stream that is there")
 	case "AccessDeniedException", "UnrecognizedClientException", "InvalidSignatureException",
-		"MissingAuthenticationTokenException", "IncompleteSignatureException", "ExpiredTokenException":
+		"MissingAuthenticationTokenException", "IncompleteSignatureException":
 		return unreachable(wrapped, "the credentials are not allowed to do this: check the identity with 'aws sts get-caller-identity' and its Kinesis permissions")
+	case "ExpiredTokenException":
+		return unreachable(wrapped, "the credentials have expired: renew them, such as by 'aws sso login', or use a profile that is renewed by itself")
 	case "KMSAccessDeniedException", "KMSDisabledException", "KMSInvalidStateException", "KMSNotFoundException", "KMSOptInRequired":
 		return unreachable(wrapped, "the stream is encrypted: check that its KMS key is enabled and that the credentials may use it")
 	case "LimitExceededException":

@@ -33,11 +33,6 @@ func produce(t *testing.T, c *awsclient.Client, stream string, recs []kload.Reco
 	var acked atomic.Int64
 	p, err := producer.New(t.Context(), producer.Options{
 		API: c.Data, Stream: stream, Clock: pace.NewClock(),
-		Config: producer.Config{
-			Aggregation: producer.Aggregation{Enabled: true, MaxBytes: 50 << 10, MaxCount: 10_000, Linger: 100 * time.Millisecond},
-			Collection:  producer.Collection{MaxRecords: 500, MaxBytes: 2 << 20},
-			Connections: 8, TTL: 30 * time.Second, RequestTimeout: 10 * time.Second, Memory: 64 << 20,
-		},
 		Outcomes: func(outcomes []kload.Outcome) {
 			for _, o := range outcomes {
 				if o.Status == kload.Acked {

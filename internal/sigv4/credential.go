@@ -29,11 +29,14 @@ func (c *credential) scope() string {
 func read(r *http.Request, query []parameter) (*credential, error) {
 	header := r.Header.Get("Authorization")
 	_, presigned := find(query, "X-Amz-Algorithm")
+	_, version2 := find(query, "AWSAccessKeyId")
 	switch {
 	case presigned && header != "":
 		return nil, refuse(TwoSignatures, "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.")
 	case presigned:
 		return readQuery(query)
+	case version2: // the presigned URLs of some SDKs, unless told otherwise
+		return nil, refuse(Malformed, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
 	case header == "":
 		return nil, refuse(Missing, "Missing Authentication Token")
 	}

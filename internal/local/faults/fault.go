@@ -164,6 +164,9 @@ func (f *Fault) scope() (issues []conf.Issue) {
 	if f.Records != "" && !f.only("put", "PutRecord", "PutRecords") {
 		wrong("records", "only puts have records that can fail one by one", "write on: [PutRecords]")
 	}
+	if f.Error == "ExpiredIteratorException" && !f.only("GetRecords") {
+		wrong("error", "only GetRecords is given an iterator that can have expired", "write on: [GetRecords]")
+	}
 	if f.Frame != 0 && (!f.only("subscribe", "SubscribeToShard") || f.Records != "") {
 		wrong("frame", "only SubscribeToShard answers with a stream of events", "write on: [SubscribeToShard]")
 	}

@@ -41,6 +41,8 @@ func TestCheck(t *testing.T) {
 		{"records of a read", func(f *faults.Fault) { f.Error, f.Records, f.On = "", internal, []string{"GetRecords"} }, "records"},
 		{"shard of a batch", func(f *faults.Fault) { f.Shard = "1" }, "shard"},
 		{"shard of a read", func(f *faults.Fault) { f.Shard, f.On = "1", []string{"get", "PutRecord"} }, "ok"},
+		{"an iterator expires", func(f *faults.Fault) { f.Error, f.On = "ExpiredIteratorException", []string{"GetRecords"} }, "ok"},
+		{"an iterator expires that nobody gave", func(f *faults.Fault) { f.Error, f.On = "ExpiredIteratorException", []string{"get"} }, "error"},
 		{"frame of a put", func(f *faults.Fault) { f.Frame = 1 }, "frame"},
 		{"frame", func(f *faults.Fault) { f.Frame, f.On = faults.Each, []string{"subscribe"} }, "ok"},
 		{"clock", func(f *faults.Fault) { *f = faults.Fault{Clock: 5, Share: 100} }, "ok"},

@@ -54,6 +54,7 @@ func TestSignatures(t *testing.T) {
 		{"another object", "GET", strings.Replace(path(get.URL), "/k?", "/p?", 1), "", nil, 403, "<Code>SignatureDoesNotMatch</Code>"},
 		{"another method", "PUT", path(get.URL), "x", nil, 403, "<Code>SignatureDoesNotMatch</Code>"},
 		{"another life", "GET", strings.Replace(path(get.URL), "X-Amz-Expires=900", "X-Amz-Expires=9000", 1), "", nil, 403, "<Code>SignatureDoesNotMatch</Code>"},
+		{"signature version 2", "GET", "/data/k?AWSAccessKeyId=a&Signature=b&Expires=9", "", nil, 400, "Please use AWS4-HMAC-SHA256."},
 		{"nobody", "GET", "/data/k", "", nil, 403, "<Code>AccessDenied</Code>"},
 		{"unknown key", "GET", strings.Replace(path(get.URL), keys().ID, "AKIDOTHER", 1), "", nil, 403, "<Code>InvalidAccessKeyId</Code>"},
 		{"other scheme", "GET", "/data/k", "", []string{"Authorization", "Basic abc"}, 400, "<Code>AuthorizationHeaderMalformed</Code>"},

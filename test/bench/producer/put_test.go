@@ -65,7 +65,7 @@ func putKload(ctx context.Context, e *env, size int) (*figures, error) {
 	var acked atomic.Int64
 	api := &gated{Client: client.Over(awsclient.CBOR), open: make(chan struct{})}
 	p, err := producer.New(ctx, producer.Options{
-		API: api, Stream: "s", Config: defaults(), Clock: pace.NewClock(),
+		API: api, Stream: "s", Config: producer.DefaultConfig(), Clock: pace.NewClock(),
 		Outcomes: func(out []kload.Outcome) {
 			for i := range out {
 				if out[i].Status == kload.Acked {
@@ -91,7 +91,7 @@ func putKload(ctx context.Context, e *env, size int) (*figures, error) {
 	}
 	n := e.bytes / size / batchSize * batchSize
 	api.openWhen(func() bool {
-		return 10*p.Stats().PeakBytes > 9*uint64(defaults().Memory) || n*size < 2*int(defaults().Memory)
+		return 10*p.Stats().PeakBytes > 9*uint64(producer.DefaultConfig().Memory) || n*size < 2*int(producer.DefaultConfig().Memory)
 	})
 	if err := put(n); err != nil {
 		return nil, err
@@ -131,13 +131,4 @@ func (g *gated) openWhen(ready func() bool) {
 func (g *gated) PutRecords(ctx context.Context, in *kinesis.PutRecordsInput, opts ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error) {
 	<-g.open
 	return g.Client.PutRecords(ctx, in, opts...)
-}
-
-// defaults is the configuration of a scenario that sets nothing.
-func defaults() producer.Config {
-	return producer.Config{
-		Aggregation: producer.Aggregation{Enabled: true, MaxBytes: 50 << 10, MaxCount: 10_000, Linger: 100 * time.Millisecond, PartitionKey: "first"},
-		Collection:  producer.Collection{MaxRecords: 500, MaxBytes: 2 << 20},
-		Connections: 8, TTL: 30 * time.Second, RequestTimeout: 10 * time.Second, Memory: 64 << 20, Gate: "aimd", WrongShard: "kpl", MapRefresh: time.Minute,
-	}
 }
