@@ -99,12 +99,12 @@ func (l *loadPlan) fields(seed uint64) []string {
 
 // builtinOnly opens recorded data that comes with kload, and no other where nothing
 // is run.
-func builtinOnly(c replay.Config) (kload.Source, error) {
+func builtinOnly(c replay.Config, at *replay.Checkpoint) (kload.Source, error) {
 	if name, _, local, err := c.LocalData(); local && err == nil {
 		c.From = "builtin:" + name
 	}
 	if !strings.HasPrefix(c.From, "builtin:") {
-		return unread(c)
+		return unread(c, at)
 	}
 	return replay.Open(context.Background(), c, replay.Options{})
 }
