@@ -230,7 +230,8 @@ func TestHostFails(t *testing.T) {
 			}
 			return nil
 		}), func(o *consumers.Options) { o.Workers = 1 })
-		err := c.Run(t.Context(), func() {})
+		in.gates["p"] = make(chan struct{})
+		err := c.Run(t.Context(), func() { close(in.gates["p"]) }) // both are open
 		if !errors.Is(err, broken) || err.Error() != "consumer c: processing a batch of p: broken" {
 			t.Errorf("got %v", err)
 		}
