@@ -265,7 +265,13 @@ func TestInputFails(t *testing.T) {
 				in.add("q", "x")
 				tc.script(in)
 				ready := false
-				err := newConsumer(in, host(ignore), nil).Run(t.Context(), func() { ready = true })
+				if tc.ready { // else p may fail before q is open
+					in.gates["p"] = make(chan struct{})
+				}
+				err := newConsumer(in, host(ignore), nil).Run(t.Context(), func() {
+					ready = true
+					close(in.gates["p"])
+				})
 				if !errors.Is(err, broken) || err.Error() != tc.want || ready != tc.ready {
 					t.Errorf("%v, ready %v; want %s", err, ready, tc.want)
 				}
