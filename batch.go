@@ -55,6 +55,9 @@ type Batch struct {
 	// lists the partitions that continue it.
 	End      bool
 	Children []Partition
+	// Memory is how many bytes the batch holds on to, which may be more than it
+	// has records; 0 where the reader does not know.
+	Memory int64
 
 	// Recycle, if set, takes the batch back after its last release.
 	Recycle func(*Batch)
@@ -63,6 +66,10 @@ type Batch struct {
 
 // Retain adds a reference. It may be called by any holder, from any goroutine.
 func (b *Batch) Retain() { b.refs.Add(1) }
+
+// Retained reports whether anybody but the caller holds a reference. Where nobody
+// does, nobody can come by one: only holders retain.
+func (b *Batch) Retained() bool { return b.refs.Load() > 0 }
 
 // Release drops a reference; the last one recycles the batch, which must not be
 // touched afterwards.

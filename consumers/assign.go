@@ -80,6 +80,7 @@ func (c *Consumer) book(id string, from kload.Position) *reading {
 		return nil
 	}
 	r := &reading{id: id, from: from, closed: make(chan struct{}), place: -1}
+	r.wants = func() int64 { return r.expects(c) }
 	c.begin(r)
 	r.worker = c.workers[c.turn%len(c.workers)]
 	c.turn++

@@ -28,6 +28,9 @@ import (
 // openAtOnce bounds the calls under way to position readers.
 const openAtOnce = 16
 
+// DefaultMemory is the byte budget of a consumer that is given none.
+const DefaultMemory = 48 << 20
+
 // Options describes one consumer.
 type Options struct {
 	Name    string
@@ -35,6 +38,11 @@ type Options struct {
 	Host    kload.Host
 	Clock   *pace.Clock // the readers' clock; nil makes one
 	Workers int         // goroutines that process batches; 0 means 2
+	// Memory bounds the bytes of stream records that are fetched and not yet
+	// processed: whoever would exceed it fetches later. 0 means [DefaultMemory].
+	// The size of an answer is guessed before it is there, so that one that grew at
+	// once may exceed it for a while.
+	Memory int64
 	// PlainByKey says that plain records were routed by their partition keys, so
 	// that their routing can be checked.
 	PlainByKey bool
@@ -50,6 +58,8 @@ type Consumer struct {
 	opening chan struct{} // holds a token per reader being opened
 	gate    gate          // closed while the consumer is paused
 	skipped atomic.Uint64
+	budget  *budget
+	usual   usual
 
 	live  sync.WaitGroup // readings, and what may still add some
 	begin func(*reading) // gives it a context of the run
@@ -71,7 +81,14 @@ func New(o Options) *Consumer {
 	if o.Clock == nil {
 		o.Clock = pace.NewClock()
 	}
-	c := &Consumer{o: o, opening: make(chan struct{}, openAtOnce), readings: map[string]*reading{}}
+	if o.Memory == 0 {
+		o.Memory = DefaultMemory
+	}
+	c := &Consumer{
+		o: o, opening: make(chan struct{}, openAtOnce), readings: map[string]*reading{},
+		budget: newBudget(o.Memory),
+	}
+	c.usual.see(mostAnswer)
 	for range o.Workers {
 		c.workers = append(c.workers, newWorker(c))
 	}
@@ -180,6 +197,30 @@ func (c *Consumer) Deaggregation() Deaggregation {
 	}
 	return sum
 }
+
+// Counters returns the counters by their names in results. Call it after Run.
+func (c *Consumer) Counters() map[string]uint64 {
+	d := c.Deaggregation()
+	held, most := c.Held()
+	n := map[string]uint64{
+		"bad_aggregates": d.BadAggregates, "stray_records": d.StrayRecords,
+		"stray_aggregates": d.StrayAggregates, "stray_dropped": d.StrayDropped,
+		"fetches_held": held, "peak_fetched_bytes": uint64(most),
+	}
+	if skipped := c.Skipped(); skipped > 0 {
+		n["already_processed"] = skipped
+	}
+	return n
+}
+
+// CounterNames lists what [Consumer.Counters] always returns.
+func CounterNames() []string {
+	return []string{"bad_aggregates", "stray_records", "stray_aggregates", "stray_dropped", "fetches_held", "peak_fetched_bytes"}
+}
+
+// Held returns how many fetches had to wait for the byte budget, and the most
+// bytes that were fetched or expected, and not yet processed, at a time.
+func (c *Consumer) Held() (fetches uint64, mostBytes int64) { return c.budget.counts() }
 
 // Skipped returns how many user records were passed over because they lie
 // before the position that reading went on from, in the same aggregate.

@@ -230,7 +230,8 @@ func TestHostFails(t *testing.T) {
 			}
 			return nil
 		}), func(o *consumers.Options) { o.Workers = 1 })
-		err := c.Run(t.Context(), func() {})
+		in.gates["p"] = make(chan struct{})
+		err := c.Run(t.Context(), func() { close(in.gates["p"]) }) // both are open
 		if !errors.Is(err, broken) || err.Error() != "consumer c: processing a batch of p: broken" {
 			t.Errorf("got %v", err)
 		}
@@ -264,7 +265,13 @@ func TestInputFails(t *testing.T) {
 				in.add("q", "x")
 				tc.script(in)
 				ready := false
-				err := newConsumer(in, host(ignore), nil).Run(t.Context(), func() { ready = true })
+				if tc.ready { // else p may fail before q is open
+					in.gates["p"] = make(chan struct{})
+				}
+				err := newConsumer(in, host(ignore), nil).Run(t.Context(), func() {
+					ready = true
+					close(in.gates["p"])
+				})
 				if !errors.Is(err, broken) || err.Error() != tc.want || ready != tc.ready {
 					t.Errorf("%v, ready %v; want %s", err, ready, tc.want)
 				}

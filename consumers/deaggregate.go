@@ -1,7 +1,6 @@
 package consumers
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/kload/kload"
@@ -29,17 +28,6 @@ type Deaggregation struct {
 	StrayAggregates uint64 // aggregates that held any
 	StrayDropped    uint64 // user records left out for that, by Range
 }
-
-// Counters returns the counters by their names in results.
-func (d Deaggregation) Counters() map[string]uint64 {
-	return map[string]uint64{
-		"bad_aggregates": d.BadAggregates, "stray_records": d.StrayRecords,
-		"stray_aggregates": d.StrayAggregates, "stray_dropped": d.StrayDropped,
-	}
-}
-
-// CounterNames lists what [Deaggregation.Counters] returns.
-func (d Deaggregation) CounterNames() []string { return slices.Sorted(maps.Keys(d.Counters())) }
 
 func (d Deaggregation) plus(o Deaggregation) Deaggregation {
 	d.BadAggregates += o.BadAggregates

@@ -21,6 +21,12 @@ func (g *gate) set(shut bool) {
 	}
 }
 
+func (g *gate) shut() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.open != nil
+}
+
 // wait returns when the gate is open, or when done is closed.
 func (g *gate) wait(done <-chan struct{}) {
 	g.mu.Lock()

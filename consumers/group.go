@@ -1,6 +1,7 @@
 package consumers
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -21,9 +22,10 @@ type Group struct {
 }
 
 // NewGroup prepares a group, which runs once, with a member for each host; the
-// one in o is not used. The opener and the hosts stay the caller's to close.
+// one in o is not used, and its byte budget is shared out evenly. The opener and the hosts stay the caller's to close.
 func NewGroup(o Options, hosts ...kload.Host) *Group {
 	g := &Group{}
+	o.Memory = cmp.Or(o.Memory, DefaultMemory) / int64(max(1, len(hosts)))
 	for _, h := range hosts {
 		o.Host = h
 		g.members = append(g.members, New(o))
@@ -88,19 +90,14 @@ func (g *Group) CaughtUp(since int64) bool {
 	return true
 }
 
-// Deaggregation returns what all members came upon. Call it after Run.
-func (g *Group) Deaggregation() Deaggregation {
-	var sum Deaggregation
+// Counters returns the sums of the members' counters. Call it after Run. See
+// [Consumer.Counters].
+func (g *Group) Counters() map[string]uint64 {
+	sum := map[string]uint64{}
 	for _, m := range g.members {
-		sum = sum.plus(m.Deaggregation())
+		for name, n := range m.Counters() {
+			sum[name] += n
+		}
 	}
 	return sum
-}
-
-// Skipped returns how many user records were passed over. See [Consumer.Skipped].
-func (g *Group) Skipped() (n uint64) {
-	for _, m := range g.members {
-		n += m.Skipped()
-	}
-	return n
 }

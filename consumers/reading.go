@@ -14,6 +14,7 @@ type reading struct {
 	id     string
 	worker *worker
 	reader kload.Reader
+	polled kload.Polled // the reader, if it is one; nil where it blocks
 	from   kload.Position
 	owned  *shard.Range  // hash keys of the partition, nil where they are not known
 	closed chan struct{} // when all is over
@@ -27,8 +28,10 @@ type reading struct {
 	due   int64 // when to be polled next
 	place int   // in the heap; -1 when not there
 
-	caught caught // guarded by Consumer.mu
-	past   bool   // from has been passed; the worker's
+	sizes  sizes        // of its answers
+	wants  func() int64 // expects
+	caught caught       // guarded by Consumer.mu
+	past   bool         // from has been passed; the worker's
 }
 
 // caught holds when a partition was last found read to its tip.
@@ -42,7 +45,7 @@ func (r *reading) begin(running context.Context) {
 }
 
 // dueNext is when a reader that is polled wants its next call.
-func (r *reading) dueNext() int64 { return r.reader.(kload.Polled).Due() }
+func (r *reading) dueNext() int64 { return r.polled.Due() }
 
 // pass takes the user records out of b that were processed before reading went on
 // here, in the stream record that the position names. It returns their number.

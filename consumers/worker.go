@@ -21,13 +21,15 @@ type worker struct {
 	deagg  *deaggregator
 	tap    *tap
 
-	failed bool // the host failed; the worker goes on unpacking so that readers never block
+	users  []kload.Delivery // lent to one batch at a time, which may be retained and then keeps it
+	failed bool             // the host failed; the worker goes on unpacking so that readers never block
 }
 
 // item is a batch for a worker. Without one the reading is over.
 type item struct {
 	*reading
 	batch *kload.Batch
+	bytes int64 // of it, in the byte budget
 }
 
 func newWorker(c *Consumer) *worker {
@@ -54,7 +56,9 @@ func (w *worker) close() {
 
 // take begins to read a partition that has been opened.
 func (w *worker) take(r *reading) {
-	if _, polled := r.reader.(kload.Polled); polled {
+	var polled bool
+	if r.polled, polled = r.reader.(kload.Polled); polled {
+		r.sizes.at = w.c.o.Clock.Now()
 		w.poller.add(r, r.dueNext())
 		return
 	}
@@ -73,7 +77,15 @@ func (w *worker) fetch(r *reading) (more bool) {
 		w.queue <- item{reading: r}
 		return false
 	}
+	expected := w.c.budget.take(r.wants)
+	if w.c.gate.shut() { // since it was due
+		w.c.budget.correct(expected, 0)
+		return true
+	}
 	b, err := r.next()
+	if b == nil || err != nil {
+		w.c.budget.correct(expected, 0)
+	}
 	if err != nil {
 		if r.over() == nil && !errors.Is(err, io.EOF) {
 			w.c.fail(r.over, "reading "+r.id, err)
@@ -85,7 +97,10 @@ func (w *worker) fetch(r *reading) (more bool) {
 		return true
 	}
 	more = !b.End // b is not ours for long
-	w.queue <- item{r, b}
+	bytes := r.sizes.see(b)
+	w.c.usual.see(r.sizes.last)
+	w.c.budget.correct(expected, bytes)
+	w.queue <- item{r, b, bytes}
 	return more
 }
 
@@ -102,12 +117,26 @@ func (w *worker) run(running context.Context) {
 			w.failed = true
 			w.c.fail(running.Err, "processing a batch of "+it.id, err)
 		}
+		w.takeBack(b)
 		w.c.progressed(it.reading, b)
 		end, children := b.End, b.Children
 		b.Release()
+		w.c.budget.correct(it.bytes, 0)
 		if end {
 			w.c.finish(running, it.reading, true, children)
 		}
+	}
+}
+
+// takeBack ends the loan of w.users, of which a retained batch keeps its part.
+func (w *worker) takeBack(b *kload.Batch) {
+	switch {
+	case len(b.Records) == 0:
+	case b.Retained():
+		w.users = nil
+	default:
+		clear(b.Users)
+		w.users, b.Users = b.Users[:0], nil
 	}
 }
 
@@ -116,6 +145,7 @@ func (w *worker) process(ctx context.Context, r *reading, b *kload.Batch) error 
 		return nil
 	}
 	if len(b.Records) > 0 {
+		b.Users = w.users
 		w.deagg.fill(b, r.owned)
 		w.c.skipped.Add(uint64(r.pass(b)))
 		if w.c.o.Inject != nil {

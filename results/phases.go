@@ -25,7 +25,7 @@ func loadPhaseCounters() []string {
 }
 
 func consumerPhaseCounters() []string {
-	return []string{"read_unique", "reordered", "misrouted", "corrupt", "ok", "filtered", "dead_lettered", "foreign", "untraced"}
+	return []string{"read_unique", "reordered", "corrupt", "ok", "filtered", "dead_lettered", "foreign", "untraced"}
 }
 
 // CountsBetween returns by how much the counters of a run grew from one moment to

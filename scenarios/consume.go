@@ -79,6 +79,7 @@ func ownName(consumer, run string) string {
 func (r *run) consumerOptions(c *consumerRun, spec Consumer) consumers.Options {
 	o := consumers.Options{
 		Name: c.name, Opener: c.opener, Clock: r.clock, Workers: min(2, runtime.GOMAXPROCS(0)), PlainByKey: true,
+		Memory: int64(spec.Memory),
 		Strays: consumers.Range(spec.Range),
 		Tap: consumers.TapOptions{
 			Ledger: c.ledger, Run: r.number, Number: len(r.consumers) - 1, Hops: c.hops, Phase: r.phases.of(), Arrived: r.arrived,
@@ -117,14 +118,11 @@ func (c *consumerRun) caughtUp(since int64) bool {
 
 // counters gathers what reader, host and sink have to account for.
 func (c *consumerRun) counters() map[string]uint64 {
-	out := c.consumer.Deaggregation().Counters()
+	out := c.consumer.Counters()
 	for _, part := range []any{c.opener, c.host, c.sink} {
 		if p, ok := part.(kload.Counted); ok {
 			maps.Copy(out, p.Counters())
 		}
-	}
-	if n := c.consumer.Skipped(); n > 0 {
-		out["already_processed"] = n
 	}
 	return out
 }

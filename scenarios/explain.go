@@ -47,6 +47,7 @@ func (s *Scenario) Explain() ([]byte, error) {
 		}
 		fmt.Fprintf(&b, "# %s\n", &c)
 	}
+	fmt.Fprintf(&b, "# memory %s\n", s.explainMemory())
 	for i := range s.plan.expect {
 		fmt.Fprintf(&b, "# expect %s\n", s.plan.expect[i].explain())
 	}
@@ -82,23 +83,4 @@ func (l *loadPlan) explainKeys() string {
 		return "the source's own"
 	}
 	return l.keys.Describe()
-}
-
-// ExtraMemory returns how many bytes this process needs beyond what a scenario
-// with one load and default settings does: byte budgets of the loads, and the
-// target's store where it shares the process.
-func (s *Scenario) ExtraMemory() int64 {
-	const usual = 64 << 20 // the default byte budget of one load
-	var n int64
-	for i := range s.plan.loads {
-		n += int64(s.plan.loads[i].ingress.Memory)
-	}
-	n = max(0, n-usual)
-	if s.Spec.Target.Kind == "local" && s.Spec.Target.Process == "shared" {
-		n += int64(s.Spec.Target.Store)
-	}
-	for _, c := range s.cells {
-		n = max(n, c.ExtraMemory())
-	}
-	return n
 }

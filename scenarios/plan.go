@@ -290,7 +290,7 @@ func (p *plan) names() results.Names {
 	}
 	for name, c := range p.spec.Consumers.All() {
 		n.Consumers = append(n.Consumers, results.Owner{
-			Name: name, Hops: consumerHops(c.Read.Config), Counters: counterNames(consumers.Deaggregation{}.CounterNames(), c.Read.Config, c.Host.Config, c.Sink.Config),
+			Name: name, Hops: consumerHops(c.Read.Config), Counters: counterNames(consumers.CounterNames(), c.Read.Config, c.Host.Config, c.Sink.Config),
 		})
 	}
 	return n

@@ -159,10 +159,19 @@ type Natural struct {
 
 // Consumer is one application that reads the stream.
 type Consumer struct {
-	Read  conf.Choice `yaml:"read" choice:"reader" default:"polling" help:"how records are fetched"`
-	Range string      `yaml:"range" default:"keep" enum:"keep|drop_stray|kcl" help:"user records in aggregates of another shard, as an old shard map makes them: kept and counted, dropped, or dropped with all of their aggregate, as the Kinesis Client Library does"`
-	Host  conf.Choice `yaml:"host" choice:"host" default:"plain" help:"what runs the handler"`
-	Sink  conf.Choice `yaml:"sink" choice:"sink" default:"discard" help:"where handled records go"`
+	Read   conf.Choice `yaml:"read" choice:"reader" default:"polling" help:"how records are fetched"`
+	Range  string      `yaml:"range" default:"keep" enum:"keep|drop_stray|kcl" help:"user records in aggregates of another shard, as an old shard map makes them: kept and counted, dropped, or dropped with all of their aggregate, as the Kinesis Client Library does"`
+	Memory units.Bytes `yaml:"memory" default:"48MiB" help:"bytes of stream records fetched and not yet processed; above it fetching waits, and counts as fetches_held"`
+	Host   conf.Choice `yaml:"host" choice:"host" default:"plain" help:"what runs the handler"`
+	Sink   conf.Choice `yaml:"sink" choice:"sink" default:"discard" help:"where handled records go"`
+}
+
+// Validate checks the byte budget.
+func (c *Consumer) Validate() []conf.Issue {
+	if c.Memory < units.MiB {
+		return []conf.Issue{{Field: "memory", Msg: "must be at least 1MiB"}}
+	}
+	return nil
 }
 
 // Phase is a named stretch of the run.

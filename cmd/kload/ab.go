@@ -49,7 +49,7 @@ func abVerb(u *ui, args []string) error {
 // executeAB runs both sides and prints how they compare. Runs that are missing
 // after an interruption are no reason not to: what is complete counts.
 func (u *ui) executeAB(a, b *scenarios.Scenario, ab scenarios.ABOptions, r *runFlags) error {
-	limitMemory(max(a.ExtraMemory(), b.ExtraMemory()))
+	limitMemory(max(a.MemoryLimit(), b.MemoryLimit()))
 	var dir string
 	ctx, o, stop := u.runOptions(r, &dir)
 	defer stop()

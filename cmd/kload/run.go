@@ -60,7 +60,7 @@ func runVerb(u *ui, args []string) error {
 
 // execute runs a scenario and prints its summary.
 func (u *ui) execute(s *scenarios.Scenario, r *runFlags) error {
-	limitMemory(s.ExtraMemory())
+	limitMemory(s.MemoryLimit())
 	var dir string
 	ctx, o, stop := u.runOptions(r, &dir)
 	defer stop()

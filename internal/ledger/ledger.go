@@ -30,7 +30,10 @@
 //     counts twice.
 //   - reordered: first sighted after a record of the same partition key with a
 //     higher sequence number.
-//   - misrouted: read from a shard whose range does not hold the record's hash.
+//   - misrouted: read from a shard whose range does not hold the record's hash. A
+//     record is not, whose retries explain several copies and of which another
+//     copy was read from the right shard: a producer that finds an aggregate in a
+//     wrong shard, as after a reshard, sends it again. A record counts once.
 //   - corrupt: the payload does not have the checksum in its trace.
 //
 // A sighting can count under several of these, except that it is either the

@@ -235,6 +235,36 @@ func TestOneBadEvent(t *testing.T) {
 			}
 			b.reader.Sight(bb, nil)
 		}, want{Misrouted: 1, Lists: list("misrouted", 2)}},
+		{"misrouted and sent again", ledger.LoadOptions{ByKey: true}, func(b *book) {
+			b.settle(kload.Acked, 0, 1)
+			b.settleAmbiguous(kload.Acked, 1, 2)
+			b.sight(0, 1)
+			b.reader.SetRange("p", low)
+			b.sight(2)
+			b.reader.Sight(batch("child", 0, 2), nil)
+		}, want{Read: 4, ReadUnique: 3, Redelivered: 1, MisroutedResent: 1, Lists: list("redelivered", 2)}},
+		{"misrouted after it was read", ledger.LoadOptions{ByKey: true}, func(b *book) {
+			b.reader.Sight(batch("child", 0, 2), nil)
+			b.sight(0, 1)
+			b.reader.SetRange("p", low)
+			b.sight(2)
+			b.settle(kload.Acked, 0, 1)
+			b.settleAmbiguous(kload.Acked, 1, 2)
+		}, want{Read: 4, ReadUnique: 3, Redelivered: 1, MisroutedResent: 1, Lists: list("redelivered", 2)}},
+		{"misrouted, sent again and not read", ledger.LoadOptions{ByKey: true}, func(b *book) {
+			b.settle(kload.Acked, 0, 1)
+			b.settleAmbiguous(kload.Acked, 1, 2)
+			b.sight(0, 1)
+			b.reader.SetRange("p", low)
+			b.sight(2, 2)
+		}, want{Read: 4, ReadUnique: 3, Redelivered: 1, Misrouted: 1, Lists: append(list("redelivered", 2), list("misrouted", 2)...)}},
+		{"misrouted copy that nothing explains", ledger.LoadOptions{ByKey: true}, func(b *book) {
+			b.settle(kload.Acked, 0, 1, 2)
+			b.sight(0, 1)
+			b.reader.SetRange("p", low)
+			b.sight(2)
+			b.reader.Sight(batch("child", 0, 2), nil)
+		}, want{Read: 4, ReadUnique: 3, Duplicates: 1, Misrouted: 1, Lists: append(list("duplicates", 2), list("misrouted", 2)...)}},
 		{"misrouted plain record", ledger.LoadOptions{ByKey: true}, func(b *book) {
 			b.settle(kload.Acked, 0, 1, 2)
 			b.sight(0, 1)

@@ -228,6 +228,7 @@ func (w *world) want(name string, c *modelConsumer, skipped uint64) (r ledger.Co
 	r = ledger.ConsumerReport{Name: name, Read: 2 * skipped, ReadUnique: 2 * skipped}
 	lists = map[string][]id{}
 	sightings, repeats := map[id]int{}, map[id]int{}
+	astray, placed := map[id]bool{}, map[id]bool{}
 	newest := map[string]event{}
 	note := func(n *uint64, verdict string, i id) {
 		*n++
@@ -256,7 +257,9 @@ func (w *world) want(name string, c *modelConsumer, skipped uint64) (r ledger.Co
 			note(&r.Corrupt, "corrupt", e.id)
 		}
 		if !rangeOf(e.partition).Contains(e.hash) {
-			note(&r.Misrouted, "misrouted", e.id)
+			astray[e.id] = true
+		} else {
+			placed[e.id] = true
 		}
 		sightings[e.id]++
 		if sightings[e.id] > 1 {
@@ -286,6 +289,13 @@ func (w *world) want(name string, c *modelConsumer, skipped uint64) (r ledger.Co
 			}
 		} else if e.id.producer == 1 {
 			newest[e.key] = e
+		}
+	}
+	for i := range astray {
+		if placed[i] && stores(w.loads[i.producer-1].outcomes[i.seq]) > 1 {
+			r.MisroutedResent++
+		} else {
+			note(&r.Misrouted, "misrouted", i)
 		}
 	}
 	for _, m := range w.loads {

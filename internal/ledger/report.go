@@ -66,14 +66,17 @@ type ConsumerReport struct {
 	// duplicates because there was no memory to hold them against the retries.
 	RepeatsLeftOut uint64 `json:"repeats_left_out"`
 	Misrouted      uint64 `json:"misrouted"`
-	Corrupt        uint64 `json:"corrupt"`
-	Phantom        uint64 `json:"phantom"`
-	Foreign        uint64 `json:"foreign"`  // sightings with another run's trace
-	Untraced       uint64 `json:"untraced"` // sightings without a trace
-	OK             uint64 `json:"ok"`
-	Filtered       uint64 `json:"filtered"`
-	DeadLettered   uint64 `json:"dead_lettered"`
-	Sunk           uint64 `json:"sunk"`
+	// MisroutedResent counts records that are not misrouted, although read from a
+	// wrong shard, because they were sent again and read from the right one.
+	MisroutedResent uint64 `json:"misrouted_resent"`
+	Corrupt         uint64 `json:"corrupt"`
+	Phantom         uint64 `json:"phantom"`
+	Foreign         uint64 `json:"foreign"`  // sightings with another run's trace
+	Untraced        uint64 `json:"untraced"` // sightings without a trace
+	OK              uint64 `json:"ok"`
+	Filtered        uint64 `json:"filtered"`
+	DeadLettered    uint64 `json:"dead_lettered"`
+	Sunk            uint64 `json:"sunk"`
 	// ByCount: some load has no trace. Untraced sightings are then taken for its
 	// records. What falls short of its acknowledgements is lost, and what goes
 	// beyond the records that may have been stored is a duplicate.

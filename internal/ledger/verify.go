@@ -121,7 +121,8 @@ func (c *Consumer) report() ConsumerReport {
 		r.Duplicates += v.counts[duplicated]
 		r.Redelivered += v.counts[redelivered]
 		r.Reordered += v.counts[reordered]
-		r.Misrouted += v.counts[misrouted]
+		r.Misrouted += v.misrouted
+		r.MisroutedResent += v.resent
 		r.Corrupt += v.counts[corrupt]
 		r.Phantom += v.phantoms()
 		r.OrderUnchecked += v.unordered
@@ -185,7 +186,6 @@ var listed = [...]struct {
 	{duplicated, "duplicates"},
 	{redelivered, "redelivered"},
 	{reordered, "reordered"},
-	{misrouted, "misrouted"},
 	{corrupt, "corrupt"},
 }
 
@@ -201,7 +201,9 @@ func (v *view) lists() (lists []List) {
 	for _, m := range listed {
 		lists = v.collect(lists, m.name, func(_ *fates, b *seen, _, w int) uint64 { return b.marks[m.verdict].word(w) })
 	}
-	return lists
+	return v.collect(lists, "misrouted", func(f *fates, b *seen, _, w int) uint64 {
+		return b.marks[misrouted].word(w) &^ b.resent(f, w)
+	})
 }
 
 // collect appends a list of the records that pick returns, if there are any.

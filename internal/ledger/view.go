@@ -16,6 +16,7 @@ const (
 	reordered
 	crossed // reordered against a record read from another partition
 	misrouted
+	placed // of those, sighted in the right partition too
 	corrupt
 	repeated  // sighted again, and no restart explains that
 	uncounted // of those, the ones that repeats had no room for
@@ -35,7 +36,10 @@ type view struct {
 	repeats   map[uint64]int // sequence → how often it is repeated, if over 1
 	blocks    []*seen        // by sequence number / blockSize
 
-	ackedSeen, rejectedSeen uint64 // first sightings, as of the last join
+	// As of the last join: first sightings, and records sighted in a wrong
+	// partition, alone or beside the right one.
+	ackedSeen, rejectedSeen uint64
+	misrouted, resent       uint64
 }
 
 // seen is what one consumer has seen of one block.
@@ -70,8 +74,8 @@ func (v *view) see(s *sighting, free *freeList) (repeat bool) {
 	if !s.intact {
 		v.mark(b, corrupt, i, free)
 	}
-	if s.misrouted {
-		v.mark(b, misrouted, i, free)
+	if s.misrouted || b.marks[misrouted].n > 0 {
+		v.locate(b, i, s.misrouted, free)
 	}
 	if b.first.add(i, free) {
 		v.unique++
@@ -86,6 +90,18 @@ func (v *view) see(s *sighting, free *freeList) (repeat bool) {
 	}
 	v.mark(b, kind, i, free)
 	return true
+}
+
+// locate notes whether a record is sighted where it belongs, if it is ever
+// sighted where it does not.
+func (v *view) locate(b *seen, i uint16, astray bool, free *freeList) {
+	known := b.marks[misrouted].has(i)
+	if astray {
+		b.marks[misrouted].add(i, free)
+	}
+	if elsewhere := b.first.has(i) && !known; astray && elsewhere || !astray && known {
+		b.marks[placed].add(i, free)
+	}
 }
 
 // block returns the block of a sequence number and the offset in it.
@@ -191,7 +207,7 @@ func (v *view) settle(f *fates, b *seen, i uint16, seq uint64, free *freeList) {
 // join brings the outcomes of records to the books of a consumer that has seen
 // them.
 func (v *view) join(free *freeList) {
-	v.ackedSeen, v.rejectedSeen = 0, 0
+	v.ackedSeen, v.rejectedSeen, v.misrouted, v.resent = 0, 0, 0, 0
 	for n, b := range v.blocks {
 		if b == nil {
 			continue
@@ -205,7 +221,25 @@ func (v *view) join(free *freeList) {
 		}
 		v.ackedSeen += uint64(b.joined.ackedSeen)
 		v.rejectedSeen += uint64(b.joined.rejectedSeen)
+		if b.marks[misrouted].n > 0 {
+			v.judgeRoutes(f, b)
+		}
 	}
+}
+
+// judgeRoutes counts the records of a block that were sighted in a wrong partition.
+func (v *view) judgeRoutes(f *fates, b *seen) {
+	for w := range words {
+		resent := b.resent(f, w)
+		v.resent += uint64(bits.OnesCount64(resent))
+		v.misrouted += uint64(bits.OnesCount64(b.marks[misrouted].word(w) &^ resent))
+	}
+}
+
+// resent returns which of 64 records were sighted in a wrong partition because an
+// attempt stored them there, and in the right one because another did.
+func (b *seen) resent(f *fates, w int) uint64 {
+	return b.marks[placed].word(w) & f.excused.word(w)
 }
 
 // settleAll settles the records of a block that now have an outcome.

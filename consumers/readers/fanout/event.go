@@ -58,8 +58,7 @@ func (op *Opener) recycle(e *event) {
 		invariants.Poison(e.frame.buf)
 	}
 	clear(e.Records)
-	clear(e.Users)
-	e.Records, e.Users, e.Children, e.End = e.Records[:0], e.Users[:0], nil, false
+	e.Records, e.Users, e.Children, e.End = e.Records[:0], nil, nil, false
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	if invariants.Enabled {

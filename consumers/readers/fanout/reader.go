@@ -117,7 +117,7 @@ func (r *reader) take(e *event, received int64) error {
 	} else {
 		r.op.stats.empty.Add(1)
 	}
-	e.Partition, e.Received = r.shard, received
+	e.Partition, e.Received, e.Memory = r.shard, received, int64(cap(e.frame.buf))
 	r.next, r.ended = e.next, e.End
 	if r.ended {
 		r.unsubscribe()

@@ -53,8 +53,7 @@ func (op *Opener) recycle(a *answer) {
 		}
 	}
 	clear(a.Records)
-	clear(a.Users)
-	a.Records, a.Users, a.Children, a.End = a.Records[:0], a.Users[:0], nil, false
+	a.Records, a.Users, a.Children, a.End = a.Records[:0], nil, nil, false
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	if invariants.Enabled {

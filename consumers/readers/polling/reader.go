@@ -111,6 +111,7 @@ func (r *reader) deliver(a *answer, out *kinesis.GetRecordsOutput) (*kload.Batch
 		}
 		bytes += len(rec.Data) + len(b.Records[i].Key)
 	}
+	b.Memory = int64(a.memory.Cap())
 	if rate := r.op.o.ReadBytes; rate > 0 {
 		r.next = max(r.next, b.Received+int64(float64(bytes)/rate*1e9))
 	}

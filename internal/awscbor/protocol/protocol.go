@@ -33,7 +33,8 @@ type Options struct {
 type Protocol struct {
 	opts      Options
 	json      smithyhttp.ClientProtocol
-	bodies    Bodies
+	bodies    Bodies // of ordinary requests, a few hundred bytes each
+	puts      Bodies // of PutRecords: up to 10 MiB, which a small request must not hold
 	responses sync.Pool // of *Buffer
 }
 
@@ -63,7 +64,11 @@ func (p *Protocol) lend(s *middleware.Stack) error {
 		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
 			middleware.InitializeOutput, middleware.Metadata, error,
 		) {
-			b := p.bodies.Get()
+			bodies := &p.bodies
+			if _, put := in.Parameters.(*kinesis.PutRecordsInput); put {
+				bodies = &p.puts
+			}
+			b := bodies.Get()
 			defer b.Release()
 			return next.HandleInitialize(context.WithValue(ctx, bodyKey{}, b), in)
 		}), middleware.Before)

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"runtime/pprof"
 	"strconv"
 	"strings"
@@ -48,6 +49,7 @@ func TestEndToEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	debug.SetMemoryLimit(s.MemoryLimit()) // as kload run does
 	profile := filepath.Join(t.TempDir(), "cpu.pprof")
 	sum, err := profiled(profile, func() (*results.Summary, error) {
 		return scenarios.Run(t.Context(), s, scenarios.RunOptions{Out: filepath.Join(t.TempDir(), "run")})
