@@ -33,8 +33,8 @@ type Options struct {
 type Protocol struct {
 	opts      Options
 	json      smithyhttp.ClientProtocol
-	bodies    Bodies // of ordinary requests, a few hundred bytes each
-	puts      Bodies // of PutRecords: up to 10 MiB, which a small request must not hold
+	bodies    Bodies    // of ordinary requests, a few hundred bytes each
+	puts      Bodies    // of PutRecords: up to 10 MiB, which a small request must not hold
 	responses sync.Pool // of *Buffer
 }
 
