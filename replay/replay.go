@@ -47,6 +47,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -117,7 +118,7 @@ func noData(cfg *Config, skipped []origin.Skipped) error {
 
 func newClock(cfg *Config, emit func(*block)) clock {
 	if cfg.ASAP || !cfg.Rate.IsZero() {
-		return &evenClock{rate: cfg.Rate, emit: emit}
+		return &evenClock{rate: cfg.Rate, latest: math.MinInt64, emit: emit}
 	}
 	return newEventClock(cfg, emit)
 }
