@@ -146,6 +146,7 @@ type Progress struct {
 	// none.
 	Source time.Time
 	// Fraction is how much of the replay is done, from 0 to 1, as far as that can be
-	// told; 0 where it cannot.
+	// told; 0 where it cannot. It is of the schedule as soon as the data is read to
+	// its end, which is at once where it is small, and of what is read until then.
 	Fraction float64
 }

@@ -26,13 +26,18 @@ type clock interface {
 
 // evenClock sends at a fixed rate, or all at once if the rate is zero.
 type evenClock struct {
-	rate units.Rate
-	sent uint64
-	emit func(*block)
+	rate   units.Rate
+	sent   uint64
+	latest int64 // source time of this pass, to count what is before it
+	emit   func(*block)
 }
 
 func (c *evenClock) add(b *block) error {
 	for i := range b.rows {
+		if b.rows[i].at < c.latest {
+			b.tally.outOfOrder++
+		}
+		c.latest = max(c.latest, b.rows[i].at)
 		b.rows[i].at = 0
 		if !c.rate.IsZero() {
 			due, ok := mulDivUp(c.sent, uint64(c.rate.Per), uint64(c.rate.N))
@@ -50,7 +55,11 @@ func (c *evenClock) add(b *block) error {
 }
 
 func (c *evenClock) finish() error { return nil }
-func (c *evenClock) lap() error    { return nil }
+
+func (c *evenClock) lap() error {
+	c.latest = math.MinInt64
+	return nil
+}
 
 // eventClock keeps the recorded times, divided by the speedup.
 //

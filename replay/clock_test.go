@@ -61,9 +61,13 @@ func TestSchedule(t *testing.T) {
 		},
 		{
 			name: "rate", cfg: replay.Config{Rate: units.Rate{N: 3, Per: time.Second}}, seconds: []float64{9, 1, 5, 7},
-			due: []int64{0, 333333334, 666666667, 1000 * ms}, stats: map[string]uint64{"out_of_order": 0},
+			due: []int64{0, 333333334, 666666667, 1000 * ms}, stats: map[string]uint64{"out_of_order": 3},
 		},
 		{name: "asap", cfg: replay.Config{ASAP: true}, seconds: []float64{0, 1, 2}, due: []int64{0, 0, 0}},
+		{
+			name: "asap backwards", cfg: replay.Config{ASAP: true}, seconds: []float64{0, 2, 1, 2},
+			due: []int64{0, 0, 0, 0}, stats: map[string]uint64{"out_of_order": 1},
+		},
 		{name: "one row", seconds: []float64{5}, due: []int64{0}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

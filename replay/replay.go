@@ -47,6 +47,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -70,7 +71,8 @@ type Source struct {
 	// and closes it after setting err.
 	ready chan *block
 	free  chan *block
-	made  int // blocks there are
+	made  int   // blocks there are
+	last  int64 // offset of the row sent last; the goroutine's own
 	err   error
 	stop  context.CancelFunc
 
@@ -94,7 +96,9 @@ type Source struct {
 type gauges struct {
 	rows   atomic.Uint64
 	read   atomic.Int64
-	source atomic.Int64 // last source time, or noTime
+	source atomic.Int64 // of the row handed out last, or noTime
+	due    atomic.Int64 // its offset
+	end    atomic.Int64 // offset of the last row there is, 0 until that is known
 	first  atomic.Int64 // first source time, or noTime
 }
 
@@ -117,17 +121,23 @@ func noData(cfg *Config, skipped []origin.Skipped) error {
 
 func newClock(cfg *Config, emit func(*block)) clock {
 	if cfg.ASAP || !cfg.Rate.IsZero() {
-		return &evenClock{rate: cfg.Rate, emit: emit}
+		return &evenClock{rate: cfg.Rate, latest: math.MinInt64, emit: emit}
 	}
 	return newEventClock(cfg, emit)
 }
 
-func (s *Source) emit(b *block) { s.ready <- b }
+func (s *Source) emit(b *block) {
+	if n := len(b.rows); n > 0 {
+		s.last = b.rows[n-1].at
+	}
+	s.ready <- b
+}
 
 // prefetch is the goroutine that reads ahead.
 func (s *Source) prefetch(ctx context.Context, p *pipeline) {
 	defer close(s.ready)
 	err := p.run(ctx)
+	s.end.Store(s.last)
 	s.err = errors.Join(err, p.reader.close())
 	if s.err == nil {
 		s.err = io.EOF
@@ -177,6 +187,7 @@ func (s *Source) Next(ctx context.Context, dst []kload.Record) (int, error) {
 	}
 	s.next += len(rows)
 	s.bytes += size
+	s.reached(&dst[len(rows)-1])
 	if s.patch != nil {
 		begun := s.patch.begun
 		s.patch.rewrite(dst[:len(rows)], s.block.lap, s.cfg.Timestamp != timestampNone)
@@ -187,6 +198,15 @@ func (s *Source) Next(ctx context.Context, dst []kload.Record) (int, error) {
 	s.book.took(dst[:len(rows)], s.timeOf)
 	s.rows.Add(uint64(len(rows)))
 	return len(rows), nil
+}
+
+// reached notes the last of the rows that are handed out, before its times are
+// moved.
+func (s *Source) reached(r *kload.Record) {
+	s.due.Store(r.Intended)
+	if s.tally.timed {
+		s.source.Store(s.timeOf(r.Data))
+	}
 }
 
 // longestSpan is the longest span of rows that are handed out at once where the
@@ -205,7 +225,7 @@ func (s *Source) together(rows []row) []row {
 	return rows[:n]
 }
 
-// timeOf returns the time in a payload, as it will be sent.
+// timeOf returns the time in a payload as it is now.
 func (s *Source) timeOf(line []byte) int64 {
 	value, _ := s.finder.Find(line)
 	at, _ := parseTime(value) // the reader lets no row without one through
@@ -241,7 +261,6 @@ func (s *Source) account(b *block) {
 	s.read.Store(b.read)
 	s.passes = b.lap.number + 1
 	if s.tally.timed {
-		s.source.Store(s.tally.last)
 		s.first.Store(s.tally.first)
 	}
 }
@@ -257,10 +276,14 @@ func (s *Source) ended() error {
 	case s.resumed != nil && s.resumed.Acked > 0:
 		return s.err // all of it was sent before
 	case out > 0:
+		hint := "'kload data describe' tells which times the data has"
+		if out == t.filtered+t.unjudged {
+			hint = filterHint
+		}
 		return kload.WithHint(
 			fmt.Errorf("%w: replaying: none of %d rows is wanted: %d lie before seek, %d from until on, %d are refused by the filter, which fails for %d",
 				kload.ErrInvalid, out, t.sought, t.overdue, t.filtered, t.unjudged),
-			"'kload data describe' tells which times the data has")
+			hint)
 	case len(s.malformed) == 0:
 		return kload.WithHint(fmt.Errorf("%w: replaying: the data has only blank lines", kload.ErrInvalid), "put JSON lines there")
 	}
@@ -351,6 +374,10 @@ func (s *Source) Progress() Progress {
 	p := Progress{Rows: s.rows.Load(), ReadBytes: s.read.Load(), TotalBytes: s.total}
 	if at := s.source.Load(); at != noTime {
 		p.Source = time.Unix(0, at).UTC()
+	}
+	if end := s.end.Load(); end > 0 {
+		p.Fraction = min(float64(s.due.Load())/float64(end), 1)
+		return p
 	}
 	if s.total > 0 {
 		p.Fraction = float64(p.ReadBytes) / float64(s.total)

@@ -10,6 +10,7 @@ import (
 const (
 	engineProducer = "producer"
 	engineConsumer = "consumer"
+	engineReplay   = "replay" // reads recorded data ahead for a producer
 )
 
 // labelled runs f, and every goroutine begun by it, under the name of an engine.

@@ -105,7 +105,11 @@ func (e *endpoint) recordings(ctx context.Context) func(replay.Config, *replay.C
 	return func(c replay.Config, at *replay.Checkpoint) (kload.Source, error) {
 		o := e.reaching()
 		o.At = at
-		s, err := replay.Open(ctx, c, o)
+		var s *replay.Source
+		err := labelled(ctx, engineReplay, func(ctx context.Context) (err error) {
+			s, err = replay.Open(ctx, c, o)
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/kload/kload"
@@ -37,6 +38,8 @@ func dataVerb(u *ui, args []string) error {
 		}
 	}
 	switch {
+	case !slices.Contains([]string{"describe", "convert", "sample"}, args[0]):
+		return kload.WithHint(fmt.Errorf("%w: there is no 'kload data %s'", kload.ErrInvalid, args[0]), "use describe, convert or sample")
 	case args[0] == "describe" && o.To != "":
 		return u.usageError("describe writes nothing, so that --to has no effect")
 	case args[0] != "describe" && o.To == "":
@@ -44,8 +47,7 @@ func dataVerb(u *ui, args []string) error {
 	}
 	ctx, stop := interruptible(func() { u.note("interrupted") })
 	defer stop()
-	switch args[0] {
-	case "describe":
+	if args[0] == "describe" {
 		d, err := scenarios.DescribeData(ctx, o)
 		if err != nil {
 			return err
@@ -54,22 +56,20 @@ func dataVerb(u *ui, args []string) error {
 			return u.printJSON(d)
 		}
 		return u.print(describeData(d))
-	case "convert", "sample":
-		write := scenarios.ConvertData
-		if sampling {
-			write = scenarios.SampleData
-		}
-		w, err := write(ctx, o)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return u.printJSON(w)
-		}
-		return u.print(fmt.Appendf(nil, "%s rows in %d objects, %s of JSON in %s; %s malformed rows left out\nreplay them: kload replay --from file://%s\n",
-			units.Thousands(w.Rows), w.Objects, units.Size(w.Bytes), units.Size(uint64(w.Stored)), units.Thousands(w.Malformed), o.To))
 	}
-	return kload.WithHint(fmt.Errorf("%w: there is no 'kload data %s'", kload.ErrInvalid, args[0]), "use describe, convert or sample")
+	write := scenarios.ConvertData
+	if sampling {
+		write = scenarios.SampleData
+	}
+	w, err := write(ctx, o)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return u.printJSON(w)
+	}
+	return u.print(fmt.Appendf(nil, "%s rows in %d objects, %s of JSON in %s; %s malformed rows left out\nreplay them: kload replay --from file://%s\n",
+		units.Thousands(w.Rows), w.Objects, units.Size(w.Bytes), units.Size(uint64(w.Stored)), units.Thousands(w.Malformed), o.To))
 }
 
 // describeData lays a description out as text.

@@ -209,6 +209,9 @@ func (c *converter) copy(l *layout) error {
 // all rows that Seek, Until and Filter leave, or the first of them. The data is
 // expected in the order of its times.
 func Sample(ctx context.Context, cfg replay.Config, o replay.Options, dir string, n uint64, first bool) (w Written, err error) {
+	if n == 0 {
+		return w, kload.WithHint(fmt.Errorf("%w: a sample of no rows", kload.ErrInvalid), "ask for at least one")
+	}
 	cfg = replay.Config{From: cfg.From, Endpoint: cfg.Endpoint, Timestamp: cfg.Timestamp, Seek: cfg.Seek, Until: cfg.Until, Filter: cfg.Filter, ASAP: true}
 	if cfg.Timestamp == "" {
 		cfg.Timestamp = taxiTime

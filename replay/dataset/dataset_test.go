@@ -180,6 +180,9 @@ func TestSample(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
+	if _, err := dataset.Sample(t.Context(), replay.Config{From: "builtin:nyc-taxi"}, replay.Options{}, filepath.Join(t.TempDir(), "out"), 0, true); !errors.Is(err, kload.ErrInvalid) {
+		t.Errorf("a sample of no rows: %v", err)
+	}
 	full := t.TempDir()
 	if err := os.WriteFile(filepath.Join(full, "x"), nil, 0o600); err != nil {
 		t.Fatal(err)

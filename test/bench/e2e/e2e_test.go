@@ -137,3 +137,40 @@ func report(out io.Writer, sum *results.Summary, engines map[string]int, samples
 		}
 	}
 }
+
+// mostReplay is the most of kload's CPU time, in percent, that reading recorded
+// data ahead may take.
+const mostReplay = 10
+
+// TestEndToEndReplay replays the built-in trips as fast as possible, aggregated, a
+// hundred times if KLOAD_BENCH=full and else once.
+func TestEndToEndReplay(t *testing.T) {
+	full, out, loop := os.Getenv("KLOAD_BENCH") == "full", io.Discard, "1"
+	if full {
+		out, loop = os.Stdout, "100"
+	}
+	s, _, err := scenarios.OpenReplay(scenarios.ReplayOptions{Source: map[string]string{"rate": "asap", "loop": loop}}, scenarios.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile := filepath.Join(t.TempDir(), "cpu.pprof")
+	sum, err := profiled(profile, func() (*results.Summary, error) {
+		return scenarios.Run(t.Context(), s, scenarios.RunOptions{Out: filepath.Join(t.TempDir(), "run")})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	trips := sum.Load["trips"].Acked
+	if reader := sum.Consumers["reader"]; sum.Verdict != results.Pass || trips == 0 || reader.ReadUnique != trips {
+		t.Errorf("verdict %s: %d acknowledged, %d read", sum.Verdict, trips, reader.ReadUnique)
+	}
+	engines, samples := split(t, profile)
+	if !full {
+		return
+	}
+	share := 100 * float64(engines["replay"]) / float64(samples)
+	if share == 0 || share > mostReplay {
+		t.Errorf("reading ahead took %.1f %% of %v, above %d %%", share, engines, mostReplay)
+	}
+	fmt.Fprintf(out, "BenchmarkEndToEndReplay \t%d\t%.1f reader-cpu-%%\n", trips, share)
+}
