@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 
 	"github.com/kload/kload"
@@ -179,17 +180,8 @@ func loadConfig(ctx context.Context, o Options) (cfg aws.Config, account string,
 			Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
 		}, "", nil
 	}
-	var opts []func(*config.LoadOptions) error
-	if o.Region != "" {
-		opts = append(opts, config.WithRegion(o.Region))
-	}
-	if o.Profile != "" {
-		opts = append(opts, config.WithSharedConfigProfile(o.Profile))
-	}
-	cfg, err = config.LoadDefaultConfig(ctx, opts...)
-	if err != nil {
-		return cfg, "", unreachable(fmt.Errorf("reading the AWS configuration: %w", err),
-			"check ~/.aws/config, AWS_PROFILE and the profile named in target.profile")
+	if cfg, err = sharedConfig(ctx, o); err != nil {
+		return cfg, "", err
 	}
 	if cfg.Region == "" {
 		return cfg, "", unreachable(errors.New("no AWS region is set"),
@@ -201,6 +193,25 @@ func loadConfig(ctx context.Context, o Options) (cfg aws.Config, account string,
 			"run 'aws configure' or 'aws sso login', set AWS_PROFILE, or use --target local, which needs no account")
 	}
 	return cfg, creds.AccountID, nil
+}
+
+// sharedConfig reads the environment and the files that all AWS tools share. The
+// SDK must not write to stderr on its own: what matters of it comes back as an
+// error.
+func sharedConfig(ctx context.Context, o Options, opts ...func(*config.LoadOptions) error) (aws.Config, error) {
+	opts = append(opts, config.WithLogger(logging.Nop{}))
+	if o.Region != "" {
+		opts = append(opts, config.WithRegion(o.Region))
+	}
+	if o.Profile != "" {
+		opts = append(opts, config.WithSharedConfigProfile(o.Profile))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, opts...)
+	if err != nil {
+		return cfg, unreachable(fmt.Errorf("reading the AWS configuration: %w", err),
+			"check ~/.aws/config, AWS_PROFILE and the profile named in target.profile")
+	}
+	return cfg, nil
 }
 
 // resolveHost names the host of data calls, for the record of the run.

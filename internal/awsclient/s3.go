@@ -62,16 +62,8 @@ func loadS3Config(ctx context.Context, o Options) (cfg aws.Config, unsigned bool
 		cfg, _, err = loadConfig(ctx, o)
 		return cfg, false, err
 	}
-	opts := []func(*config.LoadOptions) error{config.WithDefaultRegion(defaultS3Region)}
-	if o.Region != "" {
-		opts = append(opts, config.WithRegion(o.Region))
-	}
-	if o.Profile != "" {
-		opts = append(opts, config.WithSharedConfigProfile(o.Profile))
-	}
-	if cfg, err = config.LoadDefaultConfig(ctx, opts...); err != nil {
-		return cfg, false, unreachable(fmt.Errorf("reading the AWS configuration: %w", err),
-			"check ~/.aws/config, AWS_PROFILE and the profile named in target.profile")
+	if cfg, err = sharedConfig(ctx, o, config.WithDefaultRegion(defaultS3Region)); err != nil {
+		return cfg, false, err
 	}
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
 		cfg.Credentials = aws.AnonymousCredentials{}
