@@ -95,68 +95,77 @@ func short(name string) []string {
 // TestMutations injects every fault that applies into every scenario of the
 // library: each must be found, as exactly one.
 func TestMutations(t *testing.T) {
-	type mutant struct{ scenario, set string }
 	var mutants []mutant
 	for _, e := range scenarios.List() {
 		mutants = append(mutants, mutant{scenario: e.Name})
 	}
 	for _, driver := range []string{"a8m", "putrecords", "putrecord"} {
-		mutants = append(mutants, mutant{"producer-drivers", "vars.driver=" + driver})
+		mutants = append(mutants, mutant{scenario: "producer-drivers", set: "vars.driver=" + driver})
 	}
+	lost := func(l *ledger) { l.Lost, l.ReadUnique, l.OK, l.Sunk = 1, l.ReadUnique-1, l.OK-1, l.Sunk-1 }
+	doubled := func(l *ledger) { l.Duplicates = 1 }
 	for _, m := range mutants {
-		names := open(t, m.scenario, scenarios.OpenOptions{}).Spec.Consumers.Names()
-		var sent uint64
-		sets := append(short(m.scenario), "drain_timeout=15s")
-		if m.set != "" {
-			sets = append(sets, m.set)
-		}
-		mutate := func(inject string, spoilt []string, spoil func(*ledger)) {
-			t.Run(m.scenario+" "+m.set+" "+inject, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					o := scenarios.RunOptions{}
-					if inject != "" {
-						o.Inject = []string{inject}
-					}
-					out := run(t.Context(), t, show(t, m.scenario), o, sets...)
-					if inject == "" {
-						out.judged(t, results.Pass, 0)
-						sent = out.ledger(names[0]).Acked
-					} else {
-						out.judged(t, results.Fail, 3)
-					}
-					for _, name := range names {
-						want := all(sent)
-						if slices.Contains(spoilt, name) {
-							spoil(&want)
-						}
-						got := out.ledger(name)
-						if m.scenario == "reshard-under-load" { // what strayed is sent again
-							got.Redelivered = 0
-						}
-						if m.scenario == "kcl-failover" { // which makes records come again
-							if got.Redelivered == 0 {
-								t.Error("nothing was redelivered")
-							}
-							got.Redelivered = 0
-						}
-						if d := cmp.Diff(want, got); d != "" || out.err != nil || sent == 0 {
-							t.Errorf("%s: %v (-want +got)\n%s", name, out.err, d)
-						}
-					}
-				})
-			})
-		}
-		lost := func(l *ledger) { l.Lost, l.ReadUnique, l.OK, l.Sunk = 1, l.ReadUnique-1, l.OK-1, l.Sunk-1 }
-		doubled := func(l *ledger) { l.Duplicates = 1 }
-		mutate("", nil, nil)
-		mutate("drop=1@target", names, lost)
-		mutate("dup=1@target", names, doubled)
-		for _, name := range names {
-			mutate("drop=1@consumer:"+name, []string{name}, lost)
-			mutate("dup=1@consumer:"+name, []string{name}, doubled)
-			mutate("drop=1@sink:"+name, []string{name}, func(l *ledger) { l.Sunk-- })
-		}
+		t.Run(m.scenario+" "+m.set, func(t *testing.T) {
+			t.Parallel()
+			m.names = open(t, m.scenario, scenarios.OpenOptions{}).Spec.Consumers.Names()
+			m.inject(t, "", nil, nil)
+			m.inject(t, "drop=1@target", m.names, lost)
+			m.inject(t, "dup=1@target", m.names, doubled)
+			for _, name := range m.names {
+				m.inject(t, "drop=1@consumer:"+name, []string{name}, lost)
+				m.inject(t, "dup=1@consumer:"+name, []string{name}, doubled)
+				m.inject(t, "drop=1@sink:"+name, []string{name}, func(l *ledger) { l.Sunk-- })
+			}
+		})
 	}
+}
+
+// mutant is a scenario of the library with faults.
+type mutant struct {
+	scenario, set string
+	names         []string // of its consumers
+	sent          uint64   // without a fault
+}
+
+// inject runs the scenario with a fault, which spoils the ledgers of some consumers.
+func (m *mutant) inject(t *testing.T, fault string, spoilt []string, spoil func(*ledger)) {
+	t.Run(fault, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			o, sets := scenarios.RunOptions{}, append(short(m.scenario), "drain_timeout=15s")
+			if m.set != "" {
+				sets = append(sets, m.set)
+			}
+			if fault != "" {
+				o.Inject = []string{fault}
+			}
+			out := run(t.Context(), t, show(t, m.scenario), o, sets...)
+			if fault == "" {
+				out.judged(t, results.Pass, 0)
+				m.sent = out.ledger(m.names[0]).Acked
+			} else {
+				out.judged(t, results.Fail, 3)
+			}
+			for _, name := range m.names {
+				want := all(m.sent)
+				if slices.Contains(spoilt, name) {
+					spoil(&want)
+				}
+				got := out.ledger(name)
+				if m.scenario == "reshard-under-load" { // what strayed is sent again
+					got.Redelivered = 0
+				}
+				if m.scenario == "kcl-failover" { // which makes records come again
+					if got.Redelivered == 0 {
+						t.Error("nothing was redelivered")
+					}
+					got.Redelivered = 0
+				}
+				if d := cmp.Diff(want, got); d != "" || out.err != nil || m.sent == 0 {
+					t.Errorf("%s: %v (-want +got)\n%s", name, out.err, d)
+				}
+			}
+		})
+	})
 }
 
 // TestStraysAreLost has a producer that leaves strays where they are, and a
