@@ -198,7 +198,8 @@ func FuzzDeaggregate(f *testing.F) {
 			d, b := consumers.NewDeaggregator(strays, true), batchOf([]byte("key"), records...)
 			for range 2 { // nothing of the first time may show up in the second
 				d.Fill(b, &owned)
-				if diff := cmp.Diff(model(b, owned, strays), b.Users, cmp.Comparer(bytes.Equal)); diff != "" {
+				want, got := model(b, owned, strays), b.Users
+				if diff := cmp.Diff(want, got, cmp.Comparer(bytes.Equal)); diff != "" && len(want)+len(got) > 0 {
 					t.Fatalf("%s (-want +got):\n%s", strays, diff)
 				}
 			}
