@@ -4,17 +4,18 @@ import "math"
 
 const second = int64(1e9)
 
-// The whole years that Unix time in int64 nanoseconds covers.
+// The whole years that Unix time in int64 nanoseconds covers, 1678 to 2261 in UTC,
+// in seconds.
 const (
-	firstYear = 1678
-	lastYear  = 2261
+	earliest = -9214560000
+	latest   = 9214646400 - 1
 )
 
 // parseTime reads a time in RFC 3339 form, such as 2023-05-08T04:00:35.000Z, as
 // Unix nanoseconds. The date may be followed by a space instead of the T, the
 // seconds by up to nine decimals, and the zone (Z or ±hh:mm) may be missing,
-// which means UTC. What it takes, it takes as time.Parse does; times outside
-// 1678–2261 are refused. It allocates nothing.
+// which means UTC. What it takes, it takes as time.Parse does; times
+// outside the years 1678–2261 of UTC are refused. It allocates nothing.
 func parseTime(b []byte) (ns int64, ok bool) {
 	if len(b) < len("2006-01-02T15:04:05") ||
 		b[4] != '-' || b[7] != '-' || b[10] != 'T' && b[10] != ' ' || b[13] != ':' || b[16] != ':' {
@@ -27,7 +28,7 @@ func parseTime(b []byte) (ns int64, ok bool) {
 		return 0, false
 	}
 	year += 100 * century
-	if year < firstYear || year > lastYear || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
+	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
 		return 0, false
 	}
 	nanos, rest, ok := fraction(b[19:])
@@ -39,7 +40,7 @@ func parseTime(b []byte) (ns int64, ok bool) {
 		return 0, false
 	}
 	unix := int64(daysSinceEpoch(year, month, day))*86400 + int64(hour*3600+minute*60+sec-east)
-	return unix*second + nanos, true
+	return unix*second + nanos, unix >= earliest && unix <= latest
 }
 
 // pair reads two digits at i, or returns -1.

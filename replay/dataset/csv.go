@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +41,9 @@ func newTable(in io.Reader, timestamp string) (*table, error) {
 	for i, name := range header {
 		name = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")))
 		name, text, whole := parquet.Attribute(strings.ReplaceAll(name, " ", "_"))
+		if slices.Contains(names, name) {
+			return nil, kload.WithHint(fmt.Errorf("%w: two columns are named %q", kload.ErrInvalid, name), "rename one of them in the first line")
+		}
 		if name == timestamp {
 			t.time = i
 		}
@@ -73,7 +77,10 @@ func (t *table) next() (at int64, line []byte, ok bool, err error) {
 	}
 	t.line = append(t.line[:0], '{')
 	for i, v := range values {
-		t.add(&t.columns[i], strings.TrimSpace(v))
+		if v = strings.TrimSpace(v); i == t.time {
+			v = instant(when) // a replay reads no date without a time of day
+		}
+		t.add(&t.columns[i], v)
 	}
 	t.line = append(t.line, '}')
 	return when.Time().UnixNano(), t.line, true, nil
@@ -96,8 +103,18 @@ func (t *table) add(c *column, v string) {
 		return
 	}
 	if when, err := replay.ParseInstant(v); err == nil && len(v) > len(time.DateOnly) {
-		v = when.Time().Format("2006-01-02T15:04:05.000Z")
+		v = instant(when)
 	}
 	quoted, _ := json.Marshal(v) // a string has a JSON form
 	t.line = append(t.line, quoted...)
+}
+
+// instant is the form that times of the public data set have, with more decimals
+// only where there are more.
+func instant(when replay.Instant) string {
+	t := when.Time()
+	if t.Nanosecond()%int(time.Millisecond) != 0 {
+		return t.Format("2006-01-02T15:04:05.000000000Z")
+	}
+	return t.Format("2006-01-02T15:04:05.000Z")
 }

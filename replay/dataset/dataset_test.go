@@ -85,6 +85,21 @@ func TestConvertTable(t *testing.T) {
 	}
 }
 
+// TestConvertTimes: whatever is taken for a time is written as a replay reads it,
+// with nothing lost.
+func TestConvertTimes(t *testing.T) {
+	from := file(t, "t.csv", "at,day\n2018-01-02,2018-01-02\n2018-01-01 23:00:00.000000001-01:30,x\n1678-01-01T00:00:00+00:01,x\n2018-01-01T23:00:00.5Z,x\n")
+	dir := filepath.Join(t.TempDir(), "out")
+	w, err := dataset.Convert(t.Context(), replay.Config{From: from, Timestamp: "at"}, replay.Options{}, dir)
+	if err != nil || w.Malformed != 1 {
+		t.Fatalf("written %+v, error %v", w, err)
+	}
+	want := []string{`{"at":"2018-01-01T23:00:00.500Z","day":"x"}`, `{"at":"2018-01-02T00:00:00.000Z","day":"2018-01-02"}`, `{"at":"2018-01-02T00:30:00.000000001Z","day":"x"}`}
+	if diff := cmp.Diff(want, lines(t, dir, "at")); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+}
+
 // trip is a row of TLC's Parquet files.
 type trip struct {
 	Vendor  int64     `parquet:"VendorID"`
@@ -193,6 +208,7 @@ func TestRefusals(t *testing.T) {
 		{"builtin:nyc-taxi", full, "", "is not empty"},
 		{"builtin:paris", "out", "", `no built-in data set "paris"`},
 		{file(t, "a.csv", "id,when\n1,2\n"), "out", "", `a.csv: invalid: there is no column "dropoff_datetime"`},
+		{file(t, "a.csv", "dropoff_datetime,Fare, fare\n2018-01-01,2,3\n"), "out", "", `a.csv: invalid: two columns are named "fare"`},
 		{file(t, "a.csv", ""), "out", "", "holds no data"},
 		{file(t, "a.json", "{}\n"), "out", "", "none of 1 lines can be used"},
 	} {
@@ -213,6 +229,7 @@ func TestRefusals(t *testing.T) {
 
 func FuzzConvertTable(f *testing.F) {
 	f.Add("a,dropoff_datetime\n1,2018-01-01 00:00:00\n")
+	f.Add("dropoff_datetime,a\n2018-01-01,1\n1678-01-01T00:00:00+23:00,2\n")
 	f.Add("dropoff_datetime,\"q\"\"\n2018-01-01T00:00:00Z,\x00\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		path := filepath.Join(t.TempDir(), "x.csv")
