@@ -8,11 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime/metrics"
 	"slices"
 	"strconv"
-	"syscall"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -31,93 +28,56 @@ import (
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/internal/shard"
 	"github.com/kload/kload/internal/trace"
+	"github.com/kload/kload/test/bench/rows"
 )
-
-// row is one thing that is measured, in a process of its own.
-type row struct {
-	name string // of the benchmark
-	run  func(context.Context, *env) (*figures, error)
-}
 
 // sizes of user records, stamps included.
 func sizes() []int { return []int{100, 250, 1024} }
 
-// rows lists what is measured, in order.
-func rows() (list []row) {
+// all lists what is measured, in order.
+func all() (list []rows.Row) {
 	for _, size := range sizes() {
 		at := "/size=" + strconv.Itoa(size)
-		with := func(run func(context.Context, *env, int) (*figures, error)) func(context.Context, *env) (*figures, error) {
-			return func(ctx context.Context, e *env) (*figures, error) { return run(ctx, e, size) }
+		with := func(run func(context.Context, *rows.Env, int) (*rows.Figures, error)) func(context.Context, *rows.Env) (*rows.Figures, error) {
+			return func(ctx context.Context, e *rows.Env) (*rows.Figures, error) { return run(ctx, e, size) }
 		}
 		list = append(list,
-			row{"Read" + at + "/kload", with(readKload)},
-			row{"Read" + at + "/sdk+awslabs", with(readSDK)},
-			row{"Deaggregate" + at + "/kload", with(unpackKload)},
-			row{"Deaggregate" + at + "/awslabs", with(unpackAwslabs)},
+			rows.Row{Name: "Read" + at + "/kload", Run: with(readKload)},
+			rows.Row{Name: "Read" + at + "/sdk+awslabs", Run: with(readSDK)},
+			rows.Row{Name: "Deaggregate" + at + "/kload", Run: with(unpackKload)},
+			rows.Row{Name: "Deaggregate" + at + "/awslabs", Run: with(unpackAwslabs)},
 		)
 	}
-	return append(list, row{"Primitives", primitives})
-}
-
-// figures are one measurement: values by unit, of n operations.
-type figures struct {
-	N      int
-	Values map[string]float64
-}
-
-// mark is what this process has used at some moment.
-type mark struct {
-	cpu       time.Duration
-	allocated uint64
-}
-
-func now() mark {
-	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	metrics.Read(samples)
-	return mark{cpuTime(), samples[0].Value.Uint64()}
-}
-
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // cannot fail
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-func (m mark) since(n int) *figures {
-	end := now()
-	return &figures{N: n, Values: map[string]float64{
-		"cpu-ns/record": float64(end.cpu-m.cpu) / float64(n),
-		"B/record":      float64(end.allocated-m.allocated) / float64(n),
-	}}
+	return append(list, rows.Row{Name: "Primitives", Run: primitives})
 }
 
 // meter counts user records, the first half to warm up.
 type meter struct {
-	want, n, before int
-	from            mark
-	figures         *figures
+	want, n, before, size int
+	from                  rows.Mark
+	figures               *rows.Figures
 }
 
-func (e *env) meter(size int) *meter { return &meter{want: e.bytes / size} }
+func newMeter(e *rows.Env, size int) *meter { return &meter{want: e.Bytes / size, size: size} }
 
 // count reports whether that was enough.
 func (m *meter) count(n int) (enough bool) {
 	m.n += n
 	switch {
 	case m.before == 0 && m.n >= m.want:
-		m.before, m.from = m.n, now()
+		m.before, m.from = m.n, rows.Now()
 	case m.before > 0 && m.figures == nil && m.n >= m.before+m.want:
-		m.figures = m.from.since(m.n - m.before)
+		m.figures = m.from.Since(m.n-m.before, m.size)
 	}
 	return m.figures != nil
 }
 
 // readKload polls, unpacks, and has the ledger judge every record: its trace is
 // read, its checksum, its routing and its order are checked.
-func readKload(ctx context.Context, e *env, size int) (*figures, error) {
+func readKload(ctx context.Context, e *rows.Env, size int) (*rows.Figures, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	client, err := awsclient.New(ctx, awsclient.Options{Local: true, Endpoint: e.endpoint, RootCAs: e.roots})
+	client, err := awsclient.New(ctx, awsclient.Options{Local: true, Endpoint: e.Endpoint, RootCAs: e.Roots})
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +87,7 @@ func readKload(ctx context.Context, e *env, size int) (*figures, error) {
 	load := books.AddLoad("load", ledger.LoadOptions{Ordered: true, ByKey: true})
 	reader := books.AddConsumer("reader")
 	reader.SetRange(shardID, shard.Split(1)[0])
-	m := e.meter(size)
+	m := newMeter(e, size)
 	load.Sent(uint64(4 * m.want))
 	c := consumers.New(consumers.Options{
 		Name: "reader", Workers: 1, PlainByKey: true,
@@ -167,15 +127,15 @@ func (host) Close(context.Context) error { return nil }
 
 // readSDK gets records with the SDK as it comes and unpacks them with awslabs'
 // module. Nobody verifies anything but the aggregates' digests.
-func readSDK(ctx context.Context, e *env, size int) (*figures, error) {
+func readSDK(ctx context.Context, e *rows.Env, size int) (*rows.Figures, error) {
 	api := kinesis.New(kinesis.Options{
-		Region: "us-east-1", BaseEndpoint: &e.endpoint,
+		Region: "us-east-1", BaseEndpoint: &e.Endpoint,
 		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
 		HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-			t.TLSClientConfig.RootCAs = e.roots
+			t.TLSClientConfig.RootCAs = e.Roots
 		}),
 	})
-	m := e.meter(size)
+	m := newMeter(e, size)
 	iterator := aws.String(fmt.Sprintf("%d:0", size))
 	for {
 		out, err := api.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
@@ -198,7 +158,7 @@ func readSDK(ctx context.Context, e *env, size int) (*figures, error) {
 
 // unpackKload does what the consumer does with the aggregates of an answer:
 // digests of all of them, then every user record and the hash key of each.
-func unpackKload(_ context.Context, e *env, size int) (*figures, error) {
+func unpackKload(_ context.Context, e *rows.Env, size int) (*rows.Figures, error) {
 	records := pageOf(size, 0).records
 	var digester kpl.Digester
 	var decoder kpl.Decoder
@@ -207,7 +167,7 @@ func unpackKload(_ context.Context, e *env, size int) (*figures, error) {
 	var names [][]byte
 	var hashes []kload.HashKey
 	users := make([]kload.Delivery, 0, perPage*usersPerAggregate(size))
-	m := e.meter(size)
+	m := newMeter(e, size)
 	for {
 		users = users[:0]
 		digester.Verify(intact, records)
@@ -233,12 +193,12 @@ func unpackKload(_ context.Context, e *env, size int) (*figures, error) {
 }
 
 // unpackAwslabs returns no hash keys: the module leaves them out.
-func unpackAwslabs(_ context.Context, e *env, size int) (*figures, error) {
+func unpackAwslabs(_ context.Context, e *rows.Env, size int) (*rows.Figures, error) {
 	var records []types.Record
 	for _, data := range pageOf(size, 0).records {
 		records = append(records, types.Record{Data: data, PartitionKey: aws.String("a")})
 	}
-	m := e.meter(size)
+	m := newMeter(e, size)
 	for {
 		users, err := deaggregator.DeaggregateRecords(records)
 		if err != nil {
@@ -254,12 +214,12 @@ func unpackAwslabs(_ context.Context, e *env, size int) (*figures, error) {
 }
 
 // primitives measures the part of de-aggregation that both sides share: MD5.
-func primitives(_ context.Context, e *env) (*figures, error) {
+func primitives(_ context.Context, e *rows.Env) (*rows.Figures, error) {
 	chunk := make([]byte, packedSize)
-	from := cpuTime()
+	from := rows.CPUTime()
 	n := 0
-	for ; n < e.bytes; n += len(chunk) {
+	for ; n < e.Bytes; n += len(chunk) {
 		md5.Sum(chunk)
 	}
-	return &figures{N: n, Values: map[string]float64{"md5-ns/B": float64(cpuTime()-from) / float64(n)}}, nil
+	return &rows.Figures{N: n, Values: map[string]float64{"md5-ns/B": float64(rows.CPUTime()-from) / float64(n)}}, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/kload/kload/internal/awscbor"
 	"github.com/kload/kload/internal/kpl"
 	"github.com/kload/kload/internal/trace"
+	"github.com/kload/kload/test/bench/rows"
 )
 
 const (
@@ -31,9 +32,6 @@ const (
 	firstArrival = 1_787_036_486_712 // Unix milliseconds
 )
 
-// hello is what the server says about itself.
-type hello struct{ Endpoint, CA string }
-
 // serve answers until standard input ends.
 func serve() error {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(answer))
@@ -41,7 +39,7 @@ func serve() error {
 	s.StartTLS()
 	defer s.Close()
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
-	if err := json.NewEncoder(os.Stdout).Encode(hello{s.URL, string(ca)}); err != nil {
+	if err := json.NewEncoder(os.Stdout).Encode(rows.Hello{Endpoint: s.URL, CA: string(ca)}); err != nil {
 		return fmt.Errorf("saying hello: %w", err)
 	}
 	_, _ = io.Copy(io.Discard, os.Stdin)

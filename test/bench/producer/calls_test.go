@@ -18,6 +18,7 @@ import (
 	"github.com/kload/kload/internal/awscbor"
 	"github.com/kload/kload/internal/awscbor/protocol"
 	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/test/bench/rows"
 )
 
 // bigRequest is a request of 5 MB.
@@ -32,24 +33,24 @@ func bigRequest() *kinesis.PutRecordsInput {
 }
 
 // repeat measures a call that moves some records of the given size.
-func repeat(e *env, records, size int, call func() error) (*figures, error) {
-	n := max(1, e.bytes/(records*size))
+func repeat(e *rows.Env, records, size int, call func() error) (*rows.Figures, error) {
+	n := max(1, e.Bytes/(records*size))
 	for range max(1, n/4) {
 		if err := call(); err != nil {
 			return nil, err
 		}
 	}
-	m := now()
+	m := rows.Now()
 	for range n {
 		if err := call(); err != nil {
 			return nil, err
 		}
 	}
-	return m.since(n*records, size), nil
+	return m.Since(n*records, size), nil
 }
 
-func putRecordsKload(ctx context.Context, e *env) (*figures, error) {
-	client, err := e.ours(ctx)
+func putRecordsKload(ctx context.Context, e *rows.Env) (*rows.Figures, error) {
+	client, err := ours(ctx, e)
 	if err != nil {
 		return nil, err
 	}
@@ -69,8 +70,8 @@ func putRecordsKload(ctx context.Context, e *env) (*figures, error) {
 	})
 }
 
-func putRecordsSDK(ctx context.Context, e *env) (*figures, error) {
-	api, in := e.stock(), bigRequest()
+func putRecordsSDK(ctx context.Context, e *rows.Env) (*rows.Figures, error) {
+	api, in := stock(e), bigRequest()
 	return repeat(e, perCall, aggregate, func() error { return putAll(ctx, api, in.Records) })
 }
 
@@ -108,7 +109,7 @@ func (m *inMemory) Do(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-func decode(ctx context.Context, e *env, page []byte, option func(*kinesis.Options)) (*figures, error) {
+func decode(ctx context.Context, e *rows.Env, page []byte, option func(*kinesis.Options)) (*rows.Figures, error) {
 	api := kinesis.New(kinesis.Options{
 		Region: "us-east-1", HTTPClient: &inMemory{page},
 		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
@@ -124,11 +125,11 @@ func decode(ctx context.Context, e *env, page []byte, option func(*kinesis.Optio
 
 // getRecordsKload decodes as the polling reader does: records point into the
 // response.
-func getRecordsKload(ctx context.Context, e *env) (*figures, error) {
+func getRecordsKload(ctx context.Context, e *rows.Env) (*rows.Figures, error) {
 	ctx = protocol.WithBuffer(ctx, new(protocol.Buffer))
 	return decode(ctx, e, pageCBOR(), protocol.New(protocol.Options{}).Use)
 }
 
-func getRecordsSDK(ctx context.Context, e *env) (*figures, error) {
+func getRecordsSDK(ctx context.Context, e *rows.Env) (*rows.Figures, error) {
 	return decode(ctx, e, pageJSON(), func(*kinesis.Options) {})
 }

@@ -3,29 +3,11 @@
 package producer_test
 
 import (
-	"context"
-	"encoding/json"
 	"flag"
-	"fmt"
 	"os"
-	"runtime"
-	"runtime/pprof"
 	"testing"
-)
 
-// The test binary is also the server and the process of each row; these
-// variables say which.
-const (
-	roleVar     = "KLOAD_BENCH_ROLE" // "server", or the name of a row
-	megabyteVar = "KLOAD_BENCH_MB"   // payload that the row moves
-	endpointVar = "KLOAD_BENCH_ENDPOINT"
-	sinkVar     = "KLOAD_BENCH_SINK" // TCP address that drops what it is sent
-	caVar       = "KLOAD_BENCH_CA"   // PEM file
-
-	// profileVar, if set, is the file for the CPU profile of a row that is run
-	// alone, with -rows. What it allocated, and who kept it waiting, goes to the
-	// same name with .allocs, .mutex and .block.
-	profileVar = "KLOAD_BENCH_PROFILE"
+	"github.com/kload/kload/test/bench/rows"
 )
 
 var (
@@ -34,68 +16,20 @@ var (
 	only      = flag.String("rows", "", "measure only rows whose names contain this")
 )
 
-func TestMain(m *testing.M) {
-	role := os.Getenv(roleVar)
-	if role == "" {
-		flag.Parse()
-		os.Exit(m.Run())
-	}
-	if err := act(role); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
-}
+func suite() rows.Suite { return rows.Suite{Rows: all(), Serve: serve} }
 
-// act is what a child process does.
-func act(role string) error {
-	if role == "server" {
-		return serve()
-	}
-	for _, r := range rows() {
-		if r.name != role {
-			continue
-		}
-		e, err := newEnv()
-		if err != nil {
-			return err
-		}
-		stop, err := profile()
-		if err != nil {
-			return err
-		}
-		f, err := r.run(context.Background(), e)
-		stop()
-		if err != nil {
-			return fmt.Errorf("measuring %s: %w", r.name, err)
-		}
-		return json.NewEncoder(os.Stdout).Encode(f)
-	}
-	return fmt.Errorf("there is no row %q", role)
-}
+func TestMain(m *testing.M) { os.Exit(suite().Main(m)) }
 
-// profile starts the CPU profile that was asked for, if any.
-func profile() (stop func(), err error) {
-	name := os.Getenv(profileVar)
-	if name == "" {
-		return func() {}, nil
+// TestProducer measures the rows, -rounds times each in turn, and prints Go
+// benchmark lines. With enough payload for figures that mean something it compares
+// medians with what kload promises.
+func TestProducer(t *testing.T) {
+	if *rounds == 0 {
+		t.Skip("starts a process per row: use make bench-producer, or -rounds 1 -mb 1 to try it out")
 	}
-	f, err := os.Create(name)
-	if err != nil {
-		return nil, fmt.Errorf("creating the profile: %w", err)
+	p := rows.Plan{Command: "go test ./test/bench/producer -count=1 -v -run TestProducer", Rounds: *rounds, Megabytes: *megabytes, Only: *only}
+	r := report{suite().Measure(t, p)}
+	if p.Meaningful() {
+		r.print()
 	}
-	runtime.SetMutexProfileFraction(1)
-	runtime.SetBlockProfileRate(1)
-	if err := pprof.StartCPUProfile(f); err != nil {
-		return nil, fmt.Errorf("profiling: %w", err)
-	}
-	return func() {
-		pprof.StopCPUProfile()
-		_ = f.Close()
-		for _, kind := range []string{"allocs", "mutex", "block"} {
-			if f, err := os.Create(name + "." + kind); err == nil {
-				_ = pprof.Lookup(kind).WriteTo(f, 0)
-				_ = f.Close()
-			}
-		}
-	}, nil
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/kload/kload/test/bench/rows"
 )
 
 // What the peers pack together, by the KPL's example.
@@ -24,8 +26,8 @@ const (
 
 // putAggregator gives the records to four of a8m's aggregators and their output
 // to the SDK as it comes. Nobody predicts shards or keeps track of records.
-func putAggregator(ctx context.Context, e *env, size int) (*figures, error) {
-	client := e.stock()
+func putAggregator(ctx context.Context, e *rows.Env, size int) (*rows.Figures, error) {
+	client := stock(e)
 	put := func(n int) error {
 		var g errgroup.Group
 		for range 4 {
@@ -33,15 +35,15 @@ func putAggregator(ctx context.Context, e *env, size int) (*figures, error) {
 		}
 		return g.Wait()
 	}
-	n := e.bytes / size / 4 * 4
+	n := e.Bytes / size / 4 * 4
 	if err := put(n); err != nil {
 		return nil, err
 	}
-	m := now()
+	m := rows.Now()
 	if err := put(n); err != nil {
 		return nil, err
 	}
-	return m.since(n, size), nil
+	return m.Since(n, size), nil
 }
 
 func aggregateAndPut(ctx context.Context, client *kinesis.Client, f *feed, n int) error {
@@ -106,8 +108,8 @@ func (silent) Error(string, error, ...a8m.LogValue) {}
 // putA8M puts the records with a8m's producer as it comes. It is not stopped,
 // which may panic or never return; its records have arrived when enough bytes
 // have.
-func putA8M(ctx context.Context, e *env, size int) (*figures, error) {
-	client := &counting{Client: e.stock()}
+func putA8M(ctx context.Context, e *rows.Env, size int) (*rows.Figures, error) {
+	client := &counting{Client: stock(e)}
 	p := a8m.New(&a8m.Config{StreamName: "s", Client: client, Logger: silent{}, FlushInterval: 50 * time.Millisecond})
 	p.Start()
 	f := newFeed(size)
@@ -133,13 +135,13 @@ func putA8M(ctx context.Context, e *env, size int) (*figures, error) {
 		}
 		return nil
 	}
-	n := e.bytes / size
+	n := e.Bytes / size
 	if err := put(n); err != nil {
 		return nil, err
 	}
-	m := now()
+	m := rows.Now()
 	if err := put(n); err != nil {
 		return nil, err
 	}
-	return m.since(n, size), nil
+	return m.Since(n, size), nil
 }

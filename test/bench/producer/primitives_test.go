@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kload/kload/internal/shard"
+	"github.com/kload/kload/test/bench/rows"
 )
 
 // The stages that every byte passes at least once on its way, and what a record
@@ -38,9 +39,9 @@ func floor(p map[string]float64, size int) float64 {
 }
 
 // primitives measures the stages by themselves.
-func primitives(_ context.Context, e *env) (*figures, error) {
-	span := time.Duration(e.bytes) / 2 // 75 ms of CPU each at the default of 150 MB
-	f := &figures{N: 1, Values: map[string]float64{}}
+func primitives(_ context.Context, e *rows.Env) (*rows.Figures, error) {
+	span := time.Duration(e.Bytes) / 2 // 75 ms of CPU each at the default of 150 MB
+	f := &rows.Figures{N: 1, Values: map[string]float64{}}
 	chunk, big := make([]byte, 16<<10), make([]byte, 1<<20)
 	from, to := make([]byte, 32<<20), make([]byte, 32<<20) // more than the caches hold, as requests under way are
 	f.Values[unitMemcpy] = perByte(span, len(from), func() { copy(to, from) })
@@ -58,7 +59,7 @@ func primitives(_ context.Context, e *env) (*figures, error) {
 	nonce, sealed := make([]byte, gcm.NonceSize()), make([]byte, 0, len(chunk)+gcm.Overhead())
 	f.Values[unitAES] = perByte(span, len(chunk), func() { sealed = gcm.Seal(sealed[:0], nonce, chunk, nil) })
 
-	c, err := net.Dial("tcp", e.sink)
+	c, err := net.Dial("tcp", e.Sink)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the sink: %w", err)
 	}
@@ -89,13 +90,13 @@ func primitives(_ context.Context, e *env) (*figures, error) {
 // perByte returns the nanoseconds of CPU per byte of an operation on so many.
 func perByte(span time.Duration, bytes int, op func()) float64 {
 	op()
-	start, done := cpuTime(), 0
+	start, done := rows.CPUTime(), 0
 	for {
 		for range 4 {
 			op()
 		}
 		done += 4
-		if used := cpuTime() - start; used >= span {
+		if used := rows.CPUTime() - start; used >= span {
 			return float64(used) / float64(done) / float64(bytes)
 		}
 	}

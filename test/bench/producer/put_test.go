@@ -15,6 +15,7 @@ import (
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/producer"
+	"github.com/kload/kload/test/bench/rows"
 )
 
 // The stream of records that every producer is given.
@@ -56,8 +57,8 @@ func (f *feed) next() (data, key []byte) {
 
 // putKload is the whole path: PutBatch, prediction, aggregation, request, TLS,
 // answer, outcome, with the defaults of a scenario.
-func putKload(ctx context.Context, e *env, size int) (*figures, error) {
-	client, err := e.ours(ctx)
+func putKload(ctx context.Context, e *rows.Env, size int) (*rows.Figures, error) {
+	client, err := ours(ctx, e)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func putKload(ctx context.Context, e *env, size int) (*figures, error) {
 		}
 		return p.Flush(ctx)
 	}
-	n := e.bytes / size / batchSize * batchSize
+	n := e.Bytes / size / batchSize * batchSize
 	api.openWhen(func() bool {
 		return 10*p.Stats().PeakBytes > 9*uint64(producer.DefaultConfig().Memory) || n*size < 2*int(producer.DefaultConfig().Memory)
 	})
@@ -97,11 +98,11 @@ func putKload(ctx context.Context, e *env, size int) (*figures, error) {
 		return nil, err
 	}
 	before := acked.Load()
-	m := now()
+	m := rows.Now()
 	if err := put(n); err != nil {
 		return nil, err
 	}
-	got := m.since(n, size)
+	got := m.Since(n, size)
 	if ours := acked.Load() - before; ours != int64(n) {
 		return nil, fmt.Errorf("%d of %d records were acknowledged", ours, n)
 	}

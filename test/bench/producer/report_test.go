@@ -8,9 +8,12 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+
+	"github.com/kload/kload/test/bench/rows"
 )
 
-func nan() float64 { return math.NaN() }
+// report holds medians against what is promised.
+type report struct{ *rows.Table }
 
 // bar is one promise: a median beside its limit.
 type bar struct {
@@ -30,49 +33,49 @@ func (b bar) verdict() string {
 	return "MISSED"
 }
 
-// report prints the primitives, the floors and the bars.
-func (r *rig) report() {
+// print prints the primitives, the floors and the bars.
+func (r report) print() {
 	p := map[string]float64{}
-	fmt.Fprintln(r.out, "\n# primitives, medians, beside openssl speed on one core")
+	fmt.Fprintln(r.Out, "\n# primitives, medians, beside openssl speed on one core")
 	for _, unit := range []string{unitMemcpy, unitMD5, unitSHA, unitAES, unitTCP, unitPredict} {
-		p[unit] = r.median("Primitives", unit)
-		fmt.Fprintf(r.out, "# %-20s %8.3f%s\n", unit, p[unit], beside(p[unit], unit))
+		p[unit] = r.Median("Primitives", unit)
+		fmt.Fprintf(r.Out, "# %-20s %8.3f%s\n", unit, p[unit], beside(p[unit], unit))
 	}
-	fmt.Fprintln(r.out, "\n# bars, medians of this run")
+	fmt.Fprintln(r.Out, "\n# bars, medians of this run")
 	for _, b := range r.bars(p) {
 		sign := "<="
 		if b.least {
 			sign = ">="
 		}
-		fmt.Fprintf(r.out, "# %-64s %10.3f %s %-6.3g %s\n", b.what, b.value, sign, b.limit, b.verdict())
+		fmt.Fprintf(r.Out, "# %-64s %10.3f %s %-6.3g %s\n", b.what, b.value, sign, b.limit, b.verdict())
 	}
 }
 
 // bars compares the medians. p are the primitives.
-func (r *rig) bars(p map[string]float64) []bar {
+func (r report) bars(p map[string]float64) []bar {
 	const perCore = "records/core-s"
 	var list []bar
 	for i, size := range sizes() {
 		at := "Put/size=" + strconv.Itoa(size)
-		ours, peer := r.median(at+"/kload", perCore), r.median(at+"/a8m-aggregator+sdk", perCore)
+		ours, peer := r.Median(at+"/kload", perCore), r.Median(at+"/a8m-aggregator+sdk", perCore)
 		best := 1e9 / floor(p, size)
-		fmt.Fprintf(r.out, "# %4d B, M records per core-second: kload %.3f, a8m aggregator + SDK %.3f, a8m producer %.3f, floor %.3f\n",
-			size, ours/1e6, peer/1e6, r.median(at+"/a8m-producer", perCore)/1e6, best/1e6)
+		fmt.Fprintf(r.Out, "# %4d B, M records per core-second: kload %.3f, a8m aggregator + SDK %.3f, a8m producer %.3f, floor %.3f\n",
+			size, ours/1e6, peer/1e6, r.Median(at+"/a8m-producer", perCore)/1e6, best/1e6)
 		list = append(list,
 			bar{fmt.Sprintf("%d B: kload / a8m aggregator + SDK", size), ours / peer, true, []float64{1.6, 2, 1.9}[i]},
 			bar{fmt.Sprintf("%d B: kload / floor", size), ours / best, true, 0.8})
 	}
-	perRecord := func(name string) float64 { return r.median(name, "cpu-ns/record") }
-	perGB := func(name string) float64 { return r.median(name, "cpu-s/GB") }
-	fmt.Fprintf(r.out, "# PutRecords of 5 MB: kload %.3f, SDK %.3f CPU-s/GB; GetRecords decoding: kload %.3f, SDK %.3f\n",
+	perRecord := func(name string) float64 { return r.Median(name, "cpu-ns/record") }
+	perGB := func(name string) float64 { return r.Median(name, "cpu-s/GB") }
+	fmt.Fprintf(r.Out, "# PutRecords of 5 MB: kload %.3f, SDK %.3f CPU-s/GB; GetRecords decoding: kload %.3f, SDK %.3f\n",
 		perGB("PutRecords/5MB/kload"), perGB("PutRecords/5MB/sdk"), perGB("GetRecords/decode/kload"), perGB("GetRecords/decode/sdk"))
 	return append(list,
-		bar{"heap bytes per 250-B record", r.median("Put/size=250/kload", "B/record"), false, 50},
+		bar{"heap bytes per 250-B record", r.Median("Put/size=250/kload", "B/record"), false, 50},
 		bar{"PutRecords CPU, 5 MB requests: kload / SDK", perGB("PutRecords/5MB/kload") / perGB("PutRecords/5MB/sdk"), false, 0.4},
 		bar{"GetRecords decoding, 50 KiB records: kload / SDK", perGB("GetRecords/decode/kload") / perGB("GetRecords/decode/sdk"), false, 0.1},
 		bar{"CPU per record, 2 processors / 1", perRecord("Put2/size=250/kload") / perRecord("Put/size=250/kload"), false, 1.15},
 		bar{"CPU per record, 2 processors / 1, of a8m's producer", perRecord("Put2/size=250/a8m-producer") / perRecord("Put/size=250/a8m-producer"), false, math.Inf(1)},
-		bar{"waits for mutexes on 2 processors, % of the goroutines' time", r.median("Put2/size=250/kload", "%mutex-waits"), false, 2},
+		bar{"waits for mutexes on 2 processors, % of the goroutines' time", r.Median("Put2/size=250/kload", "%mutex-waits"), false, 2},
 	)
 }
 

@@ -26,15 +26,13 @@ import (
 
 	"github.com/kload/kload/internal/awscbor"
 	"github.com/kload/kload/internal/shard"
+	"github.com/kload/kload/test/bench/rows"
 )
 
 const (
 	shards   = 16
 	sequence = "49590338271490256608559692538361571095921575989136588898"
 )
-
-// hello is what the server says about itself on its first line.
-type hello struct{ Endpoint, Sink, CA string }
 
 // serve answers until standard input ends.
 func serve() error {
@@ -65,7 +63,7 @@ func serve() error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		_ = server.Close()
 	}()
-	me := hello{Endpoint: "https://" + kinesis.Addr().String(), Sink: sink.Addr().String(), CA: string(pemText)}
+	me := rows.Hello{Endpoint: "https://" + kinesis.Addr().String(), Sink: sink.Addr().String(), CA: string(pemText)}
 	if err := json.NewEncoder(os.Stdout).Encode(me); err != nil {
 		return fmt.Errorf("saying hello: %w", err)
 	}
