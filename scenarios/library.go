@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/conf"
 )
 
 //go:embed *.yaml
@@ -41,11 +42,20 @@ func question(src []byte) string {
 	return ""
 }
 
+// nearest suggests a scenario of the library for a name that is not in it.
+func nearest(name string) string {
+	var names []string
+	for _, e := range List() {
+		names = append(names, e.Name)
+	}
+	return conf.DidYouMean(name, names)
+}
+
 // Show returns the file of a scenario in the library.
 func Show(name string) ([]byte, error) {
 	src, err := library.ReadFile(name + ".yaml")
 	if err != nil {
-		return nil, kload.WithHint(fmt.Errorf("%w: no scenario called %q in the library", kload.ErrInvalid, name), "'kload list' shows what there is")
+		return nil, kload.WithHint(fmt.Errorf("%w: no scenario called %q in the library%s", kload.ErrInvalid, name, nearest(name)), "'kload list' shows what there is")
 	}
 	return src, nil
 }

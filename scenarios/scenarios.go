@@ -67,7 +67,7 @@ func read(ref string) (file string, src []byte, err error) {
 	case err == nil:
 		return ref, src, nil
 	case errors.Is(err, fs.ErrNotExist) && !isPath(ref):
-		return "", nil, kload.WithHint(fmt.Errorf("%w: no scenario called %q in the library, and no such file", kload.ErrInvalid, ref),
+		return "", nil, kload.WithHint(fmt.Errorf("%w: no scenario called %q in the library, and no such file%s", kload.ErrInvalid, ref, nearest(ref)),
 			"'kload list' shows the library")
 	case errors.Is(err, fs.ErrNotExist):
 		return "", nil, kload.WithHint(fmt.Errorf("%w: there is no file %s", kload.ErrInvalid, ref), "check the path; 'kload list' shows the scenarios that need no file")

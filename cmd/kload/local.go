@@ -77,6 +77,7 @@ func localVerb(u *ui, args []string) error {
 		note = func(string) {}
 	}
 	l.cfg.Note = note
+	l.cfg.Alarm = func(err error) { u.fail(err) }
 	ctx, stop := interruptible(func() { note("stopping; press Ctrl-C again to stop at once") })
 	defer stop()
 	s, err := local.Listen(ctx, l.cfg)

@@ -92,8 +92,9 @@ func Explain(err error, doing string) error {
 		return unreachable(wrapped, "create the stream first, or set stream.create: true")
 	case "ResourceInUseException":
 		return unreachable(wrapped, "the name is taken: choose another stream.name, or set stream.create: false to use the stream that is there")
-	case "AccessDeniedException", "UnrecognizedClientException", "InvalidSignatureException",
-		"MissingAuthenticationTokenException", "IncompleteSignatureException":
+	case "UnrecognizedClientException", "InvalidSignatureException", "MissingAuthenticationTokenException", "IncompleteSignatureException":
+		return unreachable(wrapped, "the credentials were not accepted: check the key pair, the profile and target.region; 'aws sts get-caller-identity' shows whose they are")
+	case "AccessDeniedException":
 		return unreachable(wrapped, "the credentials are not allowed to do this: check the identity with 'aws sts get-caller-identity' and its Kinesis permissions")
 	case "ExpiredTokenException":
 		return unreachable(wrapped, "the credentials have expired: renew them, such as by 'aws sso login', or use a profile that is renewed by itself")

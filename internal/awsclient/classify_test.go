@@ -40,9 +40,11 @@ func TestClassifyServiceErrors(t *testing.T) {
 		{400, "ResourceNotFoundException", awsclient.Fatal, unreachable, "create the stream"},
 		{400, "ResourceInUseException", awsclient.Fatal, unreachable, "stream.name"},
 		{
-			400, "AccessDeniedException UnrecognizedClientException InvalidSignatureException MissingAuthenticationTokenException " +
-				"IncompleteSignatureException ExpiredTokenException", awsclient.Fatal, unreachable, "credentials",
+			400, "UnrecognizedClientException InvalidSignatureException MissingAuthenticationTokenException IncompleteSignatureException",
+			awsclient.Fatal, unreachable, "key pair",
 		},
+		{400, "AccessDeniedException", awsclient.Fatal, unreachable, "permissions"},
+		{400, "ExpiredTokenException", awsclient.Fatal, unreachable, "have expired"},
 		{
 			400, "KMSAccessDeniedException KMSDisabledException KMSInvalidStateException KMSNotFoundException KMSOptInRequired",
 			awsclient.Fatal, unreachable, "KMS key",

@@ -12,10 +12,6 @@ import (
 func (d *decoder) choice(dst reflect.Value, n *node, p place) {
 	kinds := d.kinds[p.tags.choice]
 	names := slices.Sorted(maps.Keys(kinds))
-	example := ""
-	if len(names) > 0 {
-		example = fmt.Sprintf("write one of %s, as in %s: {}", strings.Join(names, ", "), names[0])
-	}
 	chosen, ok := n.chosen()
 	if !ok {
 		msg := fmt.Sprintf("expected one %s, found %s", p.tags.choice, n.describe())
@@ -25,7 +21,7 @@ func (d *decoder) choice(dst reflect.Value, n *node, p place) {
 				msg += ": " + cut(strings.Join(n.keys(), ", "), 60)
 			}
 		}
-		d.report(p.at, p.path, msg, example)
+		d.report(p.at, p.path, msg, d.example(p.tags.choice))
 		return
 	}
 	create := kinds[chosen.key]
@@ -41,6 +37,15 @@ func (d *decoder) choice(dst reflect.Value, n *node, p place) {
 	}
 	d.value(config.Elem(), chosen.value, place{path: join(p.path, chosen.key), at: chosen.pos})
 	dst.Set(reflect.ValueOf(Choice{Kind: chosen.key, Config: config.Interface()}))
+}
+
+// example tells which plug-ins of a kind there are, for hints.
+func (d *decoder) example(kind string) string {
+	names := slices.Sorted(maps.Keys(d.kinds[kind]))
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("write one of %s, as in %s: {}", strings.Join(names, ", "), names[0])
 }
 
 // newConfig makes the configuration of a plug-in and checks that it is one.

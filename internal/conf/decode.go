@@ -184,7 +184,11 @@ func (d *decoder) absent(dst reflect.Value, f field, p place, written bool) {
 		}
 		d.value(dst, n, p)
 	case f.required && written:
-		d.report(p.at, p.path, fmt.Sprintf("the key %q is required", f.key), f.help)
+		hint := f.help
+		if example := d.example(f.choice); example != "" {
+			hint += ": " + example
+		}
+		d.report(p.at, p.path, fmt.Sprintf("the key %q is required", f.key), hint)
 	case isBlock(f.typ):
 		d.block(dst, &node{kind: kindBlock, pos: p.at}, p, written)
 	}

@@ -42,7 +42,7 @@ func (s *stream) Validate() []conf.Issue {
 }
 
 type load struct {
-	Source  conf.Choice   `yaml:"source" choice:"source" required:"true" help:"Where records come from."`
+	Source  conf.Choice   `yaml:"source" choice:"source" required:"true" help:"Where records come from"`
 	Rate    rate          `yaml:"rate" help:"When records are sent."`
 	Size    units.Bytes   `yaml:"size" default:"200B" help:"Size of a record."`
 	Total   units.Count   `yaml:"total" help:"Records in all; none means no limit."`

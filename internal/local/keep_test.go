@@ -131,11 +131,11 @@ func TestDataFails(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	synctest.Test(t, func(t *testing.T) {
 		ln := memnet.Listen()
-		var notes []string
+		var alarms []error
 		s, err := local.ListenOn(t.Context(), local.ServeConfig{
 			Config:  local.Config{Data: dir, StoreBytes: 4 << 20, Limits: kinesis.Limits{Off: true}},
 			Streams: []local.NewStream{{Name: "s", Shards: 1}},
-			Note:    func(line string) { notes = append(notes, line) },
+			Alarm:   func(err error) { alarms = append(alarms, err) },
 		}, ln)
 		if err != nil {
 			t.Fatal(err)
@@ -168,8 +168,8 @@ func TestDataFails(t *testing.T) {
 		}
 		<-time.After(time.Minute)
 		synctest.Wait()
-		if len(notes) != 1 || !strings.Contains(notes[0], "puts are refused") {
-			t.Errorf("told %q", notes)
+		if len(alarms) != 1 || !strings.Contains(alarms[0].Error(), "puts are refused") {
+			t.Errorf("told %v", alarms)
 		}
 		c.Close()
 		stop()

@@ -48,6 +48,10 @@ type ServeConfig struct {
 	// Note is told what is wrong with connections, such as a certificate that a
 	// client does not trust. Default: nobody is. It must be safe for concurrent use.
 	Note func(string)
+	// Alarm is told, once, that the data directory could not be written and nothing
+	// more is stored. Serve returns the error in the end. Default: nobody is. It must
+	// be safe for concurrent use.
+	Alarm func(error)
 }
 
 // NewStream is a provisioned stream to make.

@@ -133,7 +133,9 @@ func (st *status) watch(ctx context.Context) {
 			st.mu.Unlock()
 			if err := st.server.service.kinesis.LogError(); err != nil && !told {
 				told = true
-				st.server.note(fmt.Sprintf("puts are refused from now on: %v; nothing more is stored until kload is started again", err))
+				if alarm := st.server.cfg.Alarm; alarm != nil {
+					alarm(fmt.Errorf("puts are refused from now on: %w", err))
+				}
 			}
 		}
 	}

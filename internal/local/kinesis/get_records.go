@@ -29,6 +29,7 @@ const (
 //     minutes later. Using an iterator twice returns the same records.
 //   - MillisBehindLatest is the age of the last record returned, 0 only at the
 //     tip. Records trimmed meanwhile are passed over.
+//   - A StreamARN may come with the iterator and must name the iterator's stream.
 //   - The answer that reaches the end of a closed shard, the first one included,
 //     has no next iterator and lists the shards that follow it as ChildShards.
 func (s *Server) getRecords(rq *request) error {
@@ -92,10 +93,13 @@ func (rq *request) readRecordsRequest() (pos position, limit int, dry bool, err 
 	if err := v.Err(); err != nil {
 		return pos, 0, false, err
 	}
-	if pos, err = rq.server.parseIterator(text); err == nil {
-		err = pos.fresh(rq.now, rq.server.cfg.IteratorTTL)
+	if pos, err = rq.server.parseIterator(text); err != nil {
+		return pos, 0, false, err
 	}
-	return pos, int(n), dry, err
+	if account, name, _ := splitARN(t.arn); t.hasARN && (name != pos.stream || account != rq.server.cfg.Account) {
+		return pos, 0, false, httpapi.Refuse("InvalidArgumentException", "ShardIterator is not one of the stream that StreamARN %s names.", t.arn)
+	}
+	return pos, int(n), dry, pos.fresh(rq.now, rq.server.cfg.IteratorTTL)
 }
 
 // span is a run of records in one slab, retained until the answer is written.

@@ -201,6 +201,14 @@ func readRefusals(sequence, iterator string) []refusal {
 		{"GetRecords", `{"ShardIterator":"x"}`, invalid, "Invalid ShardIterator."},
 		{"GetRecords", `{"ShardIterator":"AAAA"}`, invalid, "Invalid ShardIterator."},
 		{"GetRecords", `{"ShardIterator":"` + kinesis.FlipBit(iterator) + `"}`, invalid, "Invalid ShardIterator."},
+		{
+			"GetRecords", `{"ShardIterator":"` + iterator + `","StreamARN":"arn:aws:kinesis:us-east-1:000000000000:stream/t"}`, invalid,
+			"ShardIterator is not one of the stream that StreamARN arn:aws:kinesis:us-east-1:000000000000:stream/t names.",
+		},
+		{
+			"GetRecords", `{"ShardIterator":"` + iterator + `","StreamARN":"arn:aws:kinesis:us-east-1:000000000000:stream/s","DryRun":true}`,
+			"DryRunOperationException", "The request would have succeeded, but DryRun was set.",
+		},
 		{"GetRecords", `{"ShardIterator":"` + iterator + `","DryRun":true}`, "DryRunOperationException", "The request would have succeeded, but DryRun was set."},
 	}
 }

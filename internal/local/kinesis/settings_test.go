@@ -265,6 +265,12 @@ func TestEncryption(t *testing.T) {
 			})
 			return err
 		}
+		_, err := c.StartStreamEncryption(t.Context(), &sdk.StartStreamEncryptionInput{
+			StreamName: aws.String("s"), EncryptionType: "NONE", KeyId: aws.String("alias/aws/kinesis"),
+		})
+		if _, ok := errors.AsType[*types.InvalidArgumentException](err); !ok {
+			t.Errorf("encryption of type NONE: %v", err)
+		}
 		one := putOne(t, c, "0", "a")
 		if err := start(); err != nil {
 			t.Fatal(err)

@@ -14,6 +14,7 @@ const (
 //   - Descriptions, answers to puts, and the records put from then on say
 //     EncryptionType KMS. Nothing is encrypted and no key is looked for. The 5 s
 //     that the service may take are not modelled.
+//   - EncryptionType NONE, which the model allows, is refused: KMS is the only type.
 //   - 25 calls in a rolling 24 hours. The stream is UPDATING for
 //     Config.StateDelay.
 func (s *Server) startStreamEncryption(rq *request) error {
@@ -50,10 +51,12 @@ func (s *Server) encrypt(rq *request, on bool) error {
 }
 
 func (rq *request) readEncryption() (t target, key string, err error) {
+	none := false
 	err = rq.read(func(m httpapi.Members, v *httpapi.Violations) {
 		t.read(m)
 		if kind, ok := m.String("EncryptionType"); ok {
 			v.Enum("encryptionType", kind, notEncrypted, encryptedKMS)
+			none = kind == notEncrypted
 		} else {
 			v.Missing("encryptionType")
 		}
@@ -65,5 +68,8 @@ func (rq *request) readEncryption() (t target, key string, err error) {
 		}
 		t.check(v)
 	})
+	if err == nil && none {
+		err = httpapi.Refuse("InvalidArgumentException", "EncryptionType NONE is not a type of encryption: the only valid value is KMS.")
+	}
 	return t, key, err
 }
