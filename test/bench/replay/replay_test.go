@@ -63,9 +63,9 @@ type bar struct {
 
 // TestReplay measures, in tiny sizes unless KLOAD_BENCH=full.
 func TestReplay(t *testing.T) {
-	out, copies, n, span := io.Discard, tinyCopies, 1, 100*time.Millisecond
+	out, copies, n, turn := io.Discard, tinyCopies, 1, 20*time.Millisecond
 	if os.Getenv("KLOAD_BENCH") == "full" {
-		out, copies, n, span = os.Stdout, fullCopies, rounds, 2*time.Second
+		out, copies, n, turn = os.Stdout, fullCopies, rounds, 500*time.Millisecond
 	}
 	dir := t.TempDir()
 	for name, data := range trips(t, copies) {
@@ -89,7 +89,7 @@ func TestReplay(t *testing.T) {
 	}
 	machine.Describe(t.Context(), out, "make bench-replay")
 	samples, paces := map[string][]float64{}, rates()
-	for i := range n {
+	for range n {
 		for _, r := range rows {
 			for unit, v := range child(t, r.args...) {
 				if v <= 0 {
@@ -100,7 +100,7 @@ func TestReplay(t *testing.T) {
 			}
 		}
 		for _, p := range paces {
-			p.round(t, out, i, span)
+			p.round(t, out, turn)
 		}
 	}
 	fmt.Fprintf(out, "\nmedians of %d\n", n)

@@ -45,30 +45,17 @@ func measure(args []string) error {
 	case "10k":
 		_, err = play(replay.Config{From: args[1], Rate: units.Rate{N: 10_000, Per: time.Second}, Limit: limit10k}, args[2:])
 		values["MiB-peak"] = float64(peak()) / (1 << 20)
-	case "paced", "slept":
-		values, err = late(args[0], args[1], args[2])
+	case "pacing":
+		rate, bad := strconv.Atoi(args[1])
+		turn, worse := time.ParseDuration(args[2])
+		if err = errors.Join(bad, worse); err == nil {
+			values, err = late(rate, turn)
+		}
 	}
 	if err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(values)
-}
-
-// late returns how late a replay, or the bare loop, is at a rate.
-func late(way, rate, length string) (map[string]float64, error) {
-	perSecond, err := strconv.Atoi(rate)
-	span, bad := time.ParseDuration(length)
-	if err = errors.Join(err, bad); err != nil {
-		return nil, err
-	}
-	if way == "slept" {
-		return slept(perSecond, span).figures(), nil
-	}
-	l, err := paced(context.Background(), evenly(perSecond, span))
-	if err != nil {
-		return nil, err
-	}
-	return l.figures(), nil
 }
 
 func faster() replay.Speedup {
