@@ -30,7 +30,9 @@ type pacing struct {
 }
 
 // rates are what pacing is measured at.
-func rates() []*pacing { return []*pacing{{perSecond: 1_000}, {perSecond: 10_000}, {perSecond: 100_000}} }
+func rates() []*pacing {
+	return []*pacing{{perSecond: 1_000}, {perSecond: 10_000}, {perSecond: 100_000}}
+}
 
 // mostLate is how many times that of the bare loop the replay's 99th percentile
 // may be, at the rate for which that is promised.
