@@ -24,6 +24,7 @@ import (
 	"github.com/pierrec/lz4/v4"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/replay"
 )
 
 // Written says what was written.
@@ -33,6 +34,17 @@ type Written struct {
 	Bytes     uint64 `json:"bytes"`        // of JSON, with line ends
 	Stored    int64  `json:"stored_bytes"` // compressed
 	Malformed uint64 `json:"malformed"`    // rows that had no usable time
+	// Samples are the first of them, a few.
+	Samples []replay.Malformed `json:"malformed_samples,omitempty"`
+}
+
+// maxSamples is how many malformed rows are kept with their place.
+const maxSamples = 10
+
+// reject adds malformed rows, of which there may be samples.
+func (w *Written) reject(n uint64, samples ...replay.Malformed) {
+	w.Malformed += n
+	w.Samples = append(w.Samples, samples[:min(len(samples), maxSamples-len(w.Samples))]...)
 }
 
 // rowsPerObject is how many rows go into one object: about 120 MB of taxi trips.
