@@ -46,7 +46,7 @@ func Convert(ctx context.Context, cfg replay.Config, o replay.Options, dir strin
 	if err := c.read(ctx, list); err != nil {
 		return w, fmt.Errorf("converting %s: %w", cfg.From, err)
 	}
-	return c.write(dir)
+	return c.write(ctx, dir)
 }
 
 type converter struct {
@@ -171,13 +171,13 @@ func rows(ctx context.Context, src *replay.Source, timestamp string, each func(a
 }
 
 // write writes what was read, in order.
-func (c *converter) write(dir string) (Written, error) {
+func (c *converter) write(ctx context.Context, dir string) (Written, error) {
 	l, err := newLayout(dir, c.cfg.From, c.cfg.Timestamp)
 	if err != nil {
 		return Written{}, err
 	}
 	l.reject(c.out.Malformed, c.out.Samples...)
-	if err = c.copy(l); err == nil {
+	if err = c.copy(ctx, l); err == nil {
 		err = l.close()
 	}
 	if err != nil {
@@ -188,13 +188,13 @@ func (c *converter) write(dir string) (Written, error) {
 }
 
 // copy writes the sorted rows.
-func (c *converter) copy(l *layout) error {
+func (c *converter) copy(ctx context.Context, l *layout) error {
 	if err := c.sorter.Finish(); err != nil {
 		return err
 	}
 	numbered := c.tables && c.cfg.Timestamp == taxiTime
 	id, kind := jsonfield.NewFinder("trip_id"), jsonfield.NewFinder("type")
-	for {
+	for ctx.Err() == nil {
 		at, line, err := c.sorter.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -218,6 +218,7 @@ func (c *converter) copy(l *layout) error {
 			return err
 		}
 	}
+	return ctx.Err()
 }
 
 // Sample writes so many rows of the data that cfg names to dir: spread evenly over

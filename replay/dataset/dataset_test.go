@@ -1,6 +1,7 @@
 package dataset_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -233,6 +234,39 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%s: %s was made", tc.from, tc.to)
 			}
 		}
+	}
+}
+
+// endsLater is a context that ends when it was asked so often.
+type endsLater struct {
+	context.Context
+	left int
+}
+
+func (c *endsLater) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestInterruptedConversion leaves no part of a data set behind, which would look
+// like a whole one.
+func TestInterruptedConversion(t *testing.T) {
+	from, within := file(t, "a.csv", "dropoff_datetime\n2017-01-01\n2018-01-01\n"), false
+	for calls := range 100 {
+		dir := filepath.Join(t.TempDir(), "out")
+		w, err := dataset.Convert(&endsLater{t.Context(), calls}, replay.Config{From: from}, replay.Options{}, dir)
+		if err == nil {
+			break
+		}
+		within = within || w.Rows == 1
+		if _, left := os.Stat(dir); !errors.Is(err, context.Canceled) || !errors.Is(left, os.ErrNotExist) {
+			t.Fatalf("ended after %d calls with %+v: %v; in its directory: %v", calls, w, err, left)
+		}
+	}
+	if !within {
+		t.Error("no conversion was interrupted between two rows")
 	}
 }
 
