@@ -21,7 +21,7 @@ func TestProgressFollowsTheSchedule(t *testing.T) {
 		}
 		defer src.Close()
 		synctest.Wait() // until all is read
-		recs := make([]kload.Record, 1)
+		recs := make([]kload.Record, 4) // one at a time, since the others are due later
 		for i, want := range []struct {
 			fraction   float64
 			source     time.Duration

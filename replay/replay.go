@@ -182,7 +182,7 @@ func (s *Source) Next(ctx context.Context, dst []kload.Record) (int, error) {
 		}
 	}
 	rows := s.block.rows[s.next:]
-	rows = s.together(rows[:min(len(rows), len(dst))])
+	rows = together(rows[:min(len(rows), len(dst))])
 	data, size := s.block.data, uint64(0)
 	for i, r := range rows {
 		end := r.off + r.size
@@ -213,18 +213,16 @@ func (s *Source) reached(r *kload.Record) {
 	}
 }
 
-// longestSpan is the longest span of rows that are handed out at once where the
-// schedule may move before they are due, and their payloads say when that is.
+// longestSpan is the longest span of rows that are handed out at once. Until they
+// are due the schedule may move, which payloads may have to say, and what was
+// handed out counts as reached, and as under way when a replay is resumed.
 const longestSpan = 100 * int64(time.Millisecond)
 
 // together returns the first rows, those that may be handed out at once.
-func (s *Source) together(rows []row) []row {
-	if s.cfg.Timestamps != timestampsIngestion {
-		return rows
-	}
-	n := 1
-	for n < len(rows) && rows[n].at-rows[0].at <= longestSpan {
-		n++
+func together(rows []row) []row {
+	n := len(rows)
+	for rows[n-1].at-rows[0].at > longestSpan {
+		n = (n + 1) / 2
 	}
 	return rows[:n]
 }
