@@ -24,6 +24,7 @@ type decoder struct {
 
 	timestamp string      // what rows are sorted by that are not in order; "" for nothing
 	sorted    bool        // the current object's rows were
+	first     bool        // only their first row is asked for
 	rejected  uint64      // rows that could not become lines, since this was last asked
 	samples   []Malformed // of them
 
@@ -83,7 +84,7 @@ func (d *decoder) openParquet(ctx context.Context, from origin.Origin) error {
 	}
 	d.source = meter{r: bytes.NewReader(nil)}
 	storage := &storage{r: ahead.ReaderAt(ctx, d.object), m: &d.source}
-	rows, err := parquet.Open(ctx, storage, d.object.Size, parquet.Options{Name: d.object.Name, Time: d.timestamp})
+	rows, err := parquet.Open(ctx, storage, d.object.Size, parquet.Options{Name: d.object.Name, Time: d.timestamp, First: d.first})
 	d.source.r, d.source.n = d.head, d.object.Size
 	if err != nil {
 		return d.failed(err)

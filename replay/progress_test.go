@@ -20,7 +20,7 @@ func TestProgressFollowsTheSchedule(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer src.Close()
-		synctest.Wait() // until all is read
+		synctest.Wait()                 // until all is read
 		recs := make([]kload.Record, 4) // one at a time, since the others are due later
 		for i, want := range []struct {
 			fraction   float64
