@@ -2,7 +2,6 @@ package replay
 
 import (
 	"bytes"
-	"time"
 
 	"github.com/kload/kload/internal/invariants"
 )
@@ -132,21 +131,4 @@ type Malformed struct {
 	Object string `json:"object"`
 	Line   uint64 `json:"line"` // from 1
 	Reason string `json:"reason"`
-}
-
-// Progress says how far a replay has come.
-type Progress struct {
-	// Rows is how many records were handed out.
-	Rows uint64
-	// ReadBytes of TotalBytes, as stored, were read for them, in a resumed replay
-	// since it goes on. They are what is known about how much is left: nobody counts
-	// rows in advance.
-	ReadBytes, TotalBytes int64
-	// Source is the source time that was reached; the zero time if the rows have
-	// none.
-	Source time.Time
-	// Fraction is how much of the replay is done, from 0 to 1, as far as that can be
-	// told; 0 where it cannot. It is of the schedule as soon as the data is read to
-	// its end, which is at once where it is small, and of what is read until then.
-	Fraction float64
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/units"
+	"github.com/kload/kload/replay/origin/s3"
 )
 
 // The values of Config's choices.
@@ -140,11 +141,14 @@ func (c *Config) Validate() []conf.Issue {
 	if modes := c.modes(); len(modes) > 1 {
 		add(true, modes[1], strings.Join(modes, " and ")+" exclude each other", "keep one of speedup, rate, shape and asap")
 	}
-	add(c.Rate.N < 0 || c.Rate.Per < 0, "rate", "a rate is above zero", "such as 5000/s")
-	add(c.Shape.N < 0 || c.Shape.Per < 0, "shape", "a rate is above zero", "such as 5000/s")
+	for field, r := range map[string]units.Rate{"rate": c.Rate, "shape": c.Shape} {
+		add(r != units.Rate{} && (r.N <= 0 || r.Per <= 0), field, "a rate is above zero", "such as 5000/s")
+	}
+	_, isS3 := strings.CutPrefix(c.From, s3.Scheme)
+	add(c.Endpoint != "" && !isS3 && !strings.HasPrefix(c.From, fromEnv), "endpoint", "only s3:// has an endpoint", "leave it out, or set from to s3://BUCKET/PREFIX")
 	add(c.MaxGap < 0, "max_gap", "a gap is not negative", "such as 2s; 0 keeps all gaps")
 	add(c.MaxGap > 0 && even, "max_gap", "there are no gaps with rate or asap", "leave it out, or use speedup or shape")
-	add(c.MaxLag < 0, "max_lag", "a lag is not negative", "such as 1s")
+	add(c.MaxLag <= 0, "max_lag", "a lag is above zero", "such as 1s")
 	add(c.ASAP && c.OnLag != "" && c.OnLag != lagCatchUp, "on_lag", "without a schedule nothing is late", "leave it out, or use speedup, rate or shape")
 	add(!c.Seek.IsZero() && !c.Until.IsZero() && c.Until.ns <= c.Seek.ns, "until", "until is not after seek", "such as seek: 2018-01-01, until: 2018-01-02")
 	add(c.Reorder > maxReorder, "reorder", "the window is too large", "use at most 1M")

@@ -23,6 +23,8 @@ type decoder struct {
 	codecs codecs
 
 	timestamp string      // what rows are sorted by that are not in order; "" for nothing
+	sorted    bool        // the current object's rows were
+	first     bool        // only their first row is asked for
 	rejected  uint64      // rows that could not become lines, since this was last asked
 	samples   []Malformed // of them
 
@@ -37,7 +39,7 @@ func newDecoder() *decoder {
 
 // open starts on an object, whose format is told by its first bytes.
 func (d *decoder) open(ctx context.Context, from origin.Origin, object origin.Object) error {
-	d.object, d.source = object, meter{r: d.head}
+	d.object, d.source, d.sorted = object, meter{r: d.head}, false
 	body, err := from.Open(ctx, object, 0, object.Size)
 	if err != nil {
 		return fmt.Errorf("opening %s: %w", object.Name, err)
@@ -82,12 +84,12 @@ func (d *decoder) openParquet(ctx context.Context, from origin.Origin) error {
 	}
 	d.source = meter{r: bytes.NewReader(nil)}
 	storage := &storage{r: ahead.ReaderAt(ctx, d.object), m: &d.source}
-	rows, err := parquet.Open(ctx, storage, d.object.Size, parquet.Options{Name: d.object.Name, Time: d.timestamp})
+	rows, err := parquet.Open(ctx, storage, d.object.Size, parquet.Options{Name: d.object.Name, Time: d.timestamp, First: d.first})
 	d.source.r, d.source.n = d.head, d.object.Size
 	if err != nil {
 		return d.failed(err)
 	}
-	d.body, d.text = rows, rows
+	d.body, d.text, d.sorted = rows, rows, true
 	n, samples := rows.Rejected()
 	d.rejected += n
 	for _, r := range samples {

@@ -174,6 +174,13 @@ func TestParquet(t *testing.T) {
 	if diff := cmp.Diff(want, r.Source.Malformed()); diff != "" {
 		t.Errorf("samples (-want +got):\n%s", diff)
 	}
+	half, err := replay.ParseInstant("2024-02-01T00:00:50Z")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r = drain(t, replay.Config{Seek: half}, data); r.Err != nil || len(r.Lines) != 51 || r.Stats["objects"] != 2 || r.Stats["before_seek"] != 50 {
+		t.Errorf("from half on %d lines, counters %v, error %v", len(r.Lines), r.Stats, r.Err)
+	}
 	checkError(t, drain(t, replay.Config{Strict: true}, data).Err, "reading yellow_tripdata_2024-02.parquet: line 1: no time")
 	data["yellow_tripdata_2024-02.parquet"].Data = b.Bytes()[:b.Len()-9]
 	checkError(t, drain(t, replay.Config{}, data).Err, "decoding yellow_tripdata_2024-02.parquet up to byte")

@@ -328,7 +328,10 @@ func TestTolerantOfDamage(t *testing.T) {
 		t.Error("lines before the damage are not those of the recording")
 	}
 	r = drain(t, replay.Config{Tolerant: true}, files("\xfd7zXZ\x00", "BZh"))
-	checkError(t, r.Err, "replaying: none of 2 objects can be read; the first, part-00000.json: invalid: opening part-00000.json: its content is xz")
+	checkError(t, r.Err, "replaying: none of 2 objects can be read; the first: invalid: opening part-00000.json: its content is xz")
+	if !errors.Is(r.Err, kload.ErrInvalid) {
+		t.Errorf("error %v is not one of the data", r.Err)
+	}
 }
 
 // TestBucketElsewhere follows the region that the service names.

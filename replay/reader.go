@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/kload/kload"
@@ -38,6 +39,7 @@ type reader struct {
 	failed  error       // what ended the current object's data; io.EOF at its end
 	opened  uint64      // objects that were not counted in a block yet
 	damaged []Malformed // objects forgiven that were not
+	damage  error       // of the first object that was forgiven
 	torn    uint64      // reads taken up again that were
 	samples int
 
@@ -110,7 +112,11 @@ func (r *reader) forgive(ctx context.Context, object origin.Object, err error) b
 	if !r.tolerant || ctx.Err() != nil {
 		return false
 	}
-	r.damaged = append(r.damaged, Malformed{Object: object.Name, Line: r.line + 1, Reason: err.Error()})
+	if r.damage == nil {
+		r.damage = err
+	}
+	reason := strings.TrimPrefix(err.Error(), kload.ErrInvalid.Error()+": ")
+	r.damaged = append(r.damaged, Malformed{Object: object.Name, Line: r.line + 1, Reason: reason})
 	return true
 }
 
@@ -159,7 +165,10 @@ func (r *reader) account(b *block) {
 	r.decoder.rejected, r.decoder.samples = 0, r.decoder.samples[:0]
 	torn := r.from.Torn()
 	b.tally.torn, r.torn = torn-r.torn, torn
-	b.read = r.done + r.decoder.source.n
+	b.read = r.done
+	if !r.decoder.sorted { // which is read to its end before its first row
+		b.read += r.decoder.source.n
+	}
 }
 
 func (r *reader) fillRows(ctx context.Context, b *block) error {

@@ -69,12 +69,13 @@ type Source struct {
 
 	// The goroutine sends into ready, which has room for every block there is,
 	// and closes it after setting err.
-	ready chan *block
-	free  chan *block
-	made  int   // blocks there are
-	last  int64 // offset of the row sent last; the goroutine's own
-	err   error
-	stop  context.CancelFunc
+	ready  chan *block
+	free   chan *block
+	made   int   // blocks there are
+	last   int64 // offset of the row sent last; the goroutine's own
+	err    error
+	damage error // of the first object that was forgiven; set as err is
+	stop   context.CancelFunc
 
 	// What follows belongs to the caller of Next.
 	block     *block // partly handed out, or lent
@@ -96,6 +97,8 @@ type Source struct {
 type gauges struct {
 	rows   atomic.Uint64
 	read   atomic.Int64
+	before atomic.Int64 // of read, what was read up to the block with the first row
+	text   atomic.Int64 // decoded since then
 	source atomic.Int64 // of the row handed out last, or noTime
 	due    atomic.Int64 // its offset
 	end    atomic.Int64 // offset of the last row there is, 0 until that is known
@@ -138,6 +141,7 @@ func (s *Source) prefetch(ctx context.Context, p *pipeline) {
 	defer close(s.ready)
 	err := p.run(ctx)
 	s.end.Store(s.last)
+	s.damage = p.reader.damage
 	s.err = errors.Join(err, p.reader.close())
 	if s.err == nil {
 		s.err = io.EOF
@@ -178,7 +182,7 @@ func (s *Source) Next(ctx context.Context, dst []kload.Record) (int, error) {
 		}
 	}
 	rows := s.block.rows[s.next:]
-	rows = s.together(rows[:min(len(rows), len(dst))])
+	rows = together(rows[:min(len(rows), len(dst))])
 	data, size := s.block.data, uint64(0)
 	for i, r := range rows {
 		end := r.off + r.size
@@ -209,18 +213,16 @@ func (s *Source) reached(r *kload.Record) {
 	}
 }
 
-// longestSpan is the longest span of rows that are handed out at once where the
-// schedule may move before they are due, and their payloads say when that is.
+// longestSpan is the longest span of rows that are handed out at once. Until they
+// are due the schedule may move, which payloads may have to say, and what was
+// handed out counts as reached, and as under way when a replay is resumed.
 const longestSpan = 100 * int64(time.Millisecond)
 
 // together returns the first rows, those that may be handed out at once.
-func (s *Source) together(rows []row) []row {
-	if s.cfg.Timestamps != timestampsIngestion {
-		return rows
-	}
-	n := 1
-	for n < len(rows) && rows[n].at-rows[0].at <= longestSpan {
-		n++
+func together(rows []row) []row {
+	n := len(rows)
+	for rows[n-1].at-rows[0].at > longestSpan {
+		n = (n + 1) / 2
 	}
 	return rows[:n]
 }
@@ -259,6 +261,11 @@ func (s *Source) account(b *block) {
 	s.malformed = append(s.malformed, b.samples...)
 	s.late = append(s.late, b.late...)
 	s.read.Store(b.read)
+	if s.rows.Load() == 0 { // what is left out before is no part of the replay
+		s.before.Store(b.read)
+	} else {
+		s.text.Add(int64(b.end))
+	}
 	s.passes = b.lap.number + 1
 	if s.tally.timed {
 		s.first.Store(s.tally.first)
@@ -284,14 +291,12 @@ func (s *Source) ended() error {
 			fmt.Errorf("%w: replaying: none of %d rows is wanted: %d lie before seek, %d from until on, %d are refused by the filter, which fails for %d",
 				kload.ErrInvalid, out, t.sought, t.overdue, t.filtered, t.unjudged),
 			hint)
+	case t.damaged > 0 && t.malformed == 0:
+		return fmt.Errorf("replaying: none of %d objects can be read; the first: %w", t.damaged, s.damage)
 	case len(s.malformed) == 0:
 		return kload.WithHint(fmt.Errorf("%w: replaying: the data has only blank lines", kload.ErrInvalid), "put JSON lines there")
 	}
 	m := s.malformed[0]
-	if s.tally.malformed == 0 {
-		return kload.WithHint(fmt.Errorf("replaying: none of %d objects can be read; the first, %s: %s", s.tally.damaged, m.Object, m.Reason),
-			"check the data, or where it comes from")
-	}
 	return kload.WithHint(
 		fmt.Errorf("%w: replaying: none of %d lines can be used; the first, line %d of %s: %s", kload.ErrInvalid, s.tally.malformed, m.Line, m.Object, m.Reason),
 		"set timestamp to the attribute that holds the time of a row, or to none together with a rate")
@@ -366,31 +371,4 @@ func (s *Source) SourceTime() (first, last time.Time, ok bool) {
 		return time.Time{}, time.Time{}, false
 	}
 	return time.Unix(0, s.tally.first).UTC(), time.Unix(0, s.tally.last).UTC(), true
-}
-
-// Progress returns how far the replay has come. It may be called from any
-// goroutine.
-func (s *Source) Progress() Progress {
-	p := Progress{Rows: s.rows.Load(), ReadBytes: s.read.Load(), TotalBytes: s.total}
-	if at := s.source.Load(); at != noTime {
-		p.Source = time.Unix(0, at).UTC()
-	}
-	if end := s.end.Load(); end > 0 {
-		p.Fraction = min(float64(s.due.Load())/float64(end), 1)
-		return p
-	}
-	if s.total > 0 {
-		p.Fraction = float64(p.ReadBytes) / float64(s.total)
-	}
-	if left := int64(s.cfg.Limit); left > 0 {
-		if s.resumed != nil {
-			left = max(1, left-int64(s.resumed.Acked))
-		}
-		p.Fraction = max(p.Fraction, float64(p.Rows)/float64(left))
-	}
-	if first := s.first.Load(); first != noTime && !s.cfg.Until.IsZero() && s.total > 0 {
-		p.Fraction = max(p.Fraction, float64(s.source.Load()-first)/float64(s.cfg.Until.ns-first))
-	}
-	p.Fraction = min(p.Fraction, 1)
-	return p
 }

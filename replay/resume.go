@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/replay/origin"
@@ -24,6 +25,8 @@ type Checkpoint struct {
 	Skip   uint64 `json:"skip"`
 	Size   int64  `json:"size"`           // of the object as stored
 	ETag   string `json:"etag,omitempty"` // of the object, where it has one
+	// Modified is when an object without an ETag was changed last.
+	Modified time.Time `json:"modified,omitzero"`
 	// Source is the source time of the latest row that was taken to be sent.
 	Source Instant `json:"source_time"`
 	// Acked counts the rows up to here; Taken those that were taken to be sent.
@@ -56,7 +59,7 @@ func (c *Checkpoint) again(ctx context.Context, p *pipeline) error {
 		return p.reader.begin(ctx)
 	}
 	i := slices.IndexFunc(p.objects, func(o origin.Object) bool { return o.Name == c.Object })
-	if i < 0 || p.objects[i].Size != c.Size || c.ETag != "" && p.objects[i].ETag != c.ETag {
+	if i < 0 || !c.isOf(p.objects[i]) {
 		return c.gone()
 	}
 	p.reader.rewind(p.objects[i:])
@@ -69,9 +72,14 @@ func (c *Checkpoint) again(ctx context.Context, p *pipeline) error {
 	return p.reader.skip(c.Offset, c.Line)
 }
 
+// isOf reports whether an object is the one that was being read.
+func (c *Checkpoint) isOf(o origin.Object) bool {
+	return o.Size == c.Size && (c.ETag == "" || o.ETag == c.ETag) && (c.Modified.IsZero() || o.Modified.Equal(c.Modified))
+}
+
 func (c *Checkpoint) gone() error {
 	return kload.WithHint(fmt.Errorf("%w: resuming the replay: %s is not there any more, or has changed", kload.ErrInvalid, c.Object),
-		"resume with the data of the first run, or start a new replay with seek")
+		"resume with the data of the first run, files with the times they had, or start a new replay with seek")
 }
 
 // mark is where a block began.
@@ -245,6 +253,9 @@ func (b *book) checkpoint() (c Checkpoint, begun bool) {
 		m := b.marks[0]
 		c.Object, c.Offset, c.Line = m.place.object, m.place.offset, m.place.line
 		c.Size, c.ETag = m.object.Size, m.object.ETag
+		if c.ETag == "" {
+			c.Modified = m.object.Modified.UTC()
+		}
 		c.Skip = m.place.skip + acked - m.first
 		c.Pass, c.Reach = m.pass, m.reach
 	}

@@ -180,6 +180,7 @@ func TestResumeWithoutTheData(t *testing.T) {
 	}{
 		{replay.Checkpoint{Object: "gone.json", Size: 5}, "gone.json is not there any more, or has changed"},
 		{replay.Checkpoint{Object: "part-00000.json", Size: 5}, "part-00000.json is not there any more, or has changed"},
+		{replay.Checkpoint{Object: "part-00000.json", Size: int64(len(events(0))), Modified: time.Unix(1, 0)}, "part-00000.json is not there any more, or has changed"},
 		{replay.Checkpoint{Object: "part-00000.json", Size: int64(len(events(0))), Offset: 1 << 40}, "skipping to byte 1099511627776 of the text of part-00000.json"},
 	} {
 		src, err := replay.Open(t.Context(), replay.Config{}, replay.Options{From: origin.Files(files(events(0))), At: &tc.point})

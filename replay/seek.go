@@ -92,6 +92,7 @@ func firstTime(ctx context.Context, cfg *Config, from origin.Origin, object orig
 	lenient := *cfg
 	lenient.Strict = false
 	r := newReader(&lenient, from, []origin.Object{object})
+	r.decoder.first = true
 	if err := r.begin(ctx); err != nil {
 		return 0, false, errors.Join(err, r.close())
 	}

@@ -54,7 +54,8 @@ func (s ProgressSample) Line(width int) string {
 		add(true, "at "+s.SourceTime.Format("2006-01-02T15:04:05Z"))
 		add(true, "lag "+duration(s.Lag))
 	}
-	add(s.Left > 0, "about "+units.Duration(s.Left.Round(time.Second))+" left")
+	left := s.Left.Round(time.Second)
+	add(left > 0, "about "+units.Duration(left)+" left")
 	add(s.Outstanding > 0, units.Thousands(s.Outstanding)+" to read")
 	add(s.ResponseP99 > 0, "response p99 "+duration(s.ResponseP99))
 	add(s.EndToEndP99 > 0, "end to end p99 "+duration(s.EndToEndP99))

@@ -16,6 +16,9 @@ type DataDescription = replay.Description
 // ObjectDescription says what one object of it holds.
 type ObjectDescription = replay.ObjectDescription
 
+// MalformedRow is a sample of the rows that were left out.
+type MalformedRow = replay.Malformed
+
 // DataOptions say which recorded data 'kload data' works on. Times and rows are
 // texts as in scenario files; empty ones mean all.
 type DataOptions struct {

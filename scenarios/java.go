@@ -55,9 +55,14 @@ func javaOptions() []javaOption {
 	}
 }
 
-// Defaults of the Java replayers.
+// Where the public data set of taxi trips is: the year that AWS's workshops replay.
 const (
-	javaBucket         = "aws-bigdata-blog"
+	TripsBucket = "aws-bigdata-blog"
+	TripsPrefix = "artifacts/kinesis-analytics-taxi-consumer/taxi-trips-partitioned.json.lz4/dropoff_year=2018/"
+)
+
+// Defaults of the Java replayers: the years 2010 to 2016.
+const (
 	javaPrefix         = "artifacts/kinesis-analytics-taxi-consumer/taxi-trips.json.lz4/"
 	javaAncestorPrefix = "artifacts/flink-refarch/data/"
 	javaStream         = "taxi-trip-events"
@@ -109,7 +114,7 @@ func (j *javaReplay) takeARN(arn string) error {
 // finish fills in what the Java replayers do unless told otherwise.
 func (j *javaReplay) finish() ReplayOptions {
 	if j.bucket == "" {
-		j.bucket = javaBucket
+		j.bucket = TripsBucket
 	}
 	if j.prefix == "" {
 		j.prefix = javaPrefix

@@ -120,9 +120,7 @@ func (p *progress) replays(s *results.ProgressSample) {
 			s.SourceTime = at.Source
 		}
 		s.Lag = max(s.Lag, l.hops.LastQuantile(kload.HopGenLag, 99))
-		if f := at.Fraction; f > 0 && f < 1 {
-			s.Left = max(s.Left, time.Duration(float64(s.Elapsed)*(1-f)/f))
-		}
+		s.Left = max(s.Left, at.Left(s.Elapsed))
 	}
 }
 

@@ -68,8 +68,17 @@ func dataVerb(u *ui, args []string) error {
 	if *asJSON {
 		return u.printJSON(w)
 	}
-	return u.print(fmt.Appendf(nil, "%s rows in %d objects, %s of JSON in %s; %s malformed rows left out\nreplay them: kload replay --from file://%s\n",
-		units.Thousands(w.Rows), w.Objects, units.Size(w.Bytes), units.Size(uint64(w.Stored)), units.Thousands(w.Malformed), o.To))
+	out := fmt.Appendf(nil, "%s rows in %d objects, %s of JSON in %s; %s malformed rows left out\n",
+		units.Thousands(w.Rows), w.Objects, units.Size(w.Bytes), units.Size(uint64(w.Stored)), units.Thousands(w.Malformed))
+	return u.print(fmt.Appendf(malformed(out, w.Samples), "replay them: kload replay --from file://%s\n", o.To))
+}
+
+// malformed appends samples of malformed rows.
+func malformed(out []byte, samples []scenarios.MalformedRow) []byte {
+	for _, m := range samples {
+		out = fmt.Appendf(out, "malformed: line %d of %s: %s\n", m.Line, m.Object, m.Reason)
+	}
+	return out
 }
 
 // describeData lays a description out as text.
@@ -93,10 +102,7 @@ func describeData(d *scenarios.DataDescription) []byte {
 	for _, s := range d.Skipped {
 		fmt.Fprintf(&out, "skipped: %s (%s)\n", s.Name, s.Reason)
 	}
-	for _, m := range d.Malformed {
-		fmt.Fprintf(&out, "malformed: line %d of %s: %s\n", m.Line, m.Object, m.Reason)
-	}
-	return out.Bytes()
+	return malformed(out.Bytes(), d.Malformed)
 }
 
 // shorten keeps the folder and the beginning of an object's name.

@@ -16,6 +16,7 @@ import (
 // replayFlags are the flags of the replay verb beside those of all runs.
 type replayFlags struct {
 	scenarios.ReplayOptions
+	bucket, prefix  string
 	aggregate, java bool
 }
 
@@ -55,6 +56,8 @@ func sourceFlags(f *pflag.FlagSet) []string {
 }
 
 func (r *replayFlags) register(f *pflag.FlagSet) {
+	f.StringVar(&r.bucket, "bucket", scenarios.TripsBucket, "replay this `bucket` of S3, as --from s3://BUCKET/PREFIX does")
+	f.StringVar(&r.prefix, "prefix", scenarios.TripsPrefix, "with --bucket or instead: how its objects' `keys` begin")
 	f.StringVar(&r.Stream, "stream", "", "stream `name` (default taxi-trips)")
 	f.IntVar(&r.Shards, "shards", 0, "`number` of shards of the stream (default 1)")
 	f.StringVar(&r.Key, "key", "", "partition key from a `field`, such as {pickup_location_id}, or several")
@@ -75,10 +78,14 @@ func replayVerb(u *ui, args []string) error {
 	r.register(f)
 	args, java := splitJava(args)
 	if _, err := u.parse(f, args); err != nil {
-		return err
+		return javaHint(err, args)
 	}
 	r.seedFrom(f)
-	if err := u.checkReplay(f, &o, source, java); err != nil {
+	own := append([]string{"bucket", "prefix", "stream", "shards", "key", "keys", "aggregate", "java-args"}, source...)
+	if err := u.checkResume(f, own); err != nil {
+		return err
+	}
+	if err := u.checkReplay(f, &o, java); err != nil {
 		return err
 	}
 	var notes []string
@@ -100,6 +107,9 @@ func replayVerb(u *ui, args []string) error {
 			o.Source[strings.ReplaceAll(name, "-", "_")] = f.Lookup(name).Value.String()
 		}
 	}
+	if f.Changed("bucket") || f.Changed("prefix") {
+		o.Source["from"] = "s3://" + o.bucket + "/" + o.prefix
+	}
 	if f.Changed("aggregate") {
 		o.Plain = !o.aggregate
 	}
@@ -115,12 +125,22 @@ func replayVerb(u *ui, args []string) error {
 	return u.execute(s, &r)
 }
 
-// splitJava takes off what follows --, for --java-args.
+// splitJava takes off what follows --, which is for --java-args.
 func splitJava(args []string) (ours, java []string) {
-	if i := slices.Index(args, "--"); i >= 0 && slices.Contains(args[:i], "--java-args") {
+	if i := slices.Index(args, "--"); i >= 0 {
 		return args[:i], args[i+1:]
 	}
 	return args, nil
+}
+
+// javaHint tells where the options of the Java replayer go.
+func javaHint(err error, args []string) error {
+	single := func(a string) bool { return len(a) > 2 && a[0] == '-' && a[1] != '-' } // kload has none
+	if i := slices.IndexFunc(args, single); i >= 0 && !errors.Is(err, pflag.ErrHelp) {
+		return kload.WithHint(fmt.Errorf("%w: replay has no flag %s", kload.ErrInvalid, args[i]),
+			"options of amazon-kinesis-replay follow --, as in kload replay --java-args -- -streamName taxi-trips")
+	}
+	return err
 }
 
 // over returns the options of the Java replayer with those given beside them.
@@ -135,33 +155,54 @@ func over(java, ours scenarios.ReplayOptions) scenarios.ReplayOptions {
 	return java
 }
 
-// checkReplay refuses flags that contradict each other.
-func (u *ui) checkReplay(f *pflag.FlagSet, o *replayFlags, source, java []string) error {
-	var paces []string
-	for _, name := range []string{"speedup", "rate", "shape"} {
+// checkResume refuses what a replay that is resumed does not take.
+func (u *ui) checkResume(f *pflag.FlagSet, own []string) error {
+	if !f.Changed("resume") {
+		return nil
+	}
+	for _, name := range own {
 		if f.Changed(name) {
-			paces = append(paces, "--"+name)
+			return kload.WithHint(fmt.Errorf("%w: --resume takes the settings of the run it goes on with, so that --%s has no effect", kload.ErrInvalid, name),
+				"change settings by --set, such as --set load.trips.source.replay.speedup=720")
 		}
 	}
-	if o.Resume != "" {
-		for _, name := range append(source, "stream", "shards", "key", "keys", "aggregate", "java-args") {
+	return nil
+}
+
+// checkReplay refuses flags that contradict each other.
+func (u *ui) checkReplay(f *pflag.FlagSet, o *replayFlags, java []string) error {
+	given := func(names ...string) (flags []string) {
+		for _, name := range names {
 			if f.Changed(name) {
-				return kload.WithHint(fmt.Errorf("%w: --resume takes the settings of the run it goes on with, so that --%s has no effect", kload.ErrInvalid, name),
-					"change settings by --set, such as --set load.trips.source.replay.speedup=720")
+				flags = append(flags, "--"+name)
 			}
 		}
+		return flags
 	}
+	for _, of := range [][]string{{"speedup", "rate", "shape"}, {"from", "bucket"}, {"from", "prefix"}, {"key", "keys"}, {"java-args", "bucket"}, {"java-args", "prefix"}} {
+		if flags := given(of...); len(flags) > 1 {
+			return u.usageError(strings.Join(flags, " and ") + " exclude each other")
+		}
+	}
+	empty := ""
+	f.Visit(func(flag *pflag.Flag) { // of a variable of the shell that is not set
+		if flag.Value.Type() == "string" && flag.Value.String() == "" && flag.Name != "prefix" {
+			empty = flag.Name
+		}
+	})
 	switch {
+	case empty != "":
+		return u.usageError("--" + empty + " is empty: give it a value or leave it out")
 	case f.Changed("shards") && o.Shards < 1:
 		return u.usageError("--shards must be at least 1")
 	case f.Changed("key") && strings.Trim(o.Key, "{} ") == "":
 		return u.usageError("--key must name a field, such as {pickup_location_id}")
-	case o.Key != "" && o.Keys != "":
-		return u.usageError("--key and --keys exclude each other")
-	case len(paces) > 1:
-		return u.usageError(strings.Join(paces, " and ") + " exclude each other")
+	case strings.ContainsAny(o.bucket, "/:"):
+		return u.usageError("--bucket takes the name of a bucket; for an address there is --from " + o.bucket)
 	case o.java && len(java) == 0:
 		return u.usageError("--java-args needs the options of the Java replayer after --, such as -- -streamName taxi-trips")
+	case !o.java && len(java) > 0:
+		return u.usageError("what follows -- is for --java-args")
 	}
 	return nil
 }

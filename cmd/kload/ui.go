@@ -196,6 +196,8 @@ func (u *ui) parse(f *pflag.FlagSet, args []string) ([]string, error) {
 	switch {
 	case len(got) < len(want):
 		return nil, u.usageError(u.verb.name + " needs " + strings.Join(want[len(got):], " and "))
+	case len(got) > len(want) && (got[len(want)] == "true" || got[len(want)] == "false"):
+		return nil, u.usageError(fmt.Sprintf("flags that are on or off take %[1]s behind an equals sign, as in --flag=%[1]s", got[len(want)]))
 	case len(got) > len(want):
 		return nil, u.usageError(fmt.Sprintf("%s has no use for the argument %q", u.verb.name, got[len(want)]))
 	}

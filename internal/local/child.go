@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/kload/kload/internal/local/kinesis"
@@ -43,10 +44,11 @@ type farewell struct {
 const drain = 5 * time.Second
 
 // Child is the target's process: it serves on a free port of the loopback
-// interface until stdin ends. Interrupts are ignored, because Ctrl-C reaches the
-// whole process group and it is the parent who decides.
+// interface until stdin ends. What else asks a process to end is ignored: Ctrl-C, a
+// terminal that is closed and a service manager reach the whole process group, and
+// it is the parent who decides.
 func Child(stdin io.Reader, stdout io.Writer) error {
-	signal.Ignore(os.Interrupt)
+	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	in := bufio.NewReader(stdin)
 	var cfg Config
 	line, err := in.ReadBytes('\n')

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -216,7 +217,7 @@ func TestFaultsOfAProcess(t *testing.T) {
 	}
 }
 
-func TestInterruptIsIgnored(t *testing.T) {
+func TestSignalsAreIgnored(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("processes cannot be sent an interrupt")
 	}
@@ -229,8 +230,10 @@ func TestInterruptIsIgnored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := child.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if err := child.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
 	}
 	use(ctx, t, awsclient.Options{Endpoint: p.Endpoint()})
 	if report, err := p.Stop(ctx); err != nil || report.Stats.RecordsIn != 1 {

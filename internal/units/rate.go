@@ -32,7 +32,7 @@ func ParseRate(text string) (Rate, error) {
 		return Rate{}, bad("rate", text, "the time is s, min, h or a duration above zero", count+"/s")
 	}
 	if v.Sign() == 0 {
-		return Rate{}, nil
+		return Rate{Per: d}, nil // which can be told from none given
 	}
 	v.Quo(v, new(big.Rat).SetInt64(int64(d)))
 	if !v.Num().IsInt64() || !v.Denom().IsInt64() {

@@ -46,15 +46,16 @@ func Convert(ctx context.Context, cfg replay.Config, o replay.Options, dir strin
 	if err := c.read(ctx, list); err != nil {
 		return w, fmt.Errorf("converting %s: %w", cfg.From, err)
 	}
-	return c.write(dir)
+	return c.write(ctx, dir)
 }
 
 type converter struct {
-	cfg       replay.Config
-	from      origin.Origin
-	sorter    *timesort.Sorter
-	malformed uint64
-	tables    bool
+	cfg    replay.Config
+	from   origin.Origin
+	sorter *timesort.Sorter
+	out    Written // what is malformed
+	tables bool
+	rows   uint64 // of tables
 }
 
 func isTable(name string) bool {
@@ -74,10 +75,23 @@ func (c *converter) read(ctx context.Context, list origin.Listing) error {
 		}
 	}
 	if len(lines.objects) == 0 && c.tables {
-		return nil
+		return c.usable()
 	}
 	lines.Origin, lines.skipped = c.from, list.Skipped
 	return c.lines(ctx, lines)
+}
+
+// usable returns why there is nothing to write where there are only tables.
+func (c *converter) usable() error {
+	switch {
+	case c.rows > 0:
+		return nil
+	case len(c.out.Samples) == 0:
+		return kload.WithHint(fmt.Errorf("%w: the tables have no rows", kload.ErrInvalid), "a table is a header with rows behind it")
+	}
+	first := c.out.Samples[0]
+	return kload.WithHint(fmt.Errorf("%w: none of %d rows can be used; the first, line %d of %s: %s", kload.ErrInvalid, c.out.Malformed, first.Line, first.Object, first.Reason),
+		"name the column with the time by --timestamp")
 }
 
 // only is an origin with some of its objects.
@@ -102,15 +116,16 @@ func (c *converter) table(ctx context.Context, o origin.Object) (err error) {
 		return err
 	}
 	for ctx.Err() == nil {
-		at, line, ok, err := t.next()
+		at, line, reason, err := t.next()
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err
-		case !ok:
-			c.malformed++
+		case reason != "":
+			c.out.reject(1, replay.Malformed{Object: o.Name, Line: t.place(), Reason: reason})
 		default:
+			c.rows++
 			if err := c.sorter.Add(at, line); err != nil {
 				return err
 			}
@@ -126,7 +141,7 @@ func (c *converter) lines(ctx context.Context, from origin.Origin) (err error) {
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
 	err = rows(ctx, src, c.cfg.Timestamp, c.sorter.Add)
-	c.malformed += src.Counters()["malformed"]
+	c.out.reject(src.Counters()["malformed"], src.Malformed()...)
 	return err
 }
 
@@ -156,13 +171,13 @@ func rows(ctx context.Context, src *replay.Source, timestamp string, each func(a
 }
 
 // write writes what was read, in order.
-func (c *converter) write(dir string) (Written, error) {
+func (c *converter) write(ctx context.Context, dir string) (Written, error) {
 	l, err := newLayout(dir, c.cfg.From, c.cfg.Timestamp)
 	if err != nil {
 		return Written{}, err
 	}
-	l.Malformed = c.malformed
-	if err = c.copy(l); err == nil {
+	l.reject(c.out.Malformed, c.out.Samples...)
+	if err = c.copy(ctx, l); err == nil {
 		err = l.close()
 	}
 	if err != nil {
@@ -173,13 +188,13 @@ func (c *converter) write(dir string) (Written, error) {
 }
 
 // copy writes the sorted rows.
-func (c *converter) copy(l *layout) error {
+func (c *converter) copy(ctx context.Context, l *layout) error {
 	if err := c.sorter.Finish(); err != nil {
 		return err
 	}
 	numbered := c.tables && c.cfg.Timestamp == taxiTime
 	id, kind := jsonfield.NewFinder("trip_id"), jsonfield.NewFinder("type")
-	for {
+	for ctx.Err() == nil {
 		at, line, err := c.sorter.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -203,6 +218,7 @@ func (c *converter) copy(l *layout) error {
 			return err
 		}
 	}
+	return ctx.Err()
 }
 
 // Sample writes so many rows of the data that cfg names to dir: spread evenly over
@@ -219,7 +235,7 @@ func Sample(ctx context.Context, cfg replay.Config, o replay.Options, dir string
 	var all uint64
 	count := func(int64, []byte) error { all++; return nil }
 	if !first {
-		if _, err := pass(ctx, cfg, o, count); err != nil {
+		if err := pass(ctx, cfg, o, count, new(Written)); err != nil {
 			return w, fmt.Errorf("sampling: %w", err)
 		}
 	}
@@ -240,7 +256,7 @@ func Sample(ctx context.Context, cfg replay.Config, o replay.Options, dir string
 		}
 		return l.write(at, line)
 	}
-	l.Malformed, err = pass(ctx, cfg, o, take)
+	err = pass(ctx, cfg, o, take, &l.Written)
 	if err == nil || errors.Is(err, errEnough) {
 		err = l.close()
 	}
@@ -254,13 +270,13 @@ func Sample(ctx context.Context, cfg replay.Config, o replay.Options, dir string
 // errEnough ends a pass for a good reason.
 var errEnough = errors.New("enough rows")
 
-// pass hands out the wanted rows once.
-func pass(ctx context.Context, cfg replay.Config, o replay.Options, each func(at int64, line []byte) error) (malformed uint64, err error) {
+// pass hands out the wanted rows once, and counts those that are malformed.
+func pass(ctx context.Context, cfg replay.Config, o replay.Options, each func(at int64, line []byte) error, count *Written) error {
 	src, err := replay.Open(ctx, cfg, o)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	err = rows(ctx, src, cfg.Timestamp, each)
-	malformed = src.Counters()["malformed"]
-	return malformed, errors.Join(err, src.Close())
+	count.reject(src.Counters()["malformed"], src.Malformed()...)
+	return errors.Join(err, src.Close())
 }

@@ -61,19 +61,20 @@ func newTable(in io.Reader, timestamp string) (*table, error) {
 	return t, nil
 }
 
-// next returns the next row. ok is false for one without a usable time, or one
-// with too many or too few values. The line is valid until the next call.
-func (t *table) next() (at int64, line []byte, ok bool, err error) {
+// next returns the next row, or what is wrong with it. The line is valid until the
+// next call.
+func (t *table) next() (at int64, line []byte, reason string, err error) {
 	values, err := t.in.Read()
+	var bad *csv.ParseError
 	switch {
-	case errors.Is(err, csv.ErrFieldCount), errors.Is(err, csv.ErrQuote), errors.Is(err, csv.ErrBareQuote):
-		return 0, nil, false, nil
+	case errors.As(err, &bad):
+		return 0, nil, bad.Err.Error(), nil
 	case err != nil:
-		return 0, nil, false, err
+		return 0, nil, "", err
 	}
-	when, bad := replay.ParseInstant(strings.TrimSpace(values[t.time]))
-	if bad != nil {
-		return 0, nil, false, nil
+	when, wrong := replay.ParseInstant(strings.TrimSpace(values[t.time]))
+	if wrong != nil {
+		return 0, nil, fmt.Sprintf("%s is not a time: %.40q", strings.TrimSuffix(t.columns[t.time].name, ":"), values[t.time]), nil
 	}
 	t.line = append(t.line[:0], '{')
 	for i, v := range values {
@@ -83,7 +84,13 @@ func (t *table) next() (at int64, line []byte, ok bool, err error) {
 		t.add(&t.columns[i], v)
 	}
 	t.line = append(t.line, '}')
-	return when.Time().UnixNano(), t.line, true, nil
+	return when.Time().UnixNano(), t.line, "", nil
+}
+
+// place returns the line, from 1, on which the row that was read last begins.
+func (t *table) place() uint64 {
+	line, _ := t.in.FieldPos(0)
+	return uint64(line)
 }
 
 // add appends one value, as a number, a time or text.

@@ -1,6 +1,7 @@
 package dataset_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -71,6 +72,13 @@ func TestConvertTable(t *testing.T) {
 	}
 	if got.Rows != 3 || got.Objects != 2 || got.Malformed != 2 {
 		t.Errorf("written %+v", got)
+	}
+	bad := []replay.Malformed{
+		{Object: "yellow.csv", Line: 4, Reason: `"dropoff_datetime" is not a time: "yesterday"`},
+		{Object: "yellow.csv", Line: 5, Reason: "wrong number of fields"},
+	}
+	if diff := cmp.Diff(bad, got.Samples); diff != "" {
+		t.Errorf("malformed (-want +got):\n%s", diff)
 	}
 	want := []string{
 		`{"vendor_id":"1","pickup_datetime":"2017-12-31T23:50:05.000Z","dropoff_datetime":"2017-12-31T23:59:05.000Z","passenger_count":1,"trip_distance":2.5,"rate_code":1,"store_and_fwd_flag":"N","pickup_location_id":41,"payment_type":"2","surcharge":0.5,"trip_id":0,"type":"trip"}`,
@@ -210,6 +218,8 @@ func TestRefusals(t *testing.T) {
 		{file(t, "a.csv", "id,when\n1,2\n"), "out", "", `a.csv: invalid: there is no column "dropoff_datetime"`},
 		{file(t, "a.csv", "dropoff_datetime,Fare, fare\n2018-01-01,2,3\n"), "out", "", `a.csv: invalid: two columns are named "fare"`},
 		{file(t, "a.csv", ""), "out", "", "holds no data"},
+		{file(t, "a.csv", "dropoff_datetime\n"), "out", "", "the tables have no rows"},
+		{file(t, "a.csv", "dropoff_datetime\nnever\n\nsoon\n"), "out", "", `none of 2 rows can be used; the first, line 2 of a.csv: "dropoff_datetime" is not a time: "never"`},
 		{file(t, "a.json", "{}\n"), "out", "", "none of 1 lines can be used"},
 	} {
 		if tc.to == "out" {
@@ -224,6 +234,39 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%s: %s was made", tc.from, tc.to)
 			}
 		}
+	}
+}
+
+// endsLater is a context that ends when it was asked so often.
+type endsLater struct {
+	context.Context
+	left int
+}
+
+func (c *endsLater) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestInterruptedConversion leaves no part of a data set behind, which would look
+// like a whole one.
+func TestInterruptedConversion(t *testing.T) {
+	from, within := file(t, "a.csv", "dropoff_datetime\n2017-01-01\n2018-01-01\n"), false
+	for calls := range 100 {
+		dir := filepath.Join(t.TempDir(), "out")
+		w, err := dataset.Convert(&endsLater{t.Context(), calls}, replay.Config{From: from}, replay.Options{}, dir)
+		if err == nil {
+			break
+		}
+		within = within || w.Rows == 1
+		if _, left := os.Stat(dir); !errors.Is(err, context.Canceled) || !errors.Is(left, os.ErrNotExist) {
+			t.Fatalf("ended after %d calls with %+v: %v; in its directory: %v", calls, w, err, left)
+		}
+	}
+	if !within {
+		t.Error("no conversion was interrupted between two rows")
 	}
 }
 

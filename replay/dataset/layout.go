@@ -24,6 +24,7 @@ import (
 	"github.com/pierrec/lz4/v4"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/replay"
 )
 
 // Written says what was written.
@@ -33,6 +34,17 @@ type Written struct {
 	Bytes     uint64 `json:"bytes"`        // of JSON, with line ends
 	Stored    int64  `json:"stored_bytes"` // compressed
 	Malformed uint64 `json:"malformed"`    // rows that had no usable time
+	// Samples are the first of them, a few.
+	Samples []replay.Malformed `json:"malformed_samples,omitempty"`
+}
+
+// maxSamples is how many malformed rows are kept with their place.
+const maxSamples = 10
+
+// reject adds malformed rows, of which there may be samples.
+func (w *Written) reject(n uint64, samples ...replay.Malformed) {
+	w.Malformed += n
+	w.Samples = append(w.Samples, samples[:min(len(samples), maxSamples-len(w.Samples))]...)
 }
 
 // rowsPerObject is how many rows go into one object: about 120 MB of taxi trips.
@@ -49,6 +61,7 @@ type layout struct {
 	year               int
 	inObject           uint64
 	sums               strings.Builder
+	made               []string // paths of the objects, complete or not
 	Written
 }
 
@@ -84,7 +97,9 @@ func (l *layout) write(at int64, line []byte) error {
 	if l.object == nil {
 		name := fmt.Sprintf("%s%04d/part-%05d-%s-c000.json.lz4", l.partition, year, l.Objects, l.id)
 		var err error
-		if l.object, err = create(l.dir, name); err != nil {
+		path := filepath.Join(l.dir, filepath.FromSlash(name))
+		l.made = append(l.made, path, hidden(path))
+		if l.object, err = create(name, path); err != nil {
 			return err
 		}
 		l.year, l.inObject = year, 0
@@ -122,12 +137,17 @@ func (l *layout) close() error {
 	return nil
 }
 
-// abandon removes the object that is not complete.
+// abandon removes what was written: part of a data set looks like one.
 func (l *layout) abandon() {
 	if l.object != nil {
 		l.object.file.Close()
-		os.Remove(l.object.file.Name())
 	}
+	for _, path := range l.made {
+		os.Remove(path)
+		os.Remove(filepath.Dir(path)) // fails until it is empty
+	}
+	os.Remove(filepath.Join(l.dir, sumsFile))
+	os.Remove(l.dir)
 }
 
 // object is one file of the data set, under another name until it is complete.
@@ -139,13 +159,13 @@ type object struct {
 	sum        hash.Hash
 }
 
-func create(dir, name string) (*object, error) {
-	o := &object{name: name, path: filepath.Join(dir, filepath.FromSlash(name)), sum: sha256.New()}
+func create(name, path string) (*object, error) {
+	o := &object{name: name, path: path, sum: sha256.New()}
 	if err := os.MkdirAll(filepath.Dir(o.path), 0o755); err != nil {
 		return nil, fmt.Errorf("making a data set: %w", err)
 	}
 	var err error
-	if o.file, err = os.OpenFile(filepath.Join(filepath.Dir(o.path), "."+filepath.Base(o.path)), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644); err != nil {
+	if o.file, err = os.OpenFile(hidden(path), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644); err != nil {
 		return nil, fmt.Errorf("making a data set: %w", err)
 	}
 	o.lz4 = lz4.NewWriter(io.MultiWriter(o.file, o.sum))
@@ -154,6 +174,11 @@ func create(dir, name string) (*object, error) {
 	}
 	o.out = bufio.NewWriterSize(o.lz4, 64<<10)
 	return o, nil
+}
+
+// hidden is where an object is until it is complete.
+func hidden(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path))
 }
 
 func (o *object) line(line []byte) error {

@@ -207,10 +207,24 @@ func (p *printer) print(row parquet.Row) (at int64, reason string) {
 	switch {
 	case !found:
 		return 0, fmt.Sprintf("no time in attribute %q", p.name)
-	case p.month != "" && p.time >= 0 && (at < p.from || at >= p.to):
+	case !p.credible(at):
 		return 0, fmt.Sprintf("%s %s lies outside of %s", p.name, time.Unix(0, at).UTC().Format(time.DateTime), p.month)
 	}
 	return at, ""
+}
+
+// credible reports whether a row may have a time.
+func (p *printer) credible(at int64) bool {
+	return p.month == "" || p.time < 0 || at >= p.from && at < p.to
+}
+
+// printTime makes a line of nothing but the time of a row. ok is false where print
+// would reject the row.
+func (p *printer) printTime(v parquet.Value) (at int64, ok bool) {
+	c := &p.columns[p.time]
+	p.line = append(append(p.line[:0], '{'), c.key...)
+	at, ok = p.value(c, v)
+	return at, ok && p.credible(at)
 }
 
 // valueOf returns the value of a column, which is where its index says unless

@@ -55,6 +55,9 @@ type Options struct {
 	Dir string
 	// Run is how many bytes of rows are sorted at once. Default: 24 MiB.
 	Run int
+	// First asks for one line with the earliest time alone. Only the column with the
+	// times is read.
+	First bool
 }
 
 // Rejected is a row that does not become a line.
@@ -156,6 +159,9 @@ func (r *Reader) read(ctx context.Context, file *parquet.File, o Options) error 
 		return fmt.Errorf("reading Parquet: %w", err)
 	}
 	r.describe(p, path.Base(o.Name))
+	if o.First && p.time >= 0 {
+		return r.readFirst(ctx, file, p)
+	}
 	rows := make([]parquet.Row, 256)
 	for _, group := range file.RowGroups() {
 		if err := r.readGroup(ctx, group, p, rows); err != nil {
@@ -208,6 +214,54 @@ func (r *Reader) readGroup(ctx context.Context, group parquet.RowGroup, p *print
 			return fmt.Errorf("reading Parquet after row %d: %w", p.rows, io.ErrNoProgress)
 		}
 	}
+}
+
+// readFirst adds the earliest time that a row may have, as a row of its own.
+func (r *Reader) readFirst(ctx context.Context, file *parquet.File, p *printer) error {
+	first, found, line := int64(0), false, []byte(nil)
+	for _, group := range file.RowGroups() {
+		err := eachValue(ctx, group.ColumnChunks()[p.columns[p.time].index], func(v parquet.Value) {
+			if at, ok := p.printTime(v); ok && (!found || at < first) {
+				first, found, line = at, true, append(line[:0], p.line...)
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("reading Parquet: times: %w", err)
+		}
+	}
+	if !found {
+		return nil
+	}
+	return r.rows.Add(first, line)
+}
+
+// eachValue hands out the values of a column that are not absent.
+func eachValue(ctx context.Context, column parquet.ColumnChunk, each func(parquet.Value)) (err error) {
+	pages, values := column.Pages(), make([]parquet.Value, 256)
+	defer func() { err = errors.Join(err, pages.Close()) }()
+	for ctx.Err() == nil {
+		page, err := pages.ReadPage()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for in, end := page.Values(), error(nil); end == nil; {
+			var n int
+			n, end = in.ReadValues(values)
+			for _, v := range values[:n] {
+				if !v.IsNull() {
+					each(v)
+				}
+			}
+			if end != nil && !errors.Is(end, io.EOF) {
+				return end
+			}
+		}
+		parquet.Release(page)
+	}
+	return ctx.Err()
 }
 
 func (r *Reader) reject(row uint64, reason string) {

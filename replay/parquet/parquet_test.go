@@ -216,6 +216,54 @@ func TestSort(t *testing.T) {
 	}
 }
 
+// metered counts the bytes that are read.
+type metered struct {
+	*bytes.Reader
+	n int
+}
+
+func (m *metered) ReadAt(p []byte, off int64) (int, error) {
+	n, err := m.Reader.ReadAt(p, off)
+	m.n += n
+	return n, err
+}
+
+// TestFirst finds the time of the first line, rows that are rejected left out,
+// without reading what else there is.
+func TestFirst(t *testing.T) {
+	rng, rows := rand.New(rand.NewPCG(3, 4)), make([]green2023, 5000)
+	for i := range rows {
+		note := fmt.Sprint(rng.Uint64(), rng.Uint64(), rng.Uint64())
+		rows[i] = green2023{Flag: &note, Dropoff: new(at(t, "2023-02-03 00:00:00").Add(time.Duration(rng.IntN(20*86_400)) * time.Second))}
+	}
+	rows[17].Dropoff, rows[4000].Dropoff = nil, at(t, "2009-01-01 00:00:00")
+	o := parquet.Options{Name: "green_tripdata_2023-02.parquet", Time: "dropoff_datetime"}
+	data := file(t, rows...)
+	text, _ := read(t, data, o)
+	_, want, _ := strings.Cut(text[:strings.IndexByte(text, '\n')], `"dropoff_datetime":`)
+	in := &metered{Reader: bytes.NewReader(data)}
+	o.First = true
+	r, err := parquet.Open(t.Context(), in, int64(len(data)), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(r)
+	if err := errors.Join(err, r.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if len(want) < 26 || !strings.HasPrefix(string(got), `{"dropoff_datetime":`+want[:26]) || bytes.Count(got, []byte("\n")) != 1 {
+		t.Errorf("the first is %s, want one with %.26s", got, want)
+	}
+	if in.n > len(data)/2 {
+		t.Errorf("%d of %d bytes were read", in.n, len(data))
+	}
+	for _, none := range [][]green2023{nil, rows[17:18]} {
+		if text, _ := read(t, file(t, none...), o); text != "" {
+			t.Errorf("of rows without a time the first is %s", text)
+		}
+	}
+}
+
 // TestTripIDs are unique, increase, and differ from month to month.
 func TestTripIDs(t *testing.T) {
 	rows := make([]green2023, 100)
@@ -279,6 +327,9 @@ func FuzzOpen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, at int, with byte) {
 		data := bytes.Clone(good)
 		data[uint(at)%uint(len(data))] ^= with
+		if r, err := parquet.Open(t.Context(), bytes.NewReader(data), int64(len(data)), parquet.Options{Time: "at", First: true}); err == nil {
+			r.Close()
+		}
 		r, err := parquet.Open(t.Context(), bytes.NewReader(data), int64(len(data)), parquet.Options{Time: "at", Dir: t.TempDir(), Run: 100})
 		if err != nil {
 			return

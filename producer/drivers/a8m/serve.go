@@ -11,6 +11,7 @@ import (
 	ossignal "os/signal"
 	"runtime/metrics"
 	"sync"
+	"syscall"
 
 	kp "github.com/a8m/kinesis-producer"
 
@@ -25,10 +26,11 @@ import (
 const ChildVerb = "__a8m"
 
 // Child is the library's process: it follows the frames on stdin until they end
-// or say so. Interrupts are ignored, because Ctrl-C reaches the whole process
-// group and it is the parent who decides.
+// or say so. What else asks a process to end is ignored: Ctrl-C, a terminal that is
+// closed and a service manager reach the whole process group, and it is the parent
+// who decides.
 func Child(stdin io.Reader, stdout io.Writer) error {
-	ossignal.Ignore(os.Interrupt)
+	ossignal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	return serve(context.Background(), stdin, stdout, pace.NewClock(), connect)
 }
 

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -62,9 +63,9 @@ type bar struct {
 
 // TestReplay measures, in tiny sizes unless KLOAD_BENCH=full.
 func TestReplay(t *testing.T) {
-	full, out, copies, n := os.Getenv("KLOAD_BENCH") == "full", io.Discard, tinyCopies, 1
-	if full {
-		out, copies, n = os.Stdout, fullCopies, rounds
+	out, copies, n, turn := io.Discard, tinyCopies, 1, 20*time.Millisecond
+	if os.Getenv("KLOAD_BENCH") == "full" {
+		out, copies, n, turn = os.Stdout, fullCopies, rounds, 500*time.Millisecond
 	}
 	dir := t.TempDir()
 	for name, data := range trips(t, copies) {
@@ -87,7 +88,7 @@ func TestReplay(t *testing.T) {
 		{"at-10k-of-s3", []string{"10k", "s3://trips", endpoint}, []bar{{"MiB-peak", 0, 64}}},
 	}
 	machine.Describe(t.Context(), out, "make bench-replay")
-	samples := map[string][]float64{}
+	samples, paces := map[string][]float64{}, rates()
 	for range n {
 		for _, r := range rows {
 			for unit, v := range child(t, r.args...) {
@@ -98,6 +99,9 @@ func TestReplay(t *testing.T) {
 				fmt.Fprintf(out, "BenchmarkReplay/%s-%d \t1\t%12.5g %s\n", r.name, runtime.GOMAXPROCS(0), v, unit)
 			}
 		}
+		for _, p := range paces {
+			p.round(t, out, turn)
+		}
 	}
 	fmt.Fprintf(out, "\nmedians of %d\n", n)
 	for _, r := range rows {
@@ -107,14 +111,20 @@ func TestReplay(t *testing.T) {
 			if b.atMost > 0 {
 				promise, kept = fmt.Sprintf("at most %g", b.atMost), v <= b.atMost
 			}
-			verdict := "kept"
-			if !kept {
-				verdict = "MISSED"
-			}
-			fmt.Fprintf(out, "%-16s %12.5g %-12s %s: %s\n", r.name, v, b.unit, promise, verdict)
+			fmt.Fprintf(out, "%-16s %12.5g %-12s %s: %s\n", r.name, v, b.unit, promise, verdict(kept))
 		}
 	}
 	fmt.Fprintf(out, "of the floor: %.0f %%\n", 100*median(samples["file rows/cpu-s"])/median(samples["floor rows/cpu-s"]))
+	for _, p := range paces {
+		p.report(out)
+	}
+}
+
+func verdict(kept bool) string {
+	if kept {
+		return "kept"
+	}
+	return "MISSED"
 }
 
 func median(v []float64) float64 {

@@ -45,6 +45,12 @@ func measure(args []string) error {
 	case "10k":
 		_, err = play(replay.Config{From: args[1], Rate: units.Rate{N: 10_000, Per: time.Second}, Limit: limit10k}, args[2:])
 		values["MiB-peak"] = float64(peak()) / (1 << 20)
+	case "pacing":
+		rate, bad := strconv.Atoi(args[1])
+		turn, worse := time.ParseDuration(args[2])
+		if err = errors.Join(bad, worse); err == nil {
+			values, err = late(rate, turn)
+		}
 	}
 	if err != nil {
 		return err
