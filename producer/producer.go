@@ -165,15 +165,20 @@ func (p *Producer) wakeLinger() {
 	}
 }
 
-// sealDue seals what has lingered until now and returns when the next aggregate
-// will have, or 0 when none is open.
+// early is the part of the linger time by which an aggregate may be sealed too
+// soon, beside one whose time has come. Were each of a thousand shards to have a
+// moment of its own, there would be a request for each.
+const early = 16
+
+// sealDue seals what has lingered until now, or nearly so, and returns when the
+// next aggregate will have, or 0 when none is open.
 func (p *Producer) sealDue(now int64) (next int64) {
 	p.intake.RLock()
 	defer p.intake.RUnlock()
-	busy := false
+	busy, soon := false, now+int64(p.o.Config.Aggregation.Linger)/early
 	for i := range p.agg.lanes {
-		if due := p.agg.lanes[i].due.Load(); due != 0 && due <= now {
-			busy = !p.trySeal(i, now) || busy
+		if due := p.agg.lanes[i].due.Load(); due != 0 && due <= soon {
+			busy = !p.trySeal(i, soon) || busy
 		}
 	}
 	if next = p.agg.lingering(); busy {
@@ -185,16 +190,16 @@ func (p *Producer) sealDue(now int64) (next int64) {
 // lingerAgain is when a lane that was in use is looked at again.
 const lingerAgain = time.Millisecond
 
-// trySeal seals and queues the open aggregate of one lane if it has lingered
-// until now. It says whether it could see to that: who appends to a lane may have
-// lost its processor, and nobody should wait for that. p.intake is held.
-func (p *Producer) trySeal(i int, now int64) bool {
+// trySeal seals and queues the open aggregate of one lane if it is due by a time.
+// It says whether it could see to that: who appends to a lane may have lost its
+// processor, and nobody should wait for that. p.intake is held.
+func (p *Producer) trySeal(i int, by int64) bool {
 	l := &p.agg.lanes[i]
 	if !l.mu.TryLock() {
 		return false
 	}
 	defer l.mu.Unlock()
-	if l.due.Load() <= now { // it may be another one by now
+	if l.due.Load() <= by { // it may be another one by now
 		p.agg.seal(i, flushLinger)
 		p.queue.push(l.take())
 	}

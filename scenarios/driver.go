@@ -6,8 +6,6 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/trace"
@@ -92,7 +90,7 @@ type driverEnv struct {
 }
 
 // api returns the client of the wire that is set.
-func (e *driverEnv) api() *kinesis.Client { return e.client.Over(awsclient.Wire(e.config.Wire)) }
+func (e *driverEnv) api() *awsclient.Caller { return e.client.Over(awsclient.Wire(e.config.Wire)) }
 
 // library returns what the driver a8m is given. In virtual time, where nothing but
 // the test's own network is to be reached, the library runs in this process.

@@ -94,7 +94,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		ko.HTTPClient = newIsolating(c.transport, new(atomic.Uint64))
 	})
 	cbor := protocol.New(protocol.Options{})
-	c.wires.cbor = kinesis.New(c.Data.Options(), cbor.Use)
+	c.wires.json, c.wires.cbor = newCaller(c.Data), newCaller(kinesis.New(c.Data.Options(), cbor.Use))
 	c.wires.probe = kinesis.New(c.Control.Options(), cbor.Use)
 	c.Host = resolveHost(ctx, c.Data.Options(), account)
 	return c, nil
@@ -219,17 +219,7 @@ func resolveHost(ctx context.Context, o kinesis.Options, account string) string 
 	if o.BaseEndpoint != nil {
 		return *o.BaseEndpoint
 	}
-	params := kinesis.EndpointParameters{
-		Region:                aws.String(o.Region),
-		UseDualStack:          aws.Bool(o.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled),
-		UseFIPS:               aws.Bool(o.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled),
-		AccountIdEndpointMode: aws.String(string(o.AccountIDEndpointMode)),
-		OperationType:         aws.String("data"),
-	}
-	if account != "" && o.AccountIDEndpointMode != aws.AccountIDEndpointModeDisabled {
-		params.AccountId = aws.String(account) // part of the host name
-	}
-	ep, err := o.EndpointResolverV2.ResolveEndpoint(ctx, params)
+	ep, err := o.EndpointResolverV2.ResolveEndpoint(ctx, endpointParameters(&o, account))
 	if err != nil {
 		return "unknown"
 	}

@@ -1,9 +1,11 @@
 package awsclient
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"sync/atomic"
 
 	"github.com/kload/kload/internal/awscbor/protocol"
@@ -43,6 +45,9 @@ func (c *isolating) Do(req *http.Request) (*http.Response, error) {
 		}
 	}
 	started := startOf(req.Context())
+	if started == nil && body.Len() <= smallBody {
+		return c.next.Do(withCopy(req, body))
+	}
 	// req stays as it is: smithy-go closes its body, and that must not be the
 	// transport's.
 	own := req.WithContext(req.Context())
@@ -51,6 +56,20 @@ func (c *isolating) Do(req *http.Request) (*http.Response, error) {
 	// anything was written; that is no second attempt.
 	own.GetBody = func() (io.ReadCloser, error) { return body.Open(started), nil }
 	return c.next.Do(own)
+}
+
+// smallBody is the size in bytes up to which a body is copied for the transport.
+const smallBody = 4 << 10
+
+// withCopy returns the request with a copy of the body, which is the transport's for
+// as long as it likes. From a type that net/http knows to be in memory it writes
+// header and body in one piece.
+func withCopy(req *http.Request, body *protocol.Body) *http.Request {
+	content := slices.Clone(body.Bytes())
+	own := req.WithContext(req.Context())
+	own.Body = io.NopCloser(bytes.NewReader(content))
+	own.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
+	return own
 }
 
 // Start learns when the latest attempt of a call got its connection: then it asks

@@ -25,7 +25,8 @@ const (
 
 // wires is what a client knows of the encodings it speaks.
 type wires struct {
-	cbor  *kinesis.Client
+	cbor  *Caller
+	json  *Caller
 	probe *kinesis.Client // cbor, with the SDK's retries
 
 	mu       sync.Mutex
@@ -55,7 +56,7 @@ func (c *Client) Negotiate(ctx context.Context, stream string) error {
 
 // Over returns a client for data calls in the given wire. Calls and attempts are
 // counted together, whatever the wire.
-func (c *Client) Over(w Wire) *kinesis.Client {
+func (c *Client) Over(w Wire) *Caller {
 	c.wires.mu.Lock()
 	defer c.wires.mu.Unlock()
 	if w == Auto {
@@ -65,22 +66,22 @@ func (c *Client) Over(w Wire) *kinesis.Client {
 	if w == CBOR {
 		return c.wires.cbor
 	}
-	return c.Data
+	return c.wires.json
 }
 
 // Apart is Over with connections of the caller's own: neither waits for those of
 // others, and what they cost the processor can be told apart. [Client.Close]
 // closes them, too.
-func (c *Client) Apart(w Wire) *kinesis.Client {
+func (c *Client) Apart(w Wire) *Caller {
 	t := newTransport(c.options)
 	c.wires.mu.Lock()
 	c.wires.apart = append(c.wires.apart, t)
 	c.wires.mu.Unlock()
 	from := c.Over(w).Options()
-	return kinesis.New(from, func(o *kinesis.Options) {
+	return newCaller(kinesis.New(from, func(o *kinesis.Options) {
 		o.Protocol = from.Protocol // New has put its own in its place
 		o.HTTPClient = newIsolating(t, &c.attempts)
-	})
+	}))
 }
 
 // InForce returns the wires that Over gave clients of, and why Auto is JSON if the

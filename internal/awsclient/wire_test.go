@@ -81,7 +81,7 @@ func TestApart(t *testing.T) {
 		defer c.Close()
 		apart := c.Apart(awsclient.CBOR)
 		for range 3 {
-			for _, api := range []*kinesis.Client{c.Over(awsclient.CBOR), apart} {
+			for _, api := range []*awsclient.Caller{c.Over(awsclient.CBOR), apart} {
 				if _, err := api.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: aws.String("i")}); err != nil {
 					t.Fatal(err)
 				}

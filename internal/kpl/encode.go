@@ -11,8 +11,8 @@ import (
 
 // Encoder builds one aggregate after another. Start each with Reset, fill it
 // with TryAdd (or Grow and Add), finish it with Seal. The zero value is ready for
-// Reset. It takes 8 KiB besides its buffer, 16 KiB once it has seen an explicit
-// hash key.
+// Reset. It takes up to 8 KiB besides its buffer, and as much again once it has
+// seen an explicit hash key.
 //
 // An Encoder is owned by one goroutine. In steady state it does not allocate,
 // provided that the buffers it is given are large enough.

@@ -50,6 +50,9 @@ func (d *payloadDigest) sum(buf []byte) string {
 	return hex.EncodeToString(d.hash.Sum(sum[:0]))
 }
 
+// Digest returns the SHA-256 of the body, in hexadecimal.
+func (b *Body) Digest() string { return b.digest.sum(b.buf) }
+
 // digestBody tells the signer the digest of a body that was written in parts; the
 // SDK's own middleware then leaves it alone.
 func digestBody(s *middleware.Stack) error {
@@ -58,7 +61,7 @@ func digestBody(s *middleware.Stack) error {
 			middleware.FinalizeOutput, middleware.Metadata, error,
 		) {
 			if b := BodyOf(ctx); b != nil && b.digest.done > 0 {
-				ctx = v4.SetPayloadHash(ctx, b.digest.sum(b.buf))
+				ctx = v4.SetPayloadHash(ctx, b.Digest())
 			}
 			return next.HandleFinalize(ctx, in)
 		}), middleware.Before)

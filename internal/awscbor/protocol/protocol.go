@@ -102,12 +102,12 @@ func (p *Protocol) SerializeRequest(ctx context.Context, op *smithy.OperationSch
 	if req.URL.Path == "" {
 		req.URL.Path = "/"
 	}
-	req.Header["X-Amz-Target"] = []string{schemas.Kinesis_20131202.ID().Name + "." + op.ID().Name}
-	req.Header["Content-Type"] = []string{awscbor.Media}
-	withBody, err := req.SetStream(bytes.NewReader(b.buf))
+	withBody, err := req.SetStream(bytes.NewReader(b.buf)) // a copy with copies of the headers
 	if err != nil {
 		return fmt.Errorf("setting the request body: %w", err)
 	}
+	withBody.Header["X-Amz-Target"] = []string{schemas.Kinesis_20131202.ID().Name + "." + op.ID().Name}
+	withBody.Header["Content-Type"] = []string{awscbor.Media}
 	*req = *withBody
 	return nil
 }

@@ -19,16 +19,22 @@ import (
 	"github.com/kload/kload/test/bench/machine"
 )
 
-// TestMain makes this binary the embedded target's process as well.
+// TestMain makes this binary the embedded target's process as well, and one that
+// measures a run by itself.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == local.ChildVerb {
-		if err := local.Child(os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
+	var err error
+	switch verb := append(os.Args, "")[1]; verb {
+	case local.ChildVerb:
+		err = local.Child(os.Stdin, os.Stdout)
+	case shardsVerb:
+		err = measureShards(os.Args[2:])
+	default:
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 // The bars: of a machine with two cores.
@@ -61,7 +67,10 @@ func TestEndToEnd(t *testing.T) {
 	if sum.Verdict != results.Pass || reader.ReadUnique != events.Acked || events.Acked == 0 {
 		t.Errorf("verdict %s: %d acknowledged, %d read", sum.Verdict, events.Acked, reader.ReadUnique)
 	}
-	engines, samples := split(t, profile)
+	engines, samples, err := split(profile)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if full && (engines["producer"] == 0 || engines["consumer"] == 0) {
 		t.Errorf("the profile knows %v", engines)
 	}
@@ -90,11 +99,10 @@ var (
 )
 
 // split counts the samples of each engine; those without one are the runtime's.
-func split(t *testing.T, profile string) (engines map[string]int, all int) {
-	t.Helper()
+func split(profile string) (engines map[string]int, all int, err error) {
 	text, err := exec.Command("go", "tool", "pprof", "-tags", "-sample_index=samples", profile).CombinedOutput()
 	if err != nil {
-		t.Fatalf("reading the profile: %v: %s", err, text)
+		return nil, 0, fmt.Errorf("reading the profile: %w: %s", err, text)
 	}
 	engines = map[string]int{}
 	labelled := 0
@@ -110,8 +118,7 @@ func split(t *testing.T, profile string) (engines map[string]int, all int) {
 		}
 	}
 	engines["runtime"] = all - labelled
-	t.Logf("%s", text)
-	return engines, all
+	return engines, all, nil
 }
 
 // report writes what a record cost.
@@ -164,7 +171,10 @@ func TestEndToEndReplay(t *testing.T) {
 	if reader := sum.Consumers["reader"]; sum.Verdict != results.Pass || trips == 0 || reader.ReadUnique != trips {
 		t.Errorf("verdict %s: %d acknowledged, %d read", sum.Verdict, trips, reader.ReadUnique)
 	}
-	engines, samples := split(t, profile)
+	engines, samples, err := split(profile)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if !full {
 		return
 	}

@@ -64,7 +64,7 @@ func putKload(ctx context.Context, e *rows.Env, size int) (*rows.Figures, error)
 	}
 	defer client.Close()
 	var acked atomic.Int64
-	api := &gated{Client: client.Over(awsclient.CBOR), open: make(chan struct{})}
+	api := &gated{Caller: client.Over(awsclient.CBOR), open: make(chan struct{})}
 	p, err := producer.New(ctx, producer.Options{
 		API: api, Stream: "s", Config: producer.DefaultConfig(), Clock: pace.NewClock(),
 		Outcomes: func(out []kload.Outcome) {
@@ -113,7 +113,7 @@ func putKload(ctx context.Context, e *rows.Env, size int) (*rows.Figures, error)
 // the memory it may use before it is measured: what it allocates once is not what
 // a record costs.
 type gated struct {
-	*kinesis.Client
+	*awsclient.Caller
 	open chan struct{}
 }
 
@@ -131,5 +131,5 @@ func (g *gated) openWhen(ready func() bool) {
 
 func (g *gated) PutRecords(ctx context.Context, in *kinesis.PutRecordsInput, opts ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error) {
 	<-g.open
-	return g.Client.PutRecords(ctx, in, opts...)
+	return g.Caller.PutRecords(ctx, in, opts...)
 }

@@ -1,0 +1,241 @@
+package awsclient_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kload/kload/internal/awscbor"
+	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/invariants"
+	"github.com/kload/kload/internal/memnet"
+	"github.com/kload/kload/internal/sigv4"
+)
+
+// dataAPI is what both the SDK's client and a caller have.
+type dataAPI interface {
+	GetRecords(context.Context, *kinesis.GetRecordsInput, ...func(*kinesis.Options)) (*kinesis.GetRecordsOutput, error)
+	PutRecords(context.Context, *kinesis.PutRecordsInput, ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error)
+}
+
+func getRecords(ctx context.Context, api dataAPI, iterator string, opts ...func(*kinesis.Options)) (*kinesis.GetRecordsOutput, error) {
+	return api.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: aws.String(iterator), Limit: aws.Int32(7)}, opts...)
+}
+
+// request is one as it arrived.
+type request struct {
+	Path   string
+	Header http.Header
+	Body   string
+}
+
+// TestCallerIsTheSDK sends the same calls through a client of the SDK and through
+// a caller: what arrives is the same, in both wires, and the signature is right.
+func TestCallerIsTheSDK(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []request
+		keys := sigv4.New(sigv4.Key{ID: "local", Secret: "local"}).For("us-east-1", "kinesis")
+		l, stop := memnet.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			if _, err := keys.VerifyBody(r, body, time.Now()); err != nil {
+				t.Error(err)
+			}
+			r.Header.Del("Authorization")         // which covers
+			r.Header.Del("Amz-Sdk-Invocation-Id") // the random one
+			got = append(got, request{r.URL.Path, r.Header, string(body)})
+			w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
+			_, _ = w.Write(map[bool][]byte{true: awscbor.AppendMap(nil, 0), false: []byte("{}")}[r.Header.Get("Content-Type") == awscbor.Media])
+		}))
+		defer stop()
+		c, err := awsclient.New(t.Context(), awsclient.Options{Local: true, Endpoint: "http://kinesis.local:80/some where", Dial: l.Dial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		put := &kinesis.PutRecordsInput{
+			StreamName: aws.String("s"), Records: []types.PutRecordsRequestEntry{{Data: bytes.Repeat([]byte("d"), 40<<10), PartitionKey: aws.String("k")}},
+		}
+		for _, wire := range []awsclient.Wire{awsclient.CBOR, awsclient.JSON} {
+			caller := c.Over(wire)
+			for range 2 { // the second with a kept stack
+				got = nil
+				for _, api := range []dataAPI{caller.Client, caller} {
+					if _, err := getRecords(t.Context(), api, "i"); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := api.PutRecords(t.Context(), put); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if d := cmp.Diff(got[:2], got[2:]); d != "" || got[0].Header.Get("Amz-Sdk-Request") != "attempt=1; max=1" {
+					t.Errorf("%s: -SDK +caller\n%s", wire, d)
+				}
+			}
+		}
+		if c.Calls() != 16 || c.Attempts() != 16 {
+			t.Errorf("%d calls, %d attempts", c.Calls(), c.Attempts())
+		}
+	})
+}
+
+// TestCallerFails fails in the same words and for the same class of reason as the
+// SDK's client, and works again afterwards.
+func TestCallerFails(t *testing.T) {
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, tc := range []struct {
+		name     string
+		ctx      context.Context
+		iterator *string
+		handler  http.HandlerFunc
+		code     string
+	}{
+		{"refused", t.Context(), aws.String("i"), refusal(400, "ExpiredIteratorException"), "ExpiredIteratorException"},
+		{"throttled", t.Context(), aws.String("i"), refusal(400, "ProvisionedThroughputExceededException"), "ProvisionedThroughputExceededException"},
+		{"a gateway", t.Context(), aws.String("i"), answer(502, "text/html", "<html>", nil), "HTTP502"},
+		{"not CBOR", t.Context(), aws.String("i"), answer(200, awscbor.Media, "\xff", nil), "ConnectionLost"},
+		{"cut", t.Context(), aws.String("i"), func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "ConnectionLost"},
+		{"cancelled before", cancelled, aws.String("i"), nil, "Cancelled"},
+		{"invalid", t.Context(), nil, nil, "ClientError"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			handler := tc.handler
+			against(t, func(w http.ResponseWriter, r *http.Request) { handler(w, r) }, func(t *testing.T, c *awsclient.Client) {
+				caller, in := c.Over(awsclient.CBOR), &kinesis.GetRecordsInput{ShardIterator: tc.iterator}
+				_, theirs := caller.Client.GetRecords(tc.ctx, in)
+				attempts := c.Attempts()
+				out, ours := caller.GetRecords(tc.ctx, in)
+				if ours == nil || theirs == nil || out != nil {
+					t.Fatalf("%v, %v, %v", out, ours, theirs)
+				}
+				class, code := awsclient.Classify(ours)
+				if theirClass, theirCode := awsclient.Classify(theirs); class != theirClass || code != theirCode || code != tc.code {
+					t.Errorf("%d %s, SDK: %d %s", class, code, theirClass, theirCode)
+				}
+				if ours.Error() != theirs.Error() || c.Attempts() != 2*attempts {
+					t.Errorf("%v\nSDK: %v\n%d attempts, %d in all", ours, theirs, attempts, c.Attempts())
+				}
+				handler = answer(200, awscbor.Media, "\xa0", nil)
+				if _, err := getRecords(t.Context(), caller, "i"); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// echo answers GetRecords with what was asked for, and a date of its own.
+func echo(skew time.Duration, dates *[]string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if dates != nil {
+			*dates = append(*dates, r.Header.Get("X-Amz-Date"))
+		}
+		w.Header().Set("Date", time.Now().Add(skew).UTC().Format(http.TimeFormat))
+		w.Header().Set("Content-Type", awscbor.Media)
+		from := bytes.LastIndexByte(body[:len(body)-1], 'r') + 2 // behind "ShardIterator" and the head of its value
+		_, _ = w.Write(awscbor.AppendText(awscbor.AppendText(awscbor.AppendMap(nil, 1), "NextShardIterator"), string(body[from:len(body)-1])))
+	}
+}
+
+// TestCallerAtOnce makes calls at the same time, each of which gets its own answer,
+// also after others.
+func TestCallerAtOnce(t *testing.T) {
+	against(t, echo(0, nil), func(t *testing.T, c *awsclient.Client) {
+		caller := c.Over(awsclient.CBOR)
+		var calls sync.WaitGroup
+		for i := range 8 {
+			calls.Go(func() {
+				var out []*kinesis.GetRecordsOutput
+				for range 20 {
+					o, err := getRecords(t.Context(), caller, string(rune('a'+i)))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					out = append(out, o)
+				}
+				for _, o := range out {
+					if got := aws.ToString(o.NextShardIterator); got != string(rune('a'+i)) {
+						t.Errorf("call %d has the answer of %q", i, got)
+					}
+				}
+			})
+		}
+		calls.Wait()
+	})
+}
+
+// TestCallerSkew has a service whose clock is ahead: from the second call on
+// requests are signed for that, as the SDK does.
+func TestCallerSkew(t *testing.T) {
+	const skew = time.Hour
+	var dates []string
+	against(t, echo(skew, &dates), func(t *testing.T, c *awsclient.Client) {
+		for range 2 {
+			if _, err := getRecords(t.Context(), c.Over(awsclient.CBOR), "i"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now := time.Now().UTC()
+		want := []string{now.Format("20060102T150405Z"), now.Add(skew).Format("20060102T150405Z")}
+		if !slices.Equal(dates, want) {
+			t.Errorf("signed at %v, want %v", dates, want)
+		}
+	})
+}
+
+// TestCallerOptions takes the SDK's way for a call with options of its own.
+func TestCallerOptions(t *testing.T) {
+	against(t, echo(0, nil), func(t *testing.T, c *awsclient.Client) {
+		used := false
+		_, err := getRecords(t.Context(), c.Over(awsclient.CBOR), "i", func(o *kinesis.Options) { used = true })
+		if err != nil || !used {
+			t.Errorf("%v, options used: %v", err, used)
+		}
+	})
+}
+
+// canned is an HTTP client with one answer.
+type canned []byte
+
+func (c canned) Do(r *http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {awscbor.Media}}, Request: r,
+		Body: io.NopCloser(bytes.NewReader(c)), ContentLength: int64(len(c)),
+	}, nil
+}
+
+// TestCallerAllocations bounds what a call allocates apart from the transport. The
+// SDK's client makes 280 allocations.
+func TestCallerAllocations(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip("nothing is reused then")
+	}
+	c, err := awsclient.New(t.Context(), awsclient.Options{Local: true, Endpoint: "http://kinesis.local"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := c.Over(awsclient.CBOR).Options()
+	caller := awsclient.NewCaller(kinesis.New(from, func(o *kinesis.Options) {
+		o.Protocol, o.HTTPClient = from.Protocol, canned(awscbor.AppendMap(nil, 0))
+	}))
+	if n := testing.AllocsPerRun(100, func() {
+		if _, err := getRecords(t.Context(), caller, "i"); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 100 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -1,0 +1,143 @@
+package sigv4
+
+import (
+	"cmp"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Signer signs requests as clients of AWS do. From one request to the next it
+// keeps what does not change: the key that is derived from the credentials for a
+// day. The zero value is ready; it is not safe for concurrent use.
+type Signer struct {
+	derived struct{ secret, scope string } // what mac is for
+	mac     hash.Hash
+
+	names []string // scratch: the headers that are signed
+	text  []byte   // scratch
+}
+
+// unsigned are the headers that proxies and transports may change.
+func unsigned(name string) bool {
+	switch name {
+	case "Authorization", "User-Agent", "X-Amzn-Trace-Id", "Expect", "Transfer-Encoding", "Content-Length":
+		return true
+	}
+	return false
+}
+
+// Sign sets the headers X-Amz-Date, X-Amz-Security-Token where the key has a token,
+// and Authorization. The payload's hash is the hexadecimal SHA-256 of the body. The
+// request's query is empty and the names of its headers are canonical.
+func (s *Signer) Sign(r *http.Request, key Key, payloadHash, region, service string, at time.Time) {
+	at = at.UTC()
+	when := at.Format(timeFormat)
+	r.Header["X-Amz-Date"] = []string{when}
+	if key.Token != "" {
+		r.Header["X-Amz-Security-Token"] = []string{key.Token}
+	}
+	scope := when[:8] + "/" + region + "/" + service + "/" + terminator
+	signed := s.canonical(r, payloadHash)
+	sum := sha256.Sum256(s.text)
+
+	s.text = append(s.text[:0], algorithm+"\n"...)
+	s.text = append(append(s.text, when...), '\n')
+	s.text = append(append(s.text, scope...), '\n')
+	s.text = hex.AppendEncode(s.text, sum[:])
+	s.derive(key.Secret, scope)
+	s.mac.Reset()
+	s.mac.Write(s.text)
+
+	s.text = append(append(s.text[:0], algorithm+" Credential="...), key.ID...)
+	s.text = append(append(s.text, '/'), scope...)
+	s.text = append(append(s.text, ", SignedHeaders="...), signed...)
+	s.text = append(s.text, ", Signature="...)
+	s.text = hex.AppendEncode(s.text, s.mac.Sum(sum[:0]))
+	r.Header["Authorization"] = []string{string(s.text)}
+}
+
+// derive makes mac the one for the secret and the scope.
+func (s *Signer) derive(secret, scope string) {
+	if s.mac != nil && s.derived.secret == secret && s.derived.scope == scope {
+		return
+	}
+	key := []byte("AWS4" + secret)
+	for part := range strings.SplitSeq(scope, "/") {
+		key = mac(key, part)
+	}
+	s.mac = hmac.New(sha256.New, key)
+	s.derived.secret, s.derived.scope = secret, scope
+}
+
+// canonical writes the canonical request to s.text and returns the names of the
+// headers in it.
+func (s *Signer) canonical(r *http.Request, payloadHash string) (signed string) {
+	s.names = append(s.names[:0], "Host")
+	if r.ContentLength > 0 {
+		s.names = append(s.names, "Content-Length")
+	}
+	for name := range r.Header {
+		if !unsigned(name) {
+			s.names = append(s.names, name)
+		}
+	}
+	slices.Sort(s.names) // as their lower-case forms do: all of them are canonical
+	s.text = append(append(s.text[:0], r.Method...), '\n')
+	path := r.URL.Path
+	if path != "/" {
+		path = escape(cmp.Or(r.URL.EscapedPath(), "/"), true)
+	}
+	s.text = append(append(s.text, path...), "\n\n"...)
+	for _, name := range s.names {
+		s.text = append(appendLower(s.text, name), ':')
+		s.text = append(s.appendValue(s.text, r, name), '\n')
+	}
+	s.text = append(s.text, '\n')
+	from := len(s.text)
+	for i, name := range s.names {
+		if i > 0 {
+			s.text = append(s.text, ';')
+		}
+		s.text = appendLower(s.text, name)
+	}
+	signed = string(s.text[from:])
+	s.text = append(append(s.text, '\n'), payloadHash...)
+	return signed
+}
+
+func (*Signer) appendValue(text []byte, r *http.Request, name string) []byte {
+	switch name {
+	case "Host":
+		if r.Host != "" {
+			return append(text, r.Host...)
+		}
+		return append(text, r.URL.Host...)
+	case "Content-Length":
+		return strconv.AppendInt(text, r.ContentLength, 10)
+	}
+	for i, v := range r.Header[name] {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = append(text, squeeze(v)...)
+	}
+	return text
+}
+
+func appendLower(text []byte, name string) []byte {
+	for i := range len(name) {
+		c := name[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		text = append(text, c)
+	}
+	return text
+}
