@@ -22,6 +22,7 @@ type consumerRun struct {
 	hops     *hdr.Set
 	opener   kload.Opener
 	sink     kload.Sink
+	router   *consumers.Router // the sink, if it is several
 	host     kload.Host
 	consumer *consumers.Group
 	err      error // how it ended; read after the readers have
@@ -46,15 +47,11 @@ func (r *run) addConsumer(ctx context.Context, name string, spec Consumer) error
 	if err != nil {
 		return err
 	}
-	if c.sink, err = build(reg.sinks, spec.Sink, sinkEnv{dir: dir, consumer: name}); err != nil {
+	if err := c.openSinks(&spec, dir, r.inject.sinkDrop); err != nil {
 		return fmt.Errorf("opening the sink of consumer %s: %w", name, err)
 	}
-	sink := c.sink
-	if n := r.inject.sinkDrop[name]; n > 0 {
-		sink = consumers.LoseWrites(sink, n)
-	}
 	c.host, err = build(reg.hosts, spec.Host, hostEnv{
-		sink: sink, ledger: c.ledger, hops: c.hops, clock: r.clock, phase: r.phases.of(), handler: r.handlers(name),
+		sink: lossy(c.sink, r.inject.sinkDrop[name]), ledger: c.ledger, hops: c.hops, clock: r.clock, phase: r.phases.of(), handler: r.handlers(name, spec.Sinks.Names()),
 		dialing: dialing{ctx, r.endpoint.how}, name: ownName(name, r.id), event: r.event,
 	})
 	if err != nil {

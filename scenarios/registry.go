@@ -112,7 +112,7 @@ func newRegistry() registry {
 		},
 		sinks: map[string]plugin[sinkEnv, kload.Sink]{
 			"discard": plug(func(*discard.Config, sinkEnv) (kload.Sink, error) { return discard.New(), nil }),
-			"file":    plug(func(c *file.Config, e sinkEnv) (kload.Sink, error) { return file.New(e.dir, c.FileName(e.consumer)) }),
+			"file":    plug(func(c *file.Config, e sinkEnv) (kload.Sink, error) { return file.New(e.dir, c.FileName(e.name)) }),
 		},
 		actions: map[string]plugin[actionEnv, action]{
 			"fault":              plug(newFault),
@@ -241,7 +241,7 @@ type (
 		name  string // nobody else uses it
 		event func(kind string, details map[string]any)
 	}
-	sinkEnv struct{ dir, consumer string }
+	sinkEnv struct{ dir, name string } // name is the consumer's, with that of the sink behind it where there are several
 )
 
 // plugin makes a configuration and builds what it describes.

@@ -101,6 +101,9 @@ func (to *router) commit(users []kload.Delivery) {
 	}
 }
 
+// Routes reports whether the handler gives records a route.
+func (c *Config) Routes() bool { return c.Route != "" }
+
 // Name is a name that stands in a route.
 type Name struct {
 	Text   string
