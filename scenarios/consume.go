@@ -7,6 +7,7 @@ import (
 	"maps"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/consumers"
@@ -38,7 +39,7 @@ func (r *run) addConsumer(ctx context.Context, name string, spec Consumer) error
 	var err error
 	c.opener, err = build(reg.readers, spec.Read, readerEnv{
 		client: r.endpoint.client, stream: r.plan.spec.Stream.Name, clock: r.clock, hops: c.hops,
-		name: ownName(name, r.id), fresh: r.endpoint.created, readBytes: r.plan.readBytes(),
+		name: ownName(name), run: r.id, until: r.began.Add(r.plan.longest()), note: r.note, fresh: r.endpoint.created, readBytes: r.plan.readBytes(),
 	})
 	if err != nil {
 		return fmt.Errorf("opening the reader of consumer %s: %w", name, err)
@@ -52,7 +53,7 @@ func (r *run) addConsumer(ctx context.Context, name string, spec Consumer) error
 	}
 	c.host, err = build(reg.hosts, spec.Host, hostEnv{
 		sink: lossy(c.sink, r.inject.sinkDrop[name]), ledger: c.ledger, hops: c.hops, clock: r.clock, phase: r.phases.of(), handler: r.handlers(name, spec.Sinks.Names()),
-		dialing: dialing{ctx, r.endpoint.how}, name: ownName(name, r.id), event: r.event,
+		dialing: dialing{ctx, r.endpoint.how}, name: ownName(name) + "-" + r.id, event: r.event,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the host of consumer %s: %w", name, err)
@@ -61,16 +62,26 @@ func (r *run) addConsumer(ctx context.Context, name string, spec Consumer) error
 	return nil
 }
 
-// ownName returns a name for what a consumer makes at the target, of the
-// characters that services allow in names.
-func ownName(consumer, run string) string {
+// ownName returns the beginning of the names of what a consumer makes at the target,
+// of the characters that services allow in names.
+func ownName(consumer string) string {
 	plain := strings.Map(func(c rune) rune {
 		if validStreamName(string(c)) {
 			return c
 		}
 		return '-'
 	}, consumer)
-	return "kload-" + plain[:min(len(plain), 64)] + "-" + run
+	return "kload-" + plain[:min(len(plain), 64)]
+}
+
+// longest is how long the run takes at most, by a wide margin.
+func (p *plan) longest() time.Duration {
+	const day = 24 * time.Hour
+	span, known := p.span()
+	if !known {
+		return 7 * day
+	}
+	return day + 2*span + p.spec.DrainTimeout
 }
 
 func (r *run) consumerOptions(c *consumerRun, spec Consumer) consumers.Options {

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/consumers/checkpoints/dynamodb"
@@ -97,7 +98,7 @@ func newRegistry() registry {
 			}),
 			"fanout": plug(func(c *fanout.Config, e readerEnv) (kload.Opener, error) {
 				return fanout.New(fanout.Options{
-					Client: e.client, Stream: e.stream, Config: *c, Clock: e.clock, Hops: e.hops, Name: e.name, Fresh: e.fresh,
+					Client: e.client, Stream: e.stream, Config: *c, Clock: e.clock, Hops: e.hops, Name: e.name, Run: e.run, Until: e.until, Note: e.note, Fresh: e.fresh,
 				}), nil
 			}),
 		},
@@ -223,8 +224,12 @@ type (
 		stream string
 		clock  *pace.Clock
 		hops   *hdr.Set
-		name   string // for what the reader makes at the target; nobody else uses it
-		fresh  bool
+		// name and run name what the reader makes at the target. The name is the
+		// consumer's in all runs, run is that of this one, which is over until then.
+		name, run string
+		until     time.Time
+		note      func(format string, args ...any)
+		fresh     bool
 		// readBytes is what pollers get of a shard in a second, 0 for no limit.
 		readBytes float64
 	}
