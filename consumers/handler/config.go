@@ -161,8 +161,10 @@ type expression struct {
 
 func (c *Config) expressions() []expression {
 	all := []expression{
-		{"filter", c.Filter, reflect.Bool}, {"fail_on.when", c.FailOn.When, reflect.Bool},
-		{routeSetting, c.Route, reflect.String}, {"transform.payload", c.Transform.Payload, reflect.Invalid},
+		{"filter", c.Filter, reflect.Bool},
+		{"fail_on.when", c.FailOn.When, reflect.Bool},
+		{routeSetting, c.Route, reflect.String},
+		{"transform.payload", c.Transform.Payload, reflect.Invalid},
 	}
 	all = slices.DeleteFunc(all, func(x expression) bool { return x.source == "" })
 	for name, source := range c.Transform.Set.All() {
