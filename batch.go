@@ -23,17 +23,21 @@ type Delivery struct {
 	// Hash is the point that decided the shard: the explicit hash key, else the
 	// MD5 of Key. HasHash is false for a plain record that may have been sent with
 	// an explicit hash key, which the service does not give back.
-	Hash    HashKey
-	HasHash bool
+	Hash HashKey
 	// Stream is the index of the stream record in Batch.Records that held this
 	// user record; Sub its index inside it (0 for a plain record).
 	Stream int
 	Sub    int64
 	// The trace, filled in by the tap. Traced is false when none was found.
-	Traced   bool
-	Producer uint32
 	Seq      uint64
 	Intended int64 // T0
+	// Route is the name that the handler gave the record, "" for none. Of several
+	// sinks it says which one the record is for; a sink may also group by it what it
+	// stores, as by prefixes or attributes. It is no part of the batch's memory.
+	Route    string
+	Producer uint32
+	Traced   bool
+	HasHash  bool
 	// Extra is set by the ledger on what is not the first sighting of a record of
 	// this run: the consumer has seen it before, or it is not the run's.
 	Extra bool

@@ -134,8 +134,8 @@ const (
 // It may be called concurrently for different batches.
 type Handler interface {
 	// Handle fills results, which has one entry per element of b.Users. It may give
-	// users new payloads: Data then is memory of theirs that stays as it is. After
-	// an error the batch is as it was.
+	// users new payloads: Data then is memory of theirs that stays as it is. Those
+	// that are OK it may give a Route. After an error the batch is as it was.
 	Handle(ctx context.Context, b *Batch, results []HandlerResult) error
 }
 

@@ -261,7 +261,7 @@ func (e Expectation) Judge(s *Summary) (res ExpectResult, known bool) {
 func (e Expectation) OnlyAtEnd() string {
 	for _, name := range slices.Sorted(maps.Keys(e.refs)) {
 		r := e.refs[name]
-		if !r.load && slices.Contains([]string{"lost", "unread", "sunk"}, r.counter) || strings.HasPrefix(r.counter, targetPrefix) {
+		if !r.load && (slices.Contains([]string{"lost", "unread", "sunk"}, r.counter) || strings.HasPrefix(r.counter, "sinks.")) || strings.HasPrefix(r.counter, targetPrefix) {
 			return r.full
 		}
 	}

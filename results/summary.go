@@ -174,8 +174,24 @@ type ConsumerCounts struct {
 	// Polling is what polling adds to this consumer's latencies; nil for a reader
 	// that does not poll.
 	Polling *PollingFloor `json:"polling,omitempty"`
+	// Sinks holds the account of each of several sinks, by name; nil for a consumer
+	// with one.
+	Sinks map[string]SinkCounts `json:"sinks,omitempty"`
 	// Counters holds the host's and the sink's own counters.
 	Counters map[string]uint64 `json:"counters,omitempty"`
+}
+
+// SinkCounts is the account of one of several sinks, in user records, repeated
+// sightings included.
+type SinkCounts struct {
+	Routed uint64 `json:"routed"` // the handler routed to it
+	Sunk   uint64 `json:"sunk"`   // it made durable
+}
+
+// SinkCounterNames lists the counters of one of several sinks, by their names in
+// expectations.
+func SinkCounterNames(sink string) []string {
+	return []string{"sinks." + sink + ".routed", "sinks." + sink + ".sunk"}
 }
 
 // PollingFloor is the wait that polling at an interval is predicted to add to
@@ -330,11 +346,22 @@ func counters(v any) []counter {
 		case reflect.Float64:
 			out = append(out, counter{name, f.Float()})
 		case reflect.Map:
+			out = append(out, sinkCounters(f)...)
 			m, _ := reflect.TypeAssert[map[string]uint64](f) // others hold no counters
 			for _, k := range slices.Sorted(maps.Keys(m)) {
 				out = append(out, counter{k, float64(m[k])})
 			}
 		}
+	}
+	return out
+}
+
+// sinkCounters returns the counters of a field that holds the accounts of sinks.
+func sinkCounters(f reflect.Value) (out []counter) {
+	m, _ := reflect.TypeAssert[map[string]SinkCounts](f) // others hold none
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		names := SinkCounterNames(name)
+		out = append(out, counter{names[0], float64(m[name].Routed)}, counter{names[1], float64(m[name].Sunk)})
 	}
 	return out
 }

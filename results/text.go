@@ -167,6 +167,9 @@ func (p *page) consumers(s *Summary) {
 		t.row(name, units.Thousands(c.Read), units.Thousands(c.ReadUnique), units.Thousands(c.Lost),
 			units.Thousands(c.Duplicates), units.Thousands(c.Redelivered), units.Thousands(c.OK),
 			units.Thousands(c.Filtered), units.Thousands(c.Sunk))
+		for _, sink := range slices.Sorted(maps.Keys(c.Sinks)) { // what it was routed is part of ok
+			t.row("  "+sink, "", "", "", "", "", units.Thousands(c.Sinks[sink].Routed), "", units.Thousands(c.Sinks[sink].Sunk))
+		}
 		if n := c.notes(); n != "" {
 			notes = append(notes, name+": "+n)
 		}

@@ -45,6 +45,7 @@ func TestWriteText(t *testing.T) {
 	long := broken()
 	long.Consumers[strings.Repeat("a_consumer_with_a_long_name_", 3)] = long.Consumers["fares"]
 	long.Target.Detail = strings.Repeat("(many words about the target) ", 6)
+	long.Consumers["fares"].Sinks = map[string]results.SinkCounts{"dear": {Routed: 5000, Sunk: 4305}, "cheap": {Routed: 4695, Sunk: 4695}}
 	empty := results.NewSummary("nothing", "0000")
 	empty.UnreachableReason = "connecting to kinesis.eu-west-1.amazonaws.com: no such host"
 	tests := []struct {

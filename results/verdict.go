@@ -177,6 +177,11 @@ func (c *ConsumerCounts) failures(name string) []string {
 	if c.Sunk != c.OK {
 		out = append(out, fmt.Sprintf("%s: ok %s, but sunk %s", name, units.Thousands(c.OK), units.Thousands(c.Sunk)))
 	}
+	for _, sink := range slices.Sorted(maps.Keys(c.Sinks)) {
+		if s := c.Sinks[sink]; s.Sunk != s.Routed {
+			out = append(out, fmt.Sprintf("%s: routed %s to sink %s, but sunk %s", name, units.Thousands(s.Routed), sink, units.Thousands(s.Sunk)))
+		}
+	}
 	return out
 }
 

@@ -45,6 +45,14 @@ func TestJudge(t *testing.T) {
 		{"phantom", []edit{cons(func(c *results.ConsumerCounts) { c.Phantom = 1 })}, results.Fail, 3, []string{"fares: phantom 1"}},
 		{"sunk too few", []edit{cons(func(c *results.ConsumerCounts) { c.Sunk-- })}, results.Fail, 3, []string{"fares: ok 9,695, but sunk 9,694"}},
 		{"sunk too many", []edit{cons(func(c *results.ConsumerCounts) { c.Sunk++ })}, results.Fail, 3, []string{"fares: ok 9,695, but sunk 9,696"}},
+		{
+			"sunk by the wrong sink", // the sum is right
+			[]edit{cons(func(c *results.ConsumerCounts) {
+				c.Sinks = map[string]results.SinkCounts{"dear": {Routed: 5000, Sunk: 5001}, "cheap": {Routed: 4695, Sunk: 4694}}
+			})},
+			results.Fail, 3,
+			[]string{"fares: routed 4,695 to sink cheap, but sunk 4,694", "fares: routed 5,000 to sink dear, but sunk 5,001"},
+		},
 		{"read but not handled", []edit{cons(func(c *results.ConsumerCounts) { c.ReadUnique++ })}, results.Fail, 3, []string{"fares: read_unique 193,892, but"}},
 		{"scheduled without a fate", []edit{load(func(l *results.LoadCounts) { l.Scheduled++ })}, results.Fail, 3, []string{"trips: scheduled 193,892, but"}},
 		{"sent without a fate", []edit{load(func(l *results.LoadCounts) { l.Acked-- })}, results.Fail, 3, []string{"trips: sent 193,891, but"}},

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/consumers"
@@ -22,6 +23,7 @@ type consumerRun struct {
 	hops     *hdr.Set
 	opener   kload.Opener
 	sink     kload.Sink
+	router   *consumers.Router // the sink, if it is several
 	host     kload.Host
 	consumer *consumers.Group
 	err      error // how it ended; read after the readers have
@@ -37,7 +39,7 @@ func (r *run) addConsumer(ctx context.Context, name string, spec Consumer) error
 	var err error
 	c.opener, err = build(reg.readers, spec.Read, readerEnv{
 		client: r.endpoint.client, stream: r.plan.spec.Stream.Name, clock: r.clock, hops: c.hops,
-		name: ownName(name, r.id), fresh: r.endpoint.created, readBytes: r.plan.readBytes(),
+		name: ownName(name), run: r.id, until: r.began.Add(r.plan.longest()), note: r.note, fresh: r.endpoint.created, readBytes: r.plan.readBytes(),
 	})
 	if err != nil {
 		return fmt.Errorf("opening the reader of consumer %s: %w", name, err)
@@ -46,16 +48,12 @@ func (r *run) addConsumer(ctx context.Context, name string, spec Consumer) error
 	if err != nil {
 		return err
 	}
-	if c.sink, err = build(reg.sinks, spec.Sink, sinkEnv{dir: dir, consumer: name}); err != nil {
+	if err := c.openSinks(&spec, dir, r.inject.sinkDrop); err != nil {
 		return fmt.Errorf("opening the sink of consumer %s: %w", name, err)
 	}
-	sink := c.sink
-	if n := r.inject.sinkDrop[name]; n > 0 {
-		sink = consumers.LoseWrites(sink, n)
-	}
 	c.host, err = build(reg.hosts, spec.Host, hostEnv{
-		sink: sink, ledger: c.ledger, hops: c.hops, clock: r.clock, phase: r.phases.of(), handler: r.handlers(name),
-		dialing: dialing{ctx, r.endpoint.how}, name: ownName(name, r.id), event: r.event,
+		sink: lossy(c.sink, r.inject.sinkDrop[name]), ledger: c.ledger, hops: c.hops, clock: r.clock, phase: r.phases.of(), handler: r.handlers(name, spec.Sinks.Names()),
+		dialing: dialing{ctx, r.endpoint.how}, name: ownName(name) + "-" + r.id, event: r.event,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the host of consumer %s: %w", name, err)
@@ -64,16 +62,26 @@ func (r *run) addConsumer(ctx context.Context, name string, spec Consumer) error
 	return nil
 }
 
-// ownName returns a name for what a consumer makes at the target, of the
-// characters that services allow in names.
-func ownName(consumer, run string) string {
+// ownName returns the beginning of the names of what a consumer makes at the target,
+// of the characters that services allow in names.
+func ownName(consumer string) string {
 	plain := strings.Map(func(c rune) rune {
 		if validStreamName(string(c)) {
 			return c
 		}
 		return '-'
 	}, consumer)
-	return "kload-" + plain[:min(len(plain), 64)] + "-" + run
+	return "kload-" + plain[:min(len(plain), 64)]
+}
+
+// longest is how long the run takes at most, by a wide margin.
+func (p *plan) longest() time.Duration {
+	const day = 24 * time.Hour
+	span, known := p.span()
+	if !known {
+		return 7 * day
+	}
+	return day + 2*span + p.spec.DrainTimeout
 }
 
 func (r *run) consumerOptions(c *consumerRun, spec Consumer) consumers.Options {

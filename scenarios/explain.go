@@ -29,6 +29,11 @@ func (s *Scenario) Explain() ([]byte, error) {
 	for i := range s.plan.loads {
 		fmt.Fprintf(&b, "# load %s: %s\n", s.plan.loads[i].name, s.plan.loads[i].explain())
 	}
+	for name, c := range s.Spec.Consumers.All() {
+		if text := c.explainSinks(); text != "" {
+			fmt.Fprintf(&b, "# consumer %s: %s\n", name, text)
+		}
+	}
 	for _, p := range s.plan.phases {
 		if p.For > 0 {
 			fmt.Fprintf(&b, "# phase %s: %s, measured: %t\n", p.Name, p.For, p.Measure)

@@ -39,9 +39,8 @@ func TestNothingStarted(t *testing.T) {
 			want: kload.ErrInvalid, message: "opening the source of load events", deletes: 1,
 		},
 		{
-			name:  "two sinks of one name",
-			lines: []string{"consumers: {a: {read: {polling: {every: 1s}}, sink: {file: {name: x}}}, b: {read: {polling: {every: 1s}}, sink: {file: {name: x}}}}"},
-			want:  os.ErrExist, message: "opening the sink of consumer b", deletes: 1,
+			name: "one of several sinks cannot be opened", lines: []string{routed("route: ticker", "AMZN: file, rest: {file: {name: a/b}}")},
+			want: kload.ErrInvalid, message: "opening the sink of consumer reader: sink rest: ", deletes: 1,
 		},
 		{name: "bad mutation", inject: "drop=0@target", want: kload.ErrInvalid, message: `--inject "drop=0@target"`},
 	}
@@ -92,6 +91,7 @@ func TestInjectProblems(t *testing.T) {
 		"drop=1@reader":          `nothing to drop at "reader"`,
 		"drop=1@target:0":        `nothing to drop at "target:0"`,
 		"dup=1@sink:reader":      `nothing to dup at "sink:reader"`,
+		"drop=1@sink:reader.a":   `consumer reader has no sink "a" among several`,
 		"drop=1@consumer:stocks": `no consumer "stocks"`,
 	} {
 		s := open(t, "quickstart", scenarios.OpenOptions{})

@@ -2,6 +2,7 @@ package scenarios_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,8 +179,9 @@ func TestFanoutLeavesNothing(t *testing.T) {
 	}
 }
 
-// registerTheirs makes a stream with a registered consumer of somebody else's.
-func registerTheirs(ctx context.Context, n *network) error {
+// registerTheirs makes a stream with a registered consumer of somebody else's, and
+// more.
+func registerTheirs(ctx context.Context, n *network, more ...string) error {
 	if err := premake(ctx, n, "theirs"); err != nil {
 		return err
 	}
@@ -192,8 +194,31 @@ func registerTheirs(ctx context.Context, n *network) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.Control.RegisterStreamConsumer(ctx, &kinesis.RegisterStreamConsumerInput{
-		StreamARN: out.StreamDescriptionSummary.StreamARN, ConsumerName: aws.String("theirs"),
+	for _, name := range append([]string{"theirs"}, more...) {
+		if _, err := c.Control.RegisterStreamConsumer(ctx, &kinesis.RegisterStreamConsumerInput{
+			StreamARN: out.StreamDescriptionSummary.StreamARN, ConsumerName: aws.String(name),
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestFanoutAfterKilledRuns finds the registered consumers of two runs that were
+// killed: it deregisters that of which no run can be alive.
+func TestFanoutAfterKilledRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const dead, young = "kload-reader-00c0ffee-until-19990101T0000Z", "kload-reader-00c0ffee-until-20990101T0000Z"
+		net := newNetwork()
+		net.ready = func(ctx context.Context) error { return registerTheirs(ctx, net, dead, young) }
+		var notes []string
+		o := run(t.Context(), t, pushed, scenarios.RunOptions{Memory: net, Note: func(text string) { notes = append(notes, text) }}, "stream={name: theirs, create: false}")
+		o.judged(t, results.Pass, 0)
+		if n := net.calls("DeregisterStreamConsumer"); n != 2 {
+			t.Errorf("%d calls deregistered, want one for the dead run's consumer and one for its own", n)
+		}
+		if all := strings.Join(notes, "\n"); !strings.Contains(all, "deregistered consumer "+dead) || !strings.Contains(all, young+" is of another run") {
+			t.Errorf("noted\n%s", all)
+		}
 	})
-	return err
 }

@@ -311,7 +311,7 @@ func (r *run) fillBooks(s *results.Summary, books ledger.Report) {
 			Read: c.Read, ReadUnique: c.ReadUnique, Duplicates: c.Duplicates, Redelivered: c.Redelivered, Lost: c.Lost, Unread: c.Unread,
 			Reordered: c.Reordered, Misrouted: c.Misrouted, Corrupt: c.Corrupt, OK: c.OK, Filtered: c.Filtered,
 			DeadLettered: c.DeadLettered, Sunk: c.Sunk, Foreign: c.Foreign, Untraced: c.Untraced, Phantom: c.Phantom,
-			ByCount: c.ByCount, Counters: r.consumers[i].counters(), Polling: r.plan.pollingFloor(c.Name),
+			ByCount: c.ByCount, Sinks: r.consumers[i].routed(), Counters: r.consumers[i].counters(), Polling: r.plan.pollingFloor(c.Name),
 		}
 	}
 	s.Broken = books.Broken

@@ -14,11 +14,11 @@ import (
 	"github.com/kload/kload/replay"
 )
 
-// handlers makes the handlers of one consumer's host.
-func (r *run) handlers(consumer string) func(handler.Config) (kload.Handler, error) {
+// handlers makes the handlers of one consumer's host, which route to the named sinks.
+func (r *run) handlers(consumer string, sinks []string) func(handler.Config) (kload.Handler, error) {
 	return func(c handler.Config) (kload.Handler, error) {
 		h, err := handler.New(handler.Options{
-			Config: c, Clock: r.clock, Seed: seedFor(r.plan.spec.Seed, consumer),
+			Config: c, Clock: r.clock, Seed: seedFor(r.plan.spec.Seed, consumer), Routes: sinks,
 			Report: func(f handler.Failure) {
 				r.event("handler_failure", map[string]any{
 					"consumer": consumer, "setting": f.Setting, "shard": f.Shard, "sequence": f.Sequence, "sub": f.Sub, "reason": f.Err.Error(),

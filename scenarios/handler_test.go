@@ -124,6 +124,7 @@ func TestHandlerIsExplained(t *testing.T) {
 	for _, src := range []string{
 		handling,
 		scenario(hosted(`filter: ticker == 'AMZN', fail_on: 1.5%, on_error: retry, cost: 2ms, transform: "{a: price}"`)),
+		scenario(routed(`route: "price > 50 ? 'dear' : 'cheap'"`, "dear: {file: {}}, cheap: discard")),
 		scenario(hosted(`fail_on: {when: price > 1, share: 50%, times: 1}, on_error: {do: retry, attempts: 4}, cost: {cpu: 1ms, per: batch}`)),
 	} {
 		s, err := scenarios.Decode("test.yaml", []byte(src), scenarios.OpenOptions{})

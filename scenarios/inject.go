@@ -13,10 +13,10 @@ import (
 type injection struct {
 	targetDrop, targetDup int
 	drop, dup             map[string]int // by consumer
-	sinkDrop              map[string]int // by consumer
+	sinkDrop              map[string]int // by consumer, or consumer.sink for one of several
 }
 
-const injectHint = "use drop=1@target, dup=1@target, drop=1@consumer:NAME, dup=1@consumer:NAME or drop=1@sink:NAME"
+const injectHint = "use drop=1@target, dup=1@target, drop=1@consumer:NAME, dup=1@consumer:NAME, drop=1@sink:NAME, or drop=1@sink:NAME.SINK for one of several"
 
 // parseInjections parses the mutations of the command line against the
 // scenario's consumers.
@@ -39,8 +39,8 @@ func (i *injection) add(text string, spec *Spec) error {
 	}
 	place, name, _ := strings.Cut(where, ":")
 	if place == "consumer" || place == "sink" {
-		if _, known := spec.Consumers.Get(name); !known {
-			return fmt.Errorf("there is no consumer %q; there are: %s", name, strings.Join(spec.Consumers.Names(), ", "))
+		if err := knownPlace(place, name, spec); err != nil {
+			return err
 		}
 	}
 	switch {
@@ -58,6 +58,19 @@ func (i *injection) add(text string, spec *Spec) error {
 		i.sinkDrop[name] += n
 	default:
 		return fmt.Errorf("there is nothing to %s at %q", verb, where)
+	}
+	return nil
+}
+
+// knownPlace looks for the consumer that a place names, or for one of its sinks.
+func knownPlace(place, name string, spec *Spec) error {
+	consumer, sink, ofSeveral := strings.Cut(name, ".")
+	c, known := spec.Consumers.Get(consumer)
+	if !known || ofSeveral && place != "sink" {
+		return fmt.Errorf("there is no consumer %q; there are: %s", name, strings.Join(spec.Consumers.Names(), ", "))
+	}
+	if _, known := c.Sinks.Get(sink); ofSeveral && !known {
+		return fmt.Errorf("consumer %s has no sink %q among several; there are: %s", consumer, sink, strings.Join(c.Sinks.Names(), ", "))
 	}
 	return nil
 }

@@ -1,7 +1,9 @@
 package scenarios_test
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -90,4 +92,36 @@ func TestFailover(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSkippedBatches has processRecords throw for one record, as KCL sees it: the
+// whole batch is passed over, the run goes on, and the books say what is missing.
+func TestSkippedBatches(t *testing.T) {
+	const src = `
+apiVersion: kload/v1
+name: skipping
+load: {trips: {source: {generate: {taxi: {}}}, rate: {profile: [{constant: 100/s, for: 4s}]}}}
+consumers: {workers: {read: {polling: {every: 500ms}}, host: {kcl: {skip_on_error: true, fail_on: "trip_id == 150", on_error: fail}}}}
+expect: [workers.lost == 0, workers.batches_skipped == 1, workers.records_skipped > 1]
+`
+	synctest.Test(t, func(t *testing.T) {
+		o := run(t.Context(), t, src, scenarios.RunOptions{})
+		o.judged(t, results.Fail, 3)
+		c := o.Consumers["workers"]
+		skipped := c.Counters["records_skipped"]
+		want := []string{fmt.Sprintf("workers: read_unique 400, but ok + dead_lettered + filtered is %d", 400-skipped)}
+		if d := cmp.Diff(want, o.Reasons); d != "" || o.err != nil || skipped > 100 || c.OK != c.Sunk {
+			t.Errorf("%v, %+v (-want +got)\n%s", o.err, c, d)
+		}
+		events, err := os.ReadFile(filepath.Join(o.dir, results.FileEvents))
+		if n := bytes.Count(events, []byte(`"batch_skipped"`)); n != 1 || err != nil {
+			t.Errorf("%d events, %v", n, err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		o := run(t.Context(), t, src, scenarios.RunOptions{}, "consumers.workers.host.kcl.skip_on_error=false")
+		if o.err == nil || o.ExitCode == 0 || o.Consumers["workers"].OK == 400 {
+			t.Errorf("exit code %d, %v", o.ExitCode, o.err)
+		}
+	})
 }

@@ -120,6 +120,7 @@ func newPlan(s *Spec, doc *conf.Document, broken conf.Problems) (*plan, error) {
 		v.readers()
 		v.subscribers()
 		v.stores()
+		v.sinks()
 	}
 	if v.sound("load") {
 		v.handlers(p)
@@ -290,7 +291,7 @@ func (p *plan) names() results.Names {
 	}
 	for name, c := range p.spec.Consumers.All() {
 		n.Consumers = append(n.Consumers, results.Owner{
-			Name: name, Hops: consumerHops(c.Read.Config), Counters: counterNames(consumers.CounterNames(), c.Read.Config, c.Host.Config, c.Sink.Config),
+			Name: name, Hops: consumerHops(c.Read.Config), Counters: append(counterNames(consumers.CounterNames(), c.Read.Config, c.Host.Config), c.sinkCounters()...),
 		})
 	}
 	return n

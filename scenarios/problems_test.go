@@ -51,6 +51,11 @@ func hosted(settings string) string {
 	return "consumers: {reader: {host: {plain: {" + settings + "}}}}"
 }
 
+// routed returns the line of a consumer with the given handler and sinks.
+func routed(settings, sinks string) string {
+	return "consumers: {reader: {host: {plain: {" + settings + "}}, sinks: {" + sinks + "}}}"
+}
+
 // opaqueLoad is events with 1-KiB records of random bytes.
 func opaqueLoad(settings string) string {
 	return "load: {events: {source: {generate: {opaque: {size: 1KiB}}}, " + settings + "}}"
@@ -87,6 +92,12 @@ func problemCases() []problemCase {
 		plain("a handler that reads what is not there", hosted(`filter: "tiker == 'AMZN'", transform: {set: {total: "price * quantity", n: "nope ?? 1"}}`)),
 		plain("expressions that are none", hosted(`filter: "price >", fail_on: "_kee == '1'", transform: {set: {n: "lenn(price)"}}`)),
 		plain("a handler that contradicts itself", hosted(`filter: price + 1 == 2, fail_on: {share: 1%, times: 2}, on_error: dead_letter`)),
+		plain("routes to sinks that there are not", routed(`route: "price > 50 ? 'daer' : ticker", filter: prise > 1`, "dear: file, cheap: discard")),
+		plain("routes that some sinks are not on", routed(`route: "price > 50 ? 'dear' : 'dear'"`, "dear: {file: {name: x}}, cheap: {file: {name: x}}")),
+		plain("sinks and no route", routed("filter: price > 1", "a: discard, b: discard")),
+		plain("a route and one sink", "consumers: {reader: {host: {kcl: {route: ticker}}, sink: file}}"),
+		plain("a sink beside several", "consumers: {reader: {host: {plain: {route: ticker}}, sink: file, sinks: {odd-ones: file}}}"),
+		plain("one file for two consumers", "consumers: {one: {read: {polling: {every: 400ms}}, sink: file}, two: {read: {polling: {every: 400ms}}, sink: {file: {name: one.jsonl}}}}"),
 		plain("costs below nothing", hosted(`cost: {wait: -1s, per: shard}, on_error: retri`)),
 		plain("no load", "load:"),
 		plain("load without entries", "load: {}"),
@@ -246,6 +257,7 @@ func TestValid(t *testing.T) {
 		{"two slow pollers", []string{"consumers: {one: {read: {polling: {every: 400ms}}}, two: {read: {polling: {every: 400ms}}}}"}},
 		{"throttled pollers", []string{"consumers: {one: {}, two: {read: {polling: {every: 10ms, allow_throttling: true}}}}"}},
 		{"two loads that fit", []string{"load: {a: {source: {generate: {opaque: {}}}, rate: {profile: [{constant: 3k/s, for: 1s}]}}, b: {source: {generate: {opaque: {}}}, rate: {profile: [{constant: 3k/s, for: 1s}]}}}"}},
+		{"several sinks", []string{routed("route: ticker", "AMZN: file, MSFT: file, rest: discard")}},
 		{"key template", []string{events("rate: {profile: [{constant: 1/s, for: 1s}]}, ingress: {kinesis: {key: '{ticker}'}}")}},
 		{"latencies", []string{"target: {latency: {put: 3ms, operations: {PutRecord: 'uniform(1ms,2ms)'}}}"}},
 		{"actions", []string{"phases: [{name: a, for: 1s}]", "actions: [{at: 0s, do: split}, {at: a, do: {merge: {shard: 0, with: coldest}}}, {at: 999ms, do: {update_shard_count: {to: 4}}}]"}},

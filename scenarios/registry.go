@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/consumers/checkpoints/dynamodb"
@@ -97,7 +98,7 @@ func newRegistry() registry {
 			}),
 			"fanout": plug(func(c *fanout.Config, e readerEnv) (kload.Opener, error) {
 				return fanout.New(fanout.Options{
-					Client: e.client, Stream: e.stream, Config: *c, Clock: e.clock, Hops: e.hops, Name: e.name, Fresh: e.fresh,
+					Client: e.client, Stream: e.stream, Config: *c, Clock: e.clock, Hops: e.hops, Name: e.name, Run: e.run, Until: e.until, Note: e.note, Fresh: e.fresh,
 				}), nil
 			}),
 		},
@@ -112,7 +113,7 @@ func newRegistry() registry {
 		},
 		sinks: map[string]plugin[sinkEnv, kload.Sink]{
 			"discard": plug(func(*discard.Config, sinkEnv) (kload.Sink, error) { return discard.New(), nil }),
-			"file":    plug(func(c *file.Config, e sinkEnv) (kload.Sink, error) { return file.New(e.dir, c.FileName(e.consumer)) }),
+			"file":    plug(func(c *file.Config, e sinkEnv) (kload.Sink, error) { return file.New(e.dir, c.FileName(e.name)) }),
 		},
 		actions: map[string]plugin[actionEnv, action]{
 			"fault":              plug(newFault),
@@ -223,8 +224,12 @@ type (
 		stream string
 		clock  *pace.Clock
 		hops   *hdr.Set
-		name   string // for what the reader makes at the target; nobody else uses it
-		fresh  bool
+		// name and run name what the reader makes at the target. The name is the
+		// consumer's in all runs, run is that of this one, which is over until then.
+		name, run string
+		until     time.Time
+		note      func(format string, args ...any)
+		fresh     bool
 		// readBytes is what pollers get of a shard in a second, 0 for no limit.
 		readBytes float64
 	}
@@ -241,7 +246,7 @@ type (
 		name  string // nobody else uses it
 		event func(kind string, details map[string]any)
 	}
-	sinkEnv struct{ dir, consumer string }
+	sinkEnv struct{ dir, name string } // name is the consumer's, with that of the sink behind it where there are several
 )
 
 // plugin makes a configuration and builds what it describes.

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/kload/kload/internal/conf"
@@ -163,15 +164,27 @@ type Consumer struct {
 	Range  string      `yaml:"range" default:"keep" enum:"keep|drop_stray|kcl" help:"user records in aggregates of another shard, as an old shard map makes them: kept and counted, dropped, or dropped with all of their aggregate, as the Kinesis Client Library does"`
 	Memory units.Bytes `yaml:"memory" default:"48MiB" help:"bytes of stream records fetched and not yet processed; above it fetching waits, and counts as fetches_held"`
 	Host   conf.Choice `yaml:"host" choice:"host" default:"plain" help:"what runs the handler"`
-	Sink   conf.Choice `yaml:"sink" choice:"sink" default:"discard" help:"where handled records go"`
+	Sink   conf.Choice `yaml:"sink" choice:"sink" help:"where handled records go; if neither this nor sinks is there, they are counted and discarded"`
+	// Sinks are in the order of the file.
+	Sinks conf.Map[conf.Choice] `yaml:"sinks" choice:"sink" help:"several sinks by name, in place of one: the handler's route says which of them a record goes to"`
 }
 
-// Validate checks the byte budget.
+// Validate checks the byte budget, and that sinks are named in one place and so that
+// expectations can name them.
 func (c *Consumer) Validate() []conf.Issue {
+	var issues []conf.Issue
 	if c.Memory < units.MiB {
-		return []conf.Issue{{Field: "memory", Msg: "must be at least 1MiB"}}
+		issues = append(issues, conf.Issue{Field: "memory", Msg: "must be at least 1MiB"})
 	}
-	return nil
+	if c.Sink.Kind != "" && c.Sinks.Len() > 0 {
+		issues = append(issues, conf.Issue{Field: "sink", Msg: "every record goes to one of sinks", Hint: "make it one of them, or remove sinks"})
+	}
+	for _, name := range c.Sinks.Names() {
+		if strings.Contains(name, "-") {
+			issues = append(issues, conf.Issue{Field: "sinks." + name, Msg: "expectations take the hyphen for a minus", Hint: "write " + strings.ReplaceAll(name, "-", "_")})
+		}
+	}
+	return issues
 }
 
 // Phase is a named stretch of the run.

@@ -3,6 +3,7 @@ package handler
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 // theirs. The zero value is no handler: every record is passed on untouched.
 type Config struct {
 	Filter    string    `yaml:"filter" help:"expression on the fields of a record, such as trip_id % 20 == 0; only records for which it is true are passed on"`
+	Route     string    `yaml:"route" help:"expression for the name of the sink that a record goes to, where the consumer has several (sinks), such as price > 50 ? 'dear' : 'cheap'"`
 	Transform Transform `yaml:"transform" help:"what the sink gets instead of the payload: an expression, or fields to set and remove"`
 	FailOn    FailOn    `yaml:"fail_on" help:"records that the handler fails on: an expression, a share such as 1%, or both"`
 	Cost      Cost      `yaml:"cost" help:"what handling takes: a wait such as 2ms for each record, or more"`
@@ -129,7 +131,7 @@ func (o *OnError) Validate() []conf.Issue {
 
 // None reports whether there is nothing to do: the host needs no handler.
 func (c *Config) None() bool {
-	return c.Filter == "" && c.Transform.none() && c.FailOn.none() && c.Cost.Wait == 0 && c.Cost.CPU == 0
+	return c.Filter == "" && c.Route == "" && c.Transform.none() && c.FailOn.none() && c.Cost.Wait == 0 && c.Cost.CPU == 0
 }
 
 // Validate compiles the expressions and checks the settings against each other.
@@ -154,14 +156,19 @@ func (c *Config) Validate() []conf.Issue {
 // expression is a setting that holds one.
 type expression struct {
 	setting, source string
-	condition       bool // true or false
+	gives           reflect.Kind // a condition reflect.Bool, a name reflect.String, anything reflect.Invalid
 }
 
 func (c *Config) expressions() []expression {
-	all := []expression{{"filter", c.Filter, true}, {"fail_on.when", c.FailOn.When, true}, {"transform.payload", c.Transform.Payload, false}}
+	all := []expression{
+		{"filter", c.Filter, reflect.Bool},
+		{"fail_on.when", c.FailOn.When, reflect.Bool},
+		{routeSetting, c.Route, reflect.String},
+		{"transform.payload", c.Transform.Payload, reflect.Invalid},
+	}
 	all = slices.DeleteFunc(all, func(x expression) bool { return x.source == "" })
 	for name, source := range c.Transform.Set.All() {
-		all = append(all, expression{"transform.set." + name, source, false})
+		all = append(all, expression{"transform.set." + name, source, reflect.Invalid})
 	}
 	return all
 }

@@ -55,11 +55,20 @@ func (r *record) compile(x expression) (*program, *exprError) {
 	case err != nil:
 		return nil, located(err)
 	}
-	// Some conditions turn out to be one only when they are evaluated.
-	if n := code.Node(); x.condition && !open(n) && n.Type().Kind() != reflect.Bool {
-		return nil, &exprError{column: 1, msg: fmt.Sprintf("gives %s, not true or false", n.Type()), hint: "compare it with something"}
+	// What some expressions give turns out only when they are evaluated.
+	if n := code.Node(); x.gives != reflect.Invalid && !open(n) && n.Type().Kind() != x.gives {
+		return nil, misfit(n.Type().String(), x.gives)
 	}
 	return &program{code: code}, nil
+}
+
+// misfit is the error of an expression that gives something else than its setting
+// wants.
+func misfit(got string, wanted reflect.Kind) *exprError {
+	if wanted == reflect.Bool {
+		return &exprError{column: 1, msg: fmt.Sprintf("gives %s, not true or false", got), hint: "compare it with something"}
+	}
+	return &exprError{column: 1, msg: fmt.Sprintf("gives %s, not a name", got), hint: "names are text: put them in quotes, as in 'all'"}
 }
 
 // run evaluates the expression for the record looked at.
@@ -79,7 +88,7 @@ func (p *program) holds() (bool, error) {
 	}
 	yes, ok := v.(bool)
 	if !ok {
-		return false, &exprError{column: 1, msg: fmt.Sprintf("gives %s, not true or false", class(v))}
+		return false, misfit(class(v), reflect.Bool)
 	}
 	return yes, nil
 }
@@ -178,10 +187,14 @@ func (b *binder) name(node *ast.Node, n *ast.IdentifierNode) {
 	}
 }
 
+// fieldFunction begins the names of the functions that give a field that must be
+// there.
+const fieldFunction = "field "
+
 // field puts the look-up of a field in a node's place.
 func (b *binder) field(node *ast.Node, name string, optional bool) {
 	i := b.record.slot(name)
-	get, kind := func(...any) (any, error) { return b.record.field(i) }, "field "
+	get, kind := func(...any) (any, error) { return b.record.field(i) }, fieldFunction
 	if optional {
 		get, kind = func(...any) (any, error) { return b.record.maybe(i) }, "maybe "
 	} else if s := &b.record.slots[i]; s.needed == 0 {

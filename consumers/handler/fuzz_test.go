@@ -72,6 +72,11 @@ func FuzzExpression(f *testing.F) {
 		if len(c.Validate()) == 0 && source != "" {
 			judge(t, c, payload)
 		}
+		c = handler.Config{Route: source}
+		c.Names()
+		if len(c.Validate()) == 0 && source != "" {
+			judge(t, c, payload)
+		}
 		c = handler.Config{Transform: handler.Transform{Payload: "{\"v\": (" + source + ")}"}}
 		if len(c.Validate()) > 0 {
 			return

@@ -1,6 +1,7 @@
 // Package handler is the application's code inside a consumer host, described
-// by configuration: it filters records by an expression, gives them new payloads,
-// fails on some of them, and takes its time. Every host runs the same handler:
+// by configuration: it filters records by an expression, routes them to sinks, gives
+// them new payloads, fails on some of them, and takes its time. Every host runs the
+// same handler:
 //
 //	host: {plain: {filter: "trip_id % 20 == 0", fail_on: 1%, on_error: retry, cost: 2ms}}
 //
@@ -26,8 +27,10 @@
 // # What becomes of a record
 //
 // The filter comes first; what it leaves out costs nothing and cannot fail. Then
-// the handler fails or not, and then the payload is made. The records' identities
-// are untouched: the ledger knows a record whatever its payload became.
+// the handler fails or not, then the route is chosen, and then the payload is made.
+// A route that names no sink is an expression that could not be evaluated. The
+// records' identities are untouched: the ledger knows a record whatever its payload
+// became.
 package handler
 
 import (
@@ -49,6 +52,8 @@ type Options struct {
 	Config Config
 	Clock  *pace.Clock
 	Seed   uint64 // of the choice that a share makes
+	// Routes are the names that the route may give.
+	Routes []string
 	// Report is told of the first records that failed; nil for nobody. It may be
 	// called concurrently.
 	Report func(Failure)
@@ -121,7 +126,7 @@ func (h *Handler) Handle(ctx context.Context, b *kload.Batch, results []kload.Ha
 	defer h.give(e)
 	e.begin(b, h.o.Clock.Now())
 	for i := range b.Users {
-		if results[i], err = e.handle(&b.Users[i]); err != nil {
+		if results[i], err = e.handle(i); err != nil {
 			err = h.broken(i, err)
 			break
 		}
@@ -193,6 +198,7 @@ type evaluator struct {
 	seed   uint64
 	filter *program // nil for none, as when
 	when   *program
+	router router
 	maker  maker
 	pacer  *pace.Pacer
 
@@ -215,6 +221,8 @@ func newEvaluator(o *Options) (*evaluator, error) {
 			e.filter = p
 		case "fail_on.when":
 			e.when = p
+		case routeSetting:
+			e.router = newRouter(&e.record, p, o.Routes)
 		default:
 			e.maker.add(x.setting, p)
 		}
@@ -227,11 +235,13 @@ func newEvaluator(o *Options) (*evaluator, error) {
 func (e *evaluator) begin(b *kload.Batch, now int64) {
 	e.batch, e.now = b, now
 	e.tally, e.waiting = tally{}, 0
+	e.router.begin(len(b.Users))
 	e.maker.begin()
 }
 
-// handle judges one record. An error is that of the batch.
-func (e *evaluator) handle(u *kload.Delivery) (kload.HandlerResult, error) {
+// handle judges one record of the batch. An error is that of the batch.
+func (e *evaluator) handle(i int) (kload.HandlerResult, error) {
+	u := &e.batch.Users[i]
 	e.look(u)
 	if e.filter != nil {
 		pass, err := e.filter.holds()
@@ -251,11 +261,19 @@ func (e *evaluator) handle(u *kload.Delivery) (kload.HandlerResult, error) {
 		e.maker.keep()
 		return kload.DeadLettered, err
 	}
+	route, err := e.router.choose(u.Data)
+	if err != nil {
+		return e.unable(routeSetting, err)
+	}
 	if err := e.maker.make(u); err != nil {
 		return e.unable("transform", err)
 	}
+	e.router.set(i, route)
 	return kload.OK, nil
 }
 
-// commit puts the new payloads into the batch.
-func (e *evaluator) commit(b *kload.Batch) { e.maker.commit(b.Users) }
+// commit puts the routes and the new payloads into the batch.
+func (e *evaluator) commit(b *kload.Batch) {
+	e.router.commit(b.Users)
+	e.maker.commit(b.Users)
+}

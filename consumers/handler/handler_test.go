@@ -42,7 +42,7 @@ type rig struct {
 func newRig(t testing.TB, src string) *rig {
 	t.Helper()
 	r := &rig{}
-	h, err := handler.New(handler.Options{Config: decode(t, src), Clock: pace.NewClock(), Seed: 7, Report: func(f handler.Failure) {
+	h, err := handler.New(handler.Options{Config: decode(t, src), Clock: pace.NewClock(), Seed: 7, Routes: []string{"yellow", "green", "trip"}, Report: func(f handler.Failure) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.failures = append(r.failures, fmt.Sprintf("%s %s/%s/%d: %v", f.Setting, f.Shard, f.Sequence, f.Sub, f.Err))

@@ -14,12 +14,19 @@ import (
 
 func TestAllocations(t *testing.T) {
 	const n = 1000
-	b := numbered(n)
+	payloads := make([]string, n)
+	for i := range payloads {
+		payloads[i] = fmt.Sprintf(`{"id":%d,"type":"%s"}`, i, []string{"yellow", "green"}[i%2])
+	}
+	b := batchOf(payloads...)
 	results := make([]kload.HandlerResult, n)
 	for config, want := range map[string]float64{
-		`cost: {cpu: 1ns, per: batch}`: 0,
-		`fail_on: 1%`:                  0.1, // failures are noted until enough are
-		`filter: "id % 20 == 0"`:       2,   // the machine's: its handler of panics and the field as a number
+		`cost: {cpu: 1ns, per: batch}`:            0,
+		`fail_on: 1%`:                             0.1, // failures are noted until enough are
+		`filter: "id % 20 == 0"`:                  2,   // the machine's: its handler of panics and the field as a number
+		`route: type`:                             0,
+		`route: "'green'"`:                        0,
+		`route: "_size > 2 ? 'green' : 'yellow'"`: 2, // as of a filter
 	} {
 		r := newRig(t, config)
 		r.handle(t, b)
@@ -56,6 +63,8 @@ func BenchmarkHandle(b *testing.B) {
 		"two":       `filter: "total_amount > 5 && trip_id % 20 == 0"`,
 		"text":      `filter: "payment_type == '2'"`,
 		"share":     `fail_on: 1%`,
+		"field":     `route: type`,
+		"condition": `route: "total_amount > 5 ? 'yellow' : 'green'"`,
 		"transform": `transform: {set: {twice: "trip_id * 2"}, remove: [type]}`,
 	} {
 		b.Run(name, func(b *testing.B) {

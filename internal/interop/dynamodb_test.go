@@ -22,15 +22,20 @@ import (
 // TestLeasesInDynamoDB runs the suite of lease stores against implementations of
 // DynamoDB by others: Amazon's own for one machine, and dynalite.
 func TestLeasesInDynamoDB(t *testing.T) {
-	t.Run("DynamoDB Local", func(t *testing.T) {
-		if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
-			t.Skip("the native library of DynamoDB Local is that of linux/amd64")
-		}
-		var port int
-		javaIn(t, "dynamodb-local", "Serve.java").start().read(&port)
-		testLeases(t, fmt.Sprintf("http://127.0.0.1:%d", port))
-	})
+	t.Run("DynamoDB Local", func(t *testing.T) { testLeases(t, startDynamoDBLocal(t)) })
 	t.Run("dynalite", func(t *testing.T) { testLeases(t, startNode(t, "dynalite")) })
+}
+
+// startDynamoDBLocal starts Amazon's DynamoDB for one machine and returns its
+// endpoint.
+func startDynamoDBLocal(t *testing.T) string {
+	t.Helper()
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		t.Skip("the native library of DynamoDB Local is that of linux/amd64")
+	}
+	var port int
+	javaIn(t, "dynamodb-local", "Serve.java").start().read(&port)
+	return fmt.Sprintf("http://127.0.0.1:%d", port)
 }
 
 func testLeases(t *testing.T, endpoint string) {

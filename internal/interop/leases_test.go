@@ -139,7 +139,7 @@ func (r *relay) ours(endpoint string, work func()) {
 // shards are split and merged: each goes on exactly where the other stopped, in
 // the middle of aggregates too, and with the children of what the other has ended.
 func TestLeasesContinue(t *testing.T) {
-	dynamo := startNode(t, "dynalite")
+	dynamo := startDynamoDBLocal(t)
 	at := startTarget(t)
 	r := &relay{T: t, client: at.newClient(t), seen: map[string]string{}, by: map[string]int{}, news: make(chan struct{}, 1)}
 	createStream(t, r.client, "s", 1)

@@ -4,7 +4,6 @@ package kcl_test
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -68,7 +67,7 @@ func member(endpoint, dir, name string) error {
 	clock := pace.NewClock()
 	host := kcl.New(kcl.Options{
 		Store: store, Inner: reporter{}, Clock: clock, Name: name,
-		Config: kcl.Config{Members: 1, Lease: time.Second, Handoff: 3 * time.Second, CheckpointEvery: 100 * time.Millisecond},
+		Config: kcl.Config{Members: 1, Lease: time.Second, Handoff: 3 * time.Second, CheckpointEvery: 100 * time.Millisecond, CheckpointRecords: 10},
 	})
 	c := consumers.New(consumers.Options{
 		Name: name, Host: host, Clock: clock, PlainByKey: true,
@@ -96,18 +95,20 @@ func (o opener) Open(ctx context.Context, partition string, from kload.Position)
 	return r, err
 }
 
-// reporter prints what it processes.
+// reporter prints what it processes. It takes its time, so that its process is killed
+// amid batches too: what it has not come to is not processed.
 type reporter struct{}
 
 func (reporter) Process(_ context.Context, b *kload.Batch) error {
-	var text bytes.Buffer
-	now := time.Now().UnixNano()
 	for i := range b.Users {
+		<-time.After(2 * time.Millisecond)
 		u := &b.Users[i]
-		fmt.Fprintf(&text, "%d read %s %s %s %d\n", now, b.Partition, b.Records[u.Stream].Sequence, u.Key, u.Seq)
+		text := fmt.Sprintf("%d read %s %s %s %d\n", time.Now().UnixNano(), b.Partition, b.Records[u.Stream].Sequence, u.Key, u.Seq)
+		if _, err := os.Stdout.WriteString(text); err != nil {
+			return err
+		}
 	}
-	_, err := os.Stdout.Write(text.Bytes())
-	return err
+	return nil
 }
 
 func (reporter) Close(context.Context) error { return nil }
@@ -142,6 +143,7 @@ type worker struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
 	done  chan struct{} // when all it printed was read
+	read  chan struct{} // it has just processed a record
 }
 
 func (k *killing) start() *worker {
@@ -159,7 +161,7 @@ func (k *killing) start() *worker {
 	if err := cmd.Start(); err != nil {
 		k.Fatal(err)
 	}
-	w := &worker{cmd, stdin, make(chan struct{})}
+	w := &worker{cmd, stdin, make(chan struct{}), make(chan struct{}, 1)}
 	go func() {
 		defer close(w.done)
 		in := bufio.NewReader(out)
@@ -169,9 +171,26 @@ func (k *killing) start() *worker {
 				return // without the end of a line it was not printed whole
 			}
 			k.book(line)
+			select {
+			case w.read <- struct{}{}:
+			default:
+			}
 		}
 	}()
 	return w
+}
+
+// amidBatch waits until the process has just processed a record, of a batch that
+// mostly has more; not for long, as it may have no shard.
+func (w *worker) amidBatch() {
+	select {
+	case <-w.read: // some time ago
+	default:
+	}
+	select {
+	case <-w.read:
+	case <-time.After(300 * time.Millisecond):
+	}
 }
 
 func (k *killing) book(line string) {
@@ -239,12 +258,12 @@ func (k *killing) complete() bool {
 }
 
 // TestKill has three processes share a stream and their leases in a directory.
-// Twenty times one of them is killed in the middle of whatever it does: nothing is
-// lost, the order of each key holds, and what comes again lies behind the
+// Twenty times one of them is killed in the middle of whatever it does, each second
+// time of a batch: nothing is lost, the order of each key holds, and what comes again lies behind the
 // checkpoint from which another process went on.
 func TestKill(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes fifteen seconds")
+		t.Skip("takes twenty seconds")
 	}
 	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -280,9 +299,12 @@ func (k *killing) haunt(client *awsclient.Client) {
 		writers.Go(func() { k.write(over, client, fmt.Sprint("key-", i)) })
 	}
 	workers := []*worker{k.start(), k.start(), k.start()}
-	for range 20 {
+	for n := range 20 {
 		<-time.After(time.Duration(rand.IntN(900)) * time.Millisecond)
 		i := rand.IntN(len(workers))
+		if n%2 == 0 {
+			workers[i].amidBatch()
+		}
 		workers[i].kill(k.T)
 		workers[i] = k.start()
 	}

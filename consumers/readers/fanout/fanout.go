@@ -26,7 +26,7 @@ import (
 
 // Config configures the reader.
 type Config struct {
-	Consumer string `yaml:"consumer" help:"registered consumer to read as, by name or ARN. A name that is not taken is registered for the run; if absent, so is one made up for it"`
+	Consumer string `yaml:"consumer" help:"registered consumer to read as, by name or ARN. A name that is not taken is registered for the run; if absent, so is one made up for it, which later runs of the consumer deregister should this run be killed"`
 	Start    string `yaml:"start" default:"at_run_start" enum:"at_run_start|latest|trim_horizon" help:"where reading starts: at the run's first record, at the tip when the consumer is ready, or at the oldest record"`
 }
 
@@ -54,9 +54,14 @@ type Options struct {
 	Config Config
 	Clock  *pace.Clock
 	Hops   *hdr.Set
-	// Name is that of the consumer to register where Config has none. Nobody else
-	// must use it.
-	Name string
+	// Name begins the name of the consumer to register where Config has none, Run
+	// follows it: hexadecimal digits, always as many, which no other run has. Until is a
+	// time at which the run is over for sure. Later runs of that Name then deregister
+	// what was left behind, as by a run that was killed.
+	Name, Run string
+	Until     time.Time
+	// Note is told of what earlier runs left behind; nil drops it.
+	Note func(format string, args ...any)
 	// Fresh says that the run created the stream: whatever it holds is the run's.
 	Fresh bool
 }

@@ -272,3 +272,62 @@ func TestConsumerGone(t *testing.T) {
 		r.close(op) // it is gone, and that is no error
 	})
 }
+
+// TestLeftBehind finds what earlier runs have left on a stream that is not the
+// run's: only what is certainly a dead run's of the same consumer is deregistered.
+func TestLeftBehind(t *testing.T) {
+	const dead, alive = "made-up-00c0ffee-until-19991231T2359Z", "made-up-00c0ffee-until-20000103T0000Z"
+	others := []string{
+		"made-up-00c0ffe-until-19991231T2359Z", "made-up-00C0FFEE-until-19991231T2359Z", "made-up-x-00c0ffee-until-19991231T2359Z",
+		"made-up-00c0ffee-until-19991231", "made-up-00c0ffee", "other-00c0ffee-until-19991231T2359Z",
+	}
+	tests := []struct {
+		name, consumer string
+		fresh          bool
+		fail           string // the operation that is refused
+		left           []string
+		notes          []string // what they contain
+	}{
+		{name: "a name made up", left: append([]string{alive}, others...), notes: []string{"deregistered consumer " + dead, "consumer " + alive + " is of another run, which may go on"}},
+		{name: "a name of the user's", consumer: "mine", left: append([]string{dead, alive}, others...)},
+		{name: "a stream of the run's own", fresh: true, left: append([]string{dead, alive}, others...)},
+		{name: "listing is refused", fail: "ListStreamConsumers", left: append([]string{dead, alive}, others...)},
+		{
+			name: "deregistering is refused", fail: "DeregisterStreamConsumer", left: append([]string{dead, alive, ownName}, others...),
+			notes: []string{"consumer " + dead + ", which an earlier run left behind, cannot be deregistered: ", alive},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, local.Config{}, func(r *rig) {
+				for _, name := range append([]string{dead, alive}, others...) {
+					r.register(name)
+				}
+				remove := func() {}
+				if tt.fail != "" {
+					remove = r.target.Control(tt.fail, func(faults.Call) (faults.Verdict, bool) {
+						return faults.Verdict{Error: "AccessDeniedException"}, true
+					})
+				}
+				o := r.options(tt.consumer)
+				var notes []string
+				o.Fresh, o.Note = tt.fresh, func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
+				op := fanout.New(o)
+				if err := r.read(op, func(*kload.Batch) bool { return false }); err != nil {
+					r.Error(err)
+				}
+				if err := op.Close(r.Context()); (err != nil) != slices.Contains(tt.left, ownName) {
+					r.Errorf("closing: %v", err)
+				}
+				remove()
+				slices.Sort(tt.left)
+				if d := cmp.Diff(tt.left, r.registered()); d != "" {
+					r.Errorf("left (-want +got)\n%s", d)
+				}
+				if len(notes) != len(tt.notes) || !slices.EqualFunc(notes, tt.notes, strings.Contains) {
+					r.Errorf("noted %q", notes)
+				}
+			})
+		})
+	}
+}

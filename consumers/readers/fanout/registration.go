@@ -31,6 +31,7 @@ const (
 // registration is the registered consumer that subscriptions are for. It is safe
 // for concurrent use: whoever looks after it has the turn.
 type registration struct {
+	o      Options
 	client *awsclient.Client
 	clock  *pace.Clock
 	stream string
@@ -41,12 +42,13 @@ type registration struct {
 	arn       string // of the consumer once it is ACTIVE; constant after ready has returned
 	own       string // ARN of the consumer that was registered here, "" for none
 	lost      bool   // an attempt to register may have succeeded: its answer was lost
+	swept     bool   // what earlier runs left has been looked for
 }
 
 func newRegistration(o Options) *registration {
-	r := &registration{client: o.Client, clock: o.Clock, stream: o.Stream, name: o.Config.Consumer, turn: make(chan struct{}, 1)}
+	r := &registration{o: o, client: o.Client, clock: o.Clock, stream: o.Stream, name: o.Config.Consumer, turn: make(chan struct{}, 1)}
 	if r.name == "" {
-		r.name = o.Name
+		r.name = o.madeUp()
 	}
 	r.turn <- struct{}{}
 	return r
@@ -88,6 +90,7 @@ func (r *registration) activate(ctx context.Context) error {
 	for {
 		c, err := r.find(ctx)
 		if err == nil && c == nil {
+			r.sweep(ctx)
 			err = r.register(ctx)
 		}
 		if err != nil {

@@ -29,7 +29,7 @@ import (
 const (
 	stream  = "s"
 	first   = "shardId-000000000000"
-	ownName = "made-up"
+	ownName = "made-up-7f3a2b1c-until-20000102T0000Z"
 )
 
 // rig is the embedded target with a stream, and what reads it.
@@ -117,11 +117,15 @@ func (r *rig) called(text string) (list []string) {
 	return list
 }
 
-func (r *rig) opener(consumer string) *fanout.Opener {
-	return fanout.New(fanout.Options{
-		Client: r.client(r), Stream: stream, Clock: r.clock, Hops: r.hops, Name: ownName, Fresh: true,
+func (r *rig) opener(consumer string) *fanout.Opener { return fanout.New(r.options(consumer)) }
+
+// options are those of a run that is over a day after the clock of a bubble starts.
+func (r *rig) options(consumer string) fanout.Options {
+	return fanout.Options{
+		Client: r.client(r), Stream: stream, Clock: r.clock, Hops: r.hops, Fresh: true,
+		Name: "made-up", Run: "7f3a2b1c", Until: time.Date(2000, 1, 2, 0, 0, 59, 0, time.UTC),
 		Config: fanout.Config{Consumer: consumer, Start: "at_run_start"},
-	})
+	}
 }
 
 // read opens the first shard from its start and passes each batch to f until it

@@ -23,15 +23,15 @@ import (
 
 // Config configures the sink.
 type Config struct {
-	Name string `yaml:"name" help:"file name below the run's sink directory; the consumer's name with .jsonl if absent"`
+	Name string `yaml:"name" help:"file name below the run's sink directory; if absent the consumer's name, that of the sink behind it where there are several, and .jsonl"`
 }
 
-// FileName returns the file to write for a consumer.
-func (c *Config) FileName(consumer string) string {
+// FileName returns the file to write for the owner of the sink.
+func (c *Config) FileName(owner string) string {
 	if c.Name != "" {
 		return c.Name
 	}
-	return consumer + ".jsonl"
+	return owner + ".jsonl"
 }
 
 // Sink writes one file. It is safe for concurrent use.

@@ -20,6 +20,9 @@ import (
 // sink that keeps nothing.
 type Factory func(t *testing.T) (sink kload.Sink, stored func() []string)
 
+// Routes are the names that the suite's records are routed to in turn.
+func Routes() [2]string { return [2]string{"even", "odd"} }
+
 // Run runs the suite. Payloads are JSON objects of one line.
 func Run(t *testing.T, open Factory) {
 	t.Run("copies what it keeps, in order", func(t *testing.T) { copies(t, open) })
@@ -31,7 +34,9 @@ func Run(t *testing.T, open Factory) {
 func batch(partition string, from, to int) *kload.Batch {
 	b := &kload.Batch{Partition: partition}
 	for i := from; i < to; i++ {
-		b.Users = append(b.Users, kload.Delivery{Data: []byte(payload(partition, i)), Key: []byte(partition), Traced: true, Producer: 1, Seq: uint64(i)})
+		b.Users = append(b.Users, kload.Delivery{
+			Data: []byte(payload(partition, i)), Key: []byte(partition), Route: Routes()[i%2], Traced: true, Producer: 1, Seq: uint64(i),
+		})
 	}
 	return b
 }

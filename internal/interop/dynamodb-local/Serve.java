@@ -13,7 +13,7 @@ public class Serve {
         java.io.PrintStream out = System.out;
         System.setOut(System.err); // it is talkative
         DynamoDBProxyServer server = ServerRunner.createServerFromCommandLineArgs(
-                new String[] {"-inMemory", "-disableTelemetry", "-port", Integer.toString(port)});
+                new String[] {"-inMemory", "-sharedDb", "-disableTelemetry", "-port", Integer.toString(port)});
         server.start();
         out.println(port);
         while (System.in.read() >= 0) {
