@@ -46,7 +46,7 @@ func (p *Producer) put(ctx context.Context, r *kload.Record, decided chan<- Resu
 	}
 	p.stats.userRecords.Add(1)
 	p.stats.bytes.Add(uint64(len(r.Data)))
-	if code := Refusal(r); code != "" {
+	if code := Refusal(r, p.o.MaxRecord); code != "" {
 		rejected := p.reject(r, code, now)
 		rejected.wait(decided)
 		p.giveUp([]*streamRecord{rejected}, code)
@@ -139,7 +139,7 @@ func (p *Producer) accept(recs []kload.Record) error {
 	s := p.scatter.Get().(*scatter)
 	for len(recs) > 0 {
 		n := min(len(recs), scatterMost)
-		bytes += s.sort(p.agg.shards, recs[:n])
+		bytes += s.sort(p.agg.shards, recs[:n], p.o.MaxRecord)
 		opened = p.aggregate(s, recs[:n], now) || opened
 		recs = recs[n:]
 	}
@@ -165,21 +165,22 @@ func (p *Producer) aggregate(s *scatter, recs []kload.Record, now int64) (opened
 		l.mu.Unlock()
 	}
 	for _, at := range s.refused {
-		code := Refusal(&recs[at])
+		code := Refusal(&recs[at], p.o.MaxRecord)
 		p.giveUp([]*streamRecord{p.reject(&recs[at], code, now)}, code)
 	}
 	return opened
 }
 
 // Refusal returns the code of the result with which a record is rejected that can
-// never be stored, as one without a partition key or above 1 MiB; "" if it can.
-func Refusal(r *kload.Record) string {
+// never be stored, as one without a partition key or of more than maxRecord bytes;
+// "" if it can.
+func Refusal(r *kload.Record, maxRecord int) string {
 	n := len(r.Data) + len(r.Key)
 	if r.Tag != nil { // forces the envelope on it, which repeats the key
 		n += len(r.Key) + len(r.Tag) + envelopeBytes
 	}
 	switch {
-	case n > maxRecordBytes:
+	case n > maxRecord:
 		return codeTooLarge
 	case len(r.Key) == 0, len(r.Key) > maxKey && utf8.RuneCount(r.Key) > maxKey:
 		return codeBadKey
@@ -252,7 +253,7 @@ func (s *scatter) hashOf(r *kload.Record) kload.HashKey {
 
 // sort chains the records of each shard in order and returns their payload
 // bytes.
-func (s *scatter) sort(m *shard.Map, recs []kload.Record) (bytes int) {
+func (s *scatter) sort(m *shard.Map, recs []kload.Record, maxRecord int) (bytes int) {
 	bytes = s.hash(recs)
 	for _, i := range s.shards {
 		s.first[i] = none
@@ -262,7 +263,7 @@ func (s *scatter) sort(m *shard.Map, recs []kload.Record) (bytes int) {
 		s.first = append(s.first, none)
 	}
 	for at := len(recs) - 1; at >= 0; at-- {
-		if Refusal(&recs[at]) != "" {
+		if Refusal(&recs[at], maxRecord) != "" {
 			s.refused = append(s.refused, at)
 			continue
 		}

@@ -51,6 +51,9 @@ type API interface {
 type Options struct {
 	API    API    // such as a *kinesis.Client without retries of its own (aws.NopRetryer)
 	Stream string // its name
+	// MaxRecord is the largest stream record in bytes, partition key included, that
+	// the stream takes; 0 stands for [DefaultMaxRecord].
+	MaxRecord int
 	// Config; the zero value stands for [DefaultConfig].
 	Config Config
 	Clock  *pace.Clock // nil for one of its own
@@ -106,6 +109,10 @@ func (o *Options) check() error {
 		return fmt.Errorf("%w: there is no API to put records with", kload.ErrInvalid)
 	case o.Stream == "":
 		return fmt.Errorf("%w: there is no stream to put records into", kload.ErrInvalid)
+	case o.MaxRecord == 0:
+		o.MaxRecord = DefaultMaxRecord
+	case o.MaxRecord < DefaultMaxRecord, o.MaxRecord > LargestRecord:
+		return fmt.Errorf("%w: no stream takes records of up to %d bytes: it is from 1 MiB to 10 MiB", kload.ErrInvalid, o.MaxRecord)
 	}
 	return kload.WithHint(o.Config.check(), "begin with DefaultConfig and change fields of that")
 }

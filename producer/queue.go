@@ -177,7 +177,7 @@ func (q *queue) landed(r *streamRecord, now int64) {
 	}
 	l := &q.lanes[r.shard]
 	if throttled {
-		l.gate.throttled(q.mode, now)
+		l.gate.throttled(q.mode, r.bytes(), now)
 	}
 	if q.ordered {
 		l.busy = false
@@ -366,7 +366,7 @@ func (q *queue) takeOne(req *request, now int64) bool {
 	l.ready = false
 	l.recs.popFront()
 	q.queued--
-	l.gate.spend(len(r.data) + len(r.key))
+	l.gate.spend(r.bytes())
 	l.busy = q.ordered
 	q.enlist(i)
 	return true
@@ -403,7 +403,7 @@ type request struct {
 
 // add takes r in unless the request is full. A first record always fits.
 func (req *request) add(r *streamRecord) bool {
-	size := len(r.data) + len(r.key)
+	size := r.bytes()
 	if n := len(req.recs); n >= req.limit.MaxRecords || n > 0 && req.bytes+size > int(req.limit.MaxBytes) {
 		return false
 	}

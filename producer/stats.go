@@ -23,7 +23,7 @@ type Stats struct {
 	Failed        uint64 // attempts failed otherwise
 	Mispredicted  uint64 // acknowledged in another shard than predicted
 	Expired       uint64 // user records whose time to live ended before they were acknowledged
-	Refused       uint64 // user records rejected unsent: above 1 MiB, or with a partition key that no service takes
+	Refused       uint64 // user records rejected unsent: too large, or with a partition key that no service takes
 	BlockedNs     uint64 // time callers waited for the byte budget
 	PeakBytes     uint64 // most bytes held at once
 

@@ -46,6 +46,9 @@ type streamRecord struct {
 // Epoch returns the flush epoch that the record belongs to.
 func (r *streamRecord) Epoch() uint64 { return r.epoch }
 
+// bytes is what the limits of the service count.
+func (r *streamRecord) bytes() int { return len(r.data) + len(r.key) }
+
 // expired reports whether the time to live has ended; 0 means never.
 func (r *streamRecord) expired(now, ttl int64) bool { return ttl > 0 && now > r.opened+ttl }
 

@@ -25,7 +25,8 @@ import (
 // records.
 type Call func(ctx context.Context, batch []*Record, results *protocol.Results) error
 
-// Options says how to send. All of it is required but Linger, TTL and Seed.
+// Options says how to send. All of it is required but Linger, TTL, Seed and
+// MaxRecord.
 type Options struct {
 	Clock    *pace.Clock
 	Outcomes kload.OutcomeFunc // called from the senders, concurrently
@@ -35,6 +36,7 @@ type Options struct {
 	TTL         time.Duration // how long a record is retried, from when it was accepted; 0 for ever
 	Timeout     time.Duration // of one attempt
 	Memory      int           // bytes of records accepted but not yet decided
+	MaxRecord   int           // largest record that the stream takes, in bytes; 0 for producer.DefaultMaxRecord
 	MaxRecords  int           // per call
 	MaxBytes    int           // data and keys per call
 	Linger      time.Duration // how long a record waits for a full request

@@ -1,6 +1,7 @@
 package direct
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/epochs"
 	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/producer"
 )
 
 // queue holds accepted records until a sender takes them, and keeps count of
@@ -51,7 +53,7 @@ func (q *queue) accept(recs []kload.Record) (n int, refused []*Record, err error
 		}
 		q.used += size
 		r := q.blank()
-		r.fill(&recs[n], epoch, now)
+		r.fill(&recs[n], cmp.Or(q.o.MaxRecord, producer.DefaultMaxRecord), epoch, now)
 		if r.code != "" {
 			refused = append(refused, r)
 			continue

@@ -40,7 +40,7 @@ func (r *Record) size() int { return len(r.Data) + len(r.Key) }
 
 // fill makes r a copy of rec, accepted now. One that can never be stored keeps
 // the reason as its code.
-func (r *Record) fill(rec *kload.Record, epoch uint64, now int64) {
+func (r *Record) fill(rec *kload.Record, maxRecord int, epoch uint64, now int64) {
 	r.Data = append(r.Data[:0], rec.Data...)
 	if r.Key != string(rec.Key) {
 		r.Key = string(rec.Key)
@@ -52,7 +52,7 @@ func (r *Record) fill(rec *kload.Record, epoch uint64, now int64) {
 		Producer: rec.Producer, Seq: rec.Seq, Bytes: uint32(len(rec.Data)), Intended: rec.Intended, Accepted: now,
 	}
 	r.epoch = epoch
-	if r.code = producer.Refusal(rec); rec.Tag != nil {
+	if r.code = producer.Refusal(rec, maxRecord); rec.Tag != nil {
 		r.code = "TagNotCarried" // only an aggregate has room for it
 	}
 }
