@@ -51,7 +51,7 @@ func DefaultConfig() Config {
 
 // Config configures the kinesis ingress. Begin with [DefaultConfig]: a field left
 // out is 0, which most have no use for. Key and Wire are for scenarios: [New]
-// takes records with their keys, and a client with its encoding.
+// takes records with their keys, and a client with its encoding ([Tuned]).
 type Config struct {
 	Aggregation    Aggregation   `yaml:"aggregation" help:"packing of user records into stream records, KPL format"`
 	Collection     Collection    `yaml:"collection" help:"packing of stream records into PutRecords requests"`
