@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/attempt"
 	"github.com/kload/kload/internal/shard"
 )
 
@@ -89,22 +90,11 @@ func (r *streamRecord) wait(decided chan<- Result) {
 // See [kload.Ingress]. Unlike what that asks for it may be called from many
 // goroutines at once.
 func (p *Producer) PutBatch(ctx context.Context, recs []kload.Record) (int, error) {
-	done := 0
-	for done < len(recs) {
-		n, err := p.TryPutBatch(recs[done:])
-		done += n
-		if err != nil {
-			return done, err
-		}
-		if n > 0 {
-			continue
-		}
-		if err := p.waitForSpace(ctx); err != nil {
-			return done, err
-		}
+	done, err := PutWaiting(ctx, p, recs, p.waitForSpace)
+	if err == nil {
+		p.budget.pass()
 	}
-	p.budget.pass()
-	return done, nil
+	return done, err
 }
 
 // TryPutBatch is PutBatch without waiting: it accepts the records for which the
@@ -198,7 +188,7 @@ func (p *Producer) reject(r *kload.Record, code string, now int64) *streamRecord
 		receipts: []kload.Receipt{{
 			Producer: r.Producer, Seq: r.Seq, Bytes: uint32(len(r.Data)), Intended: r.Intended, Accepted: now,
 		}},
-		charge: charge(r), opened: now, epoch: p.books.Begin(1), code: code,
+		charge: charge(r), opened: now, epoch: p.books.Begin(1), tries: attempt.History{Code: code},
 	}
 }
 

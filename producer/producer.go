@@ -298,13 +298,13 @@ func (p *Producer) giveUp(recs []*streamRecord, code string) {
 	now := p.o.Clock.Now()
 	out := make([]kload.Outcome, 0, len(recs))
 	for _, r := range recs {
-		if r.code == "" {
-			r.code = code
+		if r.tries.Code == "" {
+			r.tries.Code = code
 		}
 		if r.expired(now, int64(p.o.Config.TTL)) {
 			p.stats.expired.Add(uint64(len(r.receipts)))
 		}
-		out = append(out, r.outcome(r.lost()))
+		out = append(out, r.outcome(r.tries.Lost()))
 	}
 	p.deliver(out, recs)
 	p.settle(recs)

@@ -127,10 +127,10 @@ func (c *counters) settle(out []kload.Outcome, recs []*streamRecord) {
 	for i, r := range recs {
 		n := uint64(len(r.receipts))
 		s.decided += n
-		if r.attempts > 0 {
+		if r.tries.Made > 0 {
 			s.attemptedRecords += n
-			s.userAttempts += n * uint64(r.attempts)
-			s.bufferedNs += n*uint64(r.first-r.opened) - uint64(r.waited)
+			s.userAttempts += n * uint64(r.tries.Made)
+			s.bufferedNs += n*uint64(r.tries.First-r.opened) - uint64(r.waited)
 		}
 		if out[i].Status != kload.Acked {
 			continue
@@ -139,7 +139,7 @@ func (c *counters) settle(out []kload.Outcome, recs []*streamRecord) {
 		s.streamPut++
 		s.streamDataPut += uint64(len(r.data))
 		s.dataPut += uint64(r.payload)
-		s.attempted[min(bits.Len(uint(r.attempts)), len(s.attempted))-1] += n
+		s.attempted[min(bits.Len(uint(r.tries.Made)), len(s.attempted))-1] += n
 	}
 }
 
