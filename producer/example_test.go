@@ -53,8 +53,24 @@ func ExampleTuned() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	client := kinesis.NewFromConfig(cfg, producer.Tuned) // or producer.TunedJSON
+	client := kinesis.NewFromConfig(cfg, producer.Tuned)
 	p, err := producer.New(ctx, producer.Options{API: client, Stream: "events"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := p.Close(ctx); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// Most endpoints that stand for Kinesis in tests understand JSON only.
+func ExampleTunedJSON() {
+	ctx := context.Background()
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion("us-east-1"), config.WithBaseEndpoint("http://localhost:4566"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	p, err := producer.New(ctx, producer.Options{API: kinesis.NewFromConfig(cfg, producer.TunedJSON), Stream: "events"})
 	if err != nil {
 		log.Fatal(err)
 	}
