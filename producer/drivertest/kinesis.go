@@ -47,6 +47,7 @@ type Answer struct {
 	// Commit stores what fails all the same: what a cut connection or a server
 	// error leaves open.
 	Commit bool
+	Short  bool // the answer lists fewer records than the call had: none can be told from another
 	Code   func(i int) string // error code of entry i, "" for none
 }
 
@@ -238,6 +239,9 @@ func (k *Kinesis) PutRecord(ctx context.Context, in *kinesis.PutRecordInput, _ .
 	if err != nil {
 		return nil, err
 	}
+	if len(out.Records) == 0 {
+		return nil, APIError(CodeInternal)
+	}
 	r := &out.Records[0]
 	if r.ErrorCode != nil {
 		return nil, APIError(*r.ErrorCode)
@@ -315,7 +319,7 @@ func (k *Kinesis) end(at []string) {
 // carryOut stores what is to be stored and prepares the answer. k.mu is held.
 func (k *Kinesis) carryOut(a Answer, entries []types.PutRecordsRequestEntry, at []string) *kinesis.PutRecordsOutput {
 	out := &kinesis.PutRecordsOutput{FailedRecordCount: aws.Int32(0)}
-	whole := a.Hang || a.Err != nil
+	whole := a.Hang || a.Err != nil || a.Short
 	for i := range entries {
 		e, code := &entries[i], ""
 		if a.Code != nil {
@@ -337,6 +341,9 @@ func (k *Kinesis) carryOut(a Answer, entries []types.PutRecordsRequestEntry, at 
 		out.Records = append(out.Records, types.PutRecordsResultEntry{
 			ShardId: aws.String(at[i]), SequenceNumber: aws.String(fmt.Sprint(len(k.puts))),
 		})
+	}
+	if a.Short {
+		out.Records = out.Records[1:]
 	}
 	return out
 }
