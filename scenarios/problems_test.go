@@ -195,6 +195,7 @@ func problemCases() []problemCase {
 		{name: "bad --set path", src: scenario(), options: scenarios.OpenOptions{Sets: []string{"stream.shard=4"}}},
 		{name: "bad --set value", src: scenario(), options: scenarios.OpenOptions{Sets: []string{"stream.shards=many"}}},
 		{name: "--set without value", src: scenario(), options: scenarios.OpenOptions{Sets: []string{"stream.shards"}}},
+		{name: "--set null of what is not there", src: scenario(), options: scenarios.OpenOptions{Sets: []string{"stream.shrads=null"}}},
 		{name: "bad --target", src: scenario(), options: scenarios.OpenOptions{Target: "azure"}},
 		{name: "broken profile", src: scenario("profiles: {aws: 5}"), options: scenarios.OpenOptions{Target: "aws"}},
 	}
