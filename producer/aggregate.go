@@ -46,6 +46,10 @@ type lane struct {
 	hasHash   bool
 }
 
+// laneKeeps is how much memory a lane keeps at least, if it once needed it: there
+// may be thousands.
+const laneKeeps = 64 << 10
+
 // randomKey is the length of a random partition key.
 const randomKey = 16
 
@@ -64,7 +68,7 @@ func newAggregator(cfg Aggregation, m *shard.Map, pool *recordPool, b *epochs.Bo
 // seals what is full. It says whether it opened an aggregate.
 func (a *aggregator) add(i int, r *kload.Record, hash kload.HashKey, now int64) (opened bool) {
 	l := &a.lanes[i]
-	if l.rec != nil && !l.tryAdd(r, min(int(a.cfg.MaxBytes), maxRecordBytes-max(len(l.rec.key), randomKey))) {
+	if l.rec != nil && !l.tryAdd(r, min(int(a.cfg.MaxBytes), maxAggregate-max(len(l.rec.key), randomKey))) {
 		a.seal(i, flushSize)
 	}
 	if l.rec == nil {
@@ -79,8 +83,11 @@ func (a *aggregator) add(i int, r *kload.Record, hash kload.HashKey, now int64) 
 	rec.receipts = append(rec.receipts, kload.Receipt{
 		Producer: r.Producer, Seq: r.Seq, Bytes: uint32(len(r.Data)), Intended: r.Intended, Accepted: now,
 	})
-	if len(rec.receipts) >= a.cfg.MaxCount {
+	switch {
+	case len(rec.receipts) >= a.cfg.MaxCount:
 		a.seal(i, flushCount)
+	case opened && len(r.Data) >= int(a.cfg.MaxBytes): // nothing fits beside it
+		a.seal(i, flushSize)
 	}
 	return opened
 }
@@ -111,14 +118,15 @@ func (a *aggregator) start(i int, r *kload.Record, hash kload.HashKey, now int64
 	rec.shard, rec.shardID, rec.mapEpoch = i, a.shards.At(i).ID, a.shards.Epoch()
 	rec.span = shard.Range{Start: hash, End: hash}
 	rec.key = string(r.Key)
-	l.key = append(l.key[:0], r.Key...)
-	l.data = append(l.data[:0], r.Data...)
 	l.hash, l.hasHash = hash, r.HasHash
 	l.tagged = r.Tag != nil
 	if l.tagged {
 		l.enc.Reset(rec.buf[:0])
 		l.enc.Add(r.Key, r.Hash, r.HasHash, r.Tag, r.Data)
 		rec.enveloped = true
+	} else {
+		l.key = append(l.key[:0], r.Key...)
+		l.data = append(l.data[:0], r.Data...)
 	}
 	l.due.Store(max(1, now+int64(a.cfg.Linger)))
 }
@@ -150,8 +158,11 @@ func (a *aggregator) seal(i int, why flushReason) {
 		rec.hashKey = shard.FormatHash(l.hash)
 		rec.key = l.partitionKey(a.cfg.PartitionKey, rec.key)
 	} else {
-		rec.buf = append(rec.buf[:0], l.data...)
+		rec.buf, l.data = l.data, rec.buf[:0]
 		rec.data = rec.buf
+		if cap(l.data) > max(laneKeeps, 2*int(a.cfg.MaxBytes)) {
+			l.data = nil // of a large record
+		}
 		if l.hasHash {
 			rec.hashKey = shard.FormatHash(l.hash)
 		}

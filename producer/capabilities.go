@@ -9,6 +9,8 @@ type Capabilities struct {
 	Tags bool
 	// HashKeys: it honours explicit hash keys.
 	HashKeys bool
+	// MaxRecord is the largest record in bytes, 0 for what the stream takes.
+	MaxRecord int
 	// Packing is how it makes stream records of user records.
 	Packing Packing
 	// Settings lists the settings of the kinesis ingress that it follows, beside

@@ -14,11 +14,18 @@ import (
 
 // Limits of the service that bound the configuration (docs/TERMS.md#shard).
 const (
-	maxRecordBytes   = 1 << 20  // data + partition key of one stream record
+	maxAggregate     = 1 << 20  // data + partition key of an aggregate
 	maxEntries       = 500      // records per PutRecords
 	maxRequestBytes  = 10 << 20 // data + partition keys per PutRecords
 	aggregateMinimum = 64       // below this not even a header and a digest fit usefully
 	envelopeBytes    = 96       // most that aggregation adds to one record beside its key and tag
+)
+
+// Sizes of a stream record, its partition key included, of which a stream is set
+// to take the larger ones (UpdateMaxRecordSize).
+const (
+	DefaultMaxRecord = 1 << 20
+	LargestRecord    = 10 << 20
 )
 
 // Choices of the configuration.
@@ -44,7 +51,7 @@ func DefaultConfig() Config {
 
 // Config configures the kinesis ingress. Begin with [DefaultConfig]: a field left
 // out is 0, which most have no use for. Key and Wire are for scenarios: [New]
-// takes records with their keys, and a client with its encoding.
+// takes records with their keys, and a client with its encoding ([Tuned]).
 type Config struct {
 	Aggregation    Aggregation   `yaml:"aggregation" help:"packing of user records into stream records, KPL format"`
 	Collection     Collection    `yaml:"collection" help:"packing of stream records into PutRecords requests"`
@@ -115,8 +122,8 @@ func (c *Config) Validate() []conf.Issue {
 		}
 	}
 	a, col := c.Aggregation, c.Collection
-	add(a.MaxBytes < aggregateMinimum || a.MaxBytes > maxRecordBytes, "aggregation.max_bytes",
-		"must be between 64B and 1MiB, the size of one stream record", "KPL uses 50KiB")
+	add(a.MaxBytes < aggregateMinimum || a.MaxBytes > maxAggregate, "aggregation.max_bytes",
+		"must be between 64B and 1MiB, the size of a stream record that every stream takes", "KPL uses 50KiB")
 	add(a.MaxCount < 1, "aggregation.max_count", "must be at least 1", "")
 	add(a.Linger < 0, "aggregation.linger", "must not be negative", "")
 	add(col.MaxRecords < 1 || col.MaxRecords > maxEntries, "collection.max_records",
@@ -127,6 +134,6 @@ func (c *Config) Validate() []conf.Issue {
 	add(c.TTL < 0, "ttl", "must not be negative", "KPL uses 30s; 0s retries for ever")
 	add(c.MapRefresh < 0, "map_refresh", "must not be negative", "0s reads the shard map only when it was proved wrong")
 	add(c.RequestTimeout <= 0, "request_timeout", "must be positive", "")
-	add(c.Memory < maxRecordBytes, "memory", "must be at least 1MiB, the size of one record", "")
+	add(c.Memory < DefaultMaxRecord, "memory", "must be at least 1MiB, the size of one record", "")
 	return issues
 }

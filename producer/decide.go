@@ -2,16 +2,8 @@ package producer
 
 import (
 	"context"
-	"time"
 
 	"github.com/kload/kload"
-)
-
-// Backoff between attempts: full jitter, a random time up to base·2^attempts,
-// never above its cap.
-const (
-	backoffBase = 25 * time.Millisecond
-	backoffCap  = 2 * time.Second
 )
 
 // codeWrongShard is the code of an attempt that stored an aggregate in a shard to
@@ -38,7 +30,7 @@ func (s *sender) acknowledged(r *streamRecord, shard, sequence string, now int64
 
 // accept ends a record that was acknowledged.
 func (s *sender) accept(r *streamRecord, shard, sequence string, now int64) {
-	r.code = ""
+	r.tries.Code = ""
 	o := r.outcome(kload.Acked)
 	o.Acked, o.Shard, o.Sequence = now, shard, sequence
 	s.outcomes = append(s.outcomes, o)
@@ -58,9 +50,9 @@ func (s *sender) judgeStrays(ctx context.Context) {
 			continue
 		}
 		again := r.stray && m.Epoch() == r.mapEpoch
-		r.code, r.stray = codeWrongShard, true
-		r.ambiguous++ // stored, but not where it counts
-		s.p.stats.failure(r.code, 1)
+		r.stray = true
+		r.tries.Refused(codeWrongShard) // stored, but not where it counts
+		s.p.stats.failure(codeWrongShard, 1)
 		if again {
 			s.decide(r)
 			continue
@@ -76,12 +68,11 @@ func (s *sender) judgeStrays(ctx context.Context) {
 // retryOrGiveUp schedules the next attempt, unless the record's time to live
 // would end before it. It says whether there will be one.
 func (s *sender) retryOrGiveUp(r *streamRecord, now int64) bool {
-	limit := min(backoffCap, backoffBase<<min(r.attempts-1, 10))
-	r.notBefore = now + s.rand.Int64N(int64(limit))
+	r.tries.Again(now, s.rand.Float64())
 	switch {
-	case r.expired(r.notBefore, int64(s.p.o.Config.TTL)):
+	case r.expired(r.tries.NotBefore, int64(s.p.o.Config.TTL)):
 		s.p.stats.expired.Add(uint64(len(r.receipts)))
-	case s.p.o.Config.FailThrottled && r.throttled():
+	case s.p.o.Config.FailThrottled && r.tries.Throttled():
 	default:
 		s.again = append(s.again, r)
 		return true
@@ -92,7 +83,7 @@ func (s *sender) retryOrGiveUp(r *streamRecord, now int64) bool {
 
 // decide ends a record that was not acknowledged.
 func (s *sender) decide(r *streamRecord) {
-	s.outcomes = append(s.outcomes, r.outcome(r.lost()))
+	s.outcomes = append(s.outcomes, r.outcome(r.tries.Lost()))
 	s.decided = append(s.decided, r)
 }
 

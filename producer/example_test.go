@@ -7,14 +7,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+
 	"github.com/kload/kload"
 	"github.com/kload/kload/producer"
 	"github.com/kload/kload/producer/drivertest"
 )
 
 // stream stands for a *kinesis.Client in the examples: a stream in memory.
-// Switch the retries of a real client off (aws.NopRetryer): the producer retries
-// by itself, and counts.
 func stream() producer.API { return drivertest.NewKinesis(2, nil) }
 
 func Example() {
@@ -42,6 +43,40 @@ func Example() {
 	}
 	fmt.Println(stored.Load(), "stored in fewer stream records:", p.Stats().StreamRecords < 1000)
 	// Output: 1000 stored in fewer stream records: true
+}
+
+// The client is the SDK's, with one option: it then speaks CBOR and leaves retries
+// to the producer.
+func ExampleTuned() {
+	ctx := context.Background()
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion("eu-central-1"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	client := kinesis.NewFromConfig(cfg, producer.Tuned)
+	p, err := producer.New(ctx, producer.Options{API: client, Stream: "events"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := p.Close(ctx); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// Most endpoints that stand for Kinesis in tests understand JSON only.
+func ExampleTunedJSON() {
+	ctx := context.Background()
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion("us-east-1"), config.WithBaseEndpoint("http://localhost:4566"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	p, err := producer.New(ctx, producer.Options{API: kinesis.NewFromConfig(cfg, producer.TunedJSON), Stream: "events"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := p.Close(ctx); err != nil {
+		log.Fatal(err)
+	}
 }
 
 func ExampleProducer_PutSync() {

@@ -61,7 +61,8 @@ func (g *gate) ready(mode string, now int64) int64 {
 	case gateNone:
 	default:
 		if g.rate > 0 {
-			wait = -g.credit / g.rate
+			large := g.large()
+			wait = (-g.credit-large)/g.rate + large/max(g.rate, shardBytes)
 		}
 	}
 	if wait <= 0 {
@@ -89,10 +90,16 @@ func (g *gate) refill(mode string, now int64) {
 	}
 	g.seen *= math.Exp(-dt / aimdSight)
 	if g.rate > 0 {
-		g.credit = min(g.rate*aimdBurst, g.credit+dt*g.rate)
+		paid := min(dt*max(g.rate, shardBytes), g.large())
+		dt -= paid / max(g.rate, shardBytes)
+		g.credit = min(g.rate*aimdBurst, g.credit+paid+dt*g.rate)
 		g.rate += dt * aimdRaise * max(g.rate, shardBytes)
 	}
 }
+
+// large is what a large record has overdrawn beyond what a shard takes in a second.
+// That is worked off at the shard's pace, however low the rate.
+func (g *gate) large() float64 { return max(0, -g.credit-shardBytes) }
 
 // spend books a record that goes out.
 func (g *gate) spend(size int) {
@@ -101,17 +108,25 @@ func (g *gate) spend(size int) {
 	g.seen += float64(size)
 }
 
-// throttled lowers the rate after a record was refused.
-func (g *gate) throttled(mode string, now int64) {
+// throttled lowers the rate after a record of so many bytes was refused. One that
+// is larger than what a shard takes in a second says nothing of the rate: it is
+// refused as long as anything else went there within the last second, so all wait.
+func (g *gate) throttled(mode string, size int, now int64) {
 	if mode == gateKPL || mode == gateNone || g.lowered != 0 && now-g.lowered < int64(aimdEvery) {
 		return
 	}
 	g.refill(mode, now)
-	if g.rate == 0 {
-		g.rate = min(g.recent(now), aimdFirst)
-		g.credit = 0
+	switch {
+	case size <= shardBytes && g.rate == 0:
+		g.rate, g.credit = max(aimdFloor, aimdCut*min(g.recent(now), aimdFirst)), 0
+	case size <= shardBytes:
+		g.rate = max(aimdFloor, aimdCut*g.rate)
+	default:
+		if g.rate == 0 {
+			g.rate = shardBytes
+		}
+		g.credit = -g.rate
 	}
-	g.rate = max(aimdFloor, aimdCut*g.rate)
 	g.lowered = now
 }
 

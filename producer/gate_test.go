@@ -218,6 +218,70 @@ func TestForEver(t *testing.T) {
 	})
 }
 
+// tank is a shard as the service describes it where streams take large records:
+// one needs a full second's worth saved up and overdraws it by its size.
+func tank(rate float64) drivertest.Script {
+	credit, last := rate, time.Now()
+	return func(_ int, entries []types.PutRecordsRequestEntry) drivertest.Answer {
+		now := time.Now()
+		credit = min(rate, credit+rate*now.Sub(last).Seconds())
+		last = now
+		refuse := make([]bool, len(entries))
+		for i := range entries {
+			size := float64(len(entries[i].Data))
+			if refuse[i] = credit < min(size, rate); !refuse[i] {
+				credit -= size
+			}
+		}
+		return drivertest.Answer{After: 5 * time.Millisecond, Code: func(i int) string {
+			if refuse[i] {
+				return drivertest.CodeThrottled
+			}
+			return ""
+		}}
+	}
+}
+
+// TestLargeRecords mixes records of up to 10 MiB with small ones, on a shard that
+// takes that much: each gets through in its time to live, with aggregation and
+// without, and none that is larger is tried.
+func TestLargeRecords(t *testing.T) {
+	for name, change := range map[string]func(*producer.Config, *drivertest.Feed){
+		"aggregated": func(*producer.Config, *drivertest.Feed) {},
+		"tagged":     func(_ *producer.Config, f *drivertest.Feed) { f.Tag = "tag" },
+		"as is":      func(c *producer.Config, _ *drivertest.Feed) { c.Aggregation.Enabled = false },
+		"kpl":        func(c *producer.Config, _ *drivertest.Feed) { c.Gate = "kpl" },
+		"none":       func(c *producer.Config, _ *drivertest.Feed) { c.Gate = "none" },
+		"ordered":    func(c *producer.Config, _ *drivertest.Feed) { c.Ordered = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg, feed := producer.DefaultConfig(), drivertest.Feed{Keys: 100}
+				change(&cfg, &feed)
+				k := drivertest.NewKinesis(1, tank(1<<20))
+				k.MaxRecord = producer.LargestRecord
+				r := newRigOf(t, producer.Options{API: k, Config: cfg, MaxRecord: producer.LargestRecord}, k)
+				for second := range 40 {
+					for feed.Size = 2 << 10; feed.Size <= 8<<10; feed.Size += 2 << 10 {
+						r.send(t, feed.Next(1))
+					}
+					if second%20 == 3 {
+						feed.Size = producer.LargestRecord - 256
+						r.send(t, feed.Next(1))
+						feed.Size = producer.LargestRecord
+						r.send(t, feed.Next(1))
+					}
+					r.sleep(t, time.Second)
+				}
+				r.finish(t)
+				if got := r.book.Statuses(); got[kload.Rejected] != 2 || got[kload.Acked] != 40*4+2 {
+					t.Errorf("outcomes %v, stats %+v", got, r.Stats())
+				}
+			})
+		})
+	}
+}
+
 // TestThrottledThroughout throttles everything for a minute while a caller goes
 // on putting: memory stays within its budget, what is given up is said to be, and
 // Close keeps to its deadline.

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/attempt"
 	"github.com/kload/kload/internal/shard"
 )
 
@@ -46,7 +47,7 @@ func (p *Producer) put(ctx context.Context, r *kload.Record, decided chan<- Resu
 	}
 	p.stats.userRecords.Add(1)
 	p.stats.bytes.Add(uint64(len(r.Data)))
-	if code := Refusal(r); code != "" {
+	if code := Refusal(r, p.o.MaxRecord); code != "" {
 		rejected := p.reject(r, code, now)
 		rejected.wait(decided)
 		p.giveUp([]*streamRecord{rejected}, code)
@@ -89,22 +90,11 @@ func (r *streamRecord) wait(decided chan<- Result) {
 // See [kload.Ingress]. Unlike what that asks for it may be called from many
 // goroutines at once.
 func (p *Producer) PutBatch(ctx context.Context, recs []kload.Record) (int, error) {
-	done := 0
-	for done < len(recs) {
-		n, err := p.TryPutBatch(recs[done:])
-		done += n
-		if err != nil {
-			return done, err
-		}
-		if n > 0 {
-			continue
-		}
-		if err := p.waitForSpace(ctx); err != nil {
-			return done, err
-		}
+	done, err := PutWaiting(ctx, p, recs, p.waitForSpace)
+	if err == nil {
+		p.budget.pass()
 	}
-	p.budget.pass()
-	return done, nil
+	return done, err
 }
 
 // TryPutBatch is PutBatch without waiting: it accepts the records for which the
@@ -139,7 +129,7 @@ func (p *Producer) accept(recs []kload.Record) error {
 	s := p.scatter.Get().(*scatter)
 	for len(recs) > 0 {
 		n := min(len(recs), scatterMost)
-		bytes += s.sort(p.agg.shards, recs[:n])
+		bytes += s.sort(p.agg.shards, recs[:n], p.o.MaxRecord)
 		opened = p.aggregate(s, recs[:n], now) || opened
 		recs = recs[n:]
 	}
@@ -165,21 +155,22 @@ func (p *Producer) aggregate(s *scatter, recs []kload.Record, now int64) (opened
 		l.mu.Unlock()
 	}
 	for _, at := range s.refused {
-		code := Refusal(&recs[at])
+		code := Refusal(&recs[at], p.o.MaxRecord)
 		p.giveUp([]*streamRecord{p.reject(&recs[at], code, now)}, code)
 	}
 	return opened
 }
 
 // Refusal returns the code of the result with which a record is rejected that can
-// never be stored, as one without a partition key or above 1 MiB; "" if it can.
-func Refusal(r *kload.Record) string {
+// never be stored, as one without a partition key or of more than maxRecord bytes;
+// "" if it can.
+func Refusal(r *kload.Record, maxRecord int) string {
 	n := len(r.Data) + len(r.Key)
 	if r.Tag != nil { // forces the envelope on it, which repeats the key
 		n += len(r.Key) + len(r.Tag) + envelopeBytes
 	}
 	switch {
-	case n > maxRecordBytes:
+	case n > maxRecord:
 		return codeTooLarge
 	case len(r.Key) == 0, len(r.Key) > maxKey && utf8.RuneCount(r.Key) > maxKey:
 		return codeBadKey
@@ -197,7 +188,7 @@ func (p *Producer) reject(r *kload.Record, code string, now int64) *streamRecord
 		receipts: []kload.Receipt{{
 			Producer: r.Producer, Seq: r.Seq, Bytes: uint32(len(r.Data)), Intended: r.Intended, Accepted: now,
 		}},
-		charge: charge(r), opened: now, epoch: p.books.Begin(1), code: code,
+		charge: charge(r), opened: now, epoch: p.books.Begin(1), tries: attempt.History{Code: code},
 	}
 }
 
@@ -252,7 +243,7 @@ func (s *scatter) hashOf(r *kload.Record) kload.HashKey {
 
 // sort chains the records of each shard in order and returns their payload
 // bytes.
-func (s *scatter) sort(m *shard.Map, recs []kload.Record) (bytes int) {
+func (s *scatter) sort(m *shard.Map, recs []kload.Record, maxRecord int) (bytes int) {
 	bytes = s.hash(recs)
 	for _, i := range s.shards {
 		s.first[i] = none
@@ -262,7 +253,7 @@ func (s *scatter) sort(m *shard.Map, recs []kload.Record) (bytes int) {
 		s.first = append(s.first, none)
 	}
 	for at := len(recs) - 1; at >= 0; at-- {
-		if Refusal(&recs[at]) != "" {
+		if Refusal(&recs[at], maxRecord) != "" {
 			s.refused = append(s.refused, at)
 			continue
 		}

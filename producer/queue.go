@@ -139,7 +139,7 @@ func (q *queue) retry(recs []*streamRecord) {
 func (q *queue) putBack(r *streamRecord) {
 	q.queued++
 	if !q.ordered {
-		q.timers.push(timer{at: r.notBefore, rec: r})
+		q.timers.push(timer{at: r.tries.NotBefore, rec: r})
 		return
 	}
 	q.lanes[r.shard].recs.pushFront(r)
@@ -149,7 +149,7 @@ func (q *queue) putBack(r *streamRecord) {
 // done takes records off that are decided.
 func (q *queue) done(recs []*streamRecord) {
 	q.flying.Add(-int64(len(recs)))
-	if !q.ordered && !slices.ContainsFunc(recs, (*streamRecord).throttled) {
+	if !q.ordered && !slices.ContainsFunc(recs, func(r *streamRecord) bool { return r.tries.Throttled() }) {
 		return // nobody has to know
 	}
 	q.lock()
@@ -167,7 +167,7 @@ func (q *queue) done(recs []*streamRecord) {
 // landed tells the gate of a record's shard how its attempt went, and its lane
 // that it is back. q.mu is held.
 func (q *queue) landed(r *streamRecord, now int64) {
-	throttled := r.throttled()
+	throttled := r.tries.Throttled()
 	if throttled {
 		q.throttles[r.shardID]++
 	}
@@ -177,7 +177,7 @@ func (q *queue) landed(r *streamRecord, now int64) {
 	}
 	l := &q.lanes[r.shard]
 	if throttled {
-		l.gate.throttled(q.mode, now)
+		l.gate.throttled(q.mode, r.bytes(), now)
 	}
 	if q.ordered {
 		l.busy = false
@@ -353,7 +353,7 @@ func (q *queue) takeOne(req *request, now int64) bool {
 		return true
 	}
 	r := l.recs.front()
-	if at := max(r.notBefore, l.gate.ready(q.mode, now)); at > now {
+	if at := max(r.tries.NotBefore, l.gate.ready(q.mode, now)); at > now {
 		q.ready.popFront()
 		l.ready, l.timed = false, true
 		q.timers.push(timer{at: at, lane: i})
@@ -366,7 +366,7 @@ func (q *queue) takeOne(req *request, now int64) bool {
 	l.ready = false
 	l.recs.popFront()
 	q.queued--
-	l.gate.spend(len(r.data) + len(r.key))
+	l.gate.spend(r.bytes())
 	l.busy = q.ordered
 	q.enlist(i)
 	return true
@@ -403,7 +403,7 @@ type request struct {
 
 // add takes r in unless the request is full. A first record always fits.
 func (req *request) add(r *streamRecord) bool {
-	size := len(r.data) + len(r.key)
+	size := r.bytes()
 	if n := len(req.recs); n >= req.limit.MaxRecords || n > 0 && req.bytes+size > int(req.limit.MaxBytes) {
 		return false
 	}

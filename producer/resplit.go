@@ -64,8 +64,7 @@ func (s *splitter) takeApart(r *streamRecord, m *shard.Map) []*streamRecord {
 		s.parts = append(s.parts, s.agg.lanes[i].take()...)
 	}
 	for _, part := range s.parts {
-		part.epoch, part.notBefore, part.first, part.last = r.epoch, r.notBefore, r.first, r.last
-		part.attempts, part.ambiguous, part.stray, part.code = r.attempts, r.ambiguous, r.stray, r.code
+		part.epoch, part.tries, part.stray = r.epoch, r.tries, r.stray
 	}
 	s.books.More(r.epoch, len(s.parts)-1)
 	s.stats.resplit.Add(1)

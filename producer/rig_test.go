@@ -30,12 +30,17 @@ func newRig(t *testing.T, cfg producer.Config, shards int, script drivertest.Scr
 // newRigOn is newRig with something between the producer and its stream.
 func newRigOn(t *testing.T, cfg producer.Config, k *drivertest.Kinesis, api producer.API) *rig {
 	t.Helper()
+	return newRigOf(t, producer.Options{API: api, Config: cfg}, k)
+}
+
+// newRigOf fills in what all rigs have in common.
+func newRigOf(t *testing.T, o producer.Options, k *drivertest.Kinesis) *rig {
+	t.Helper()
 	r := &rig{kinesis: k, book: drivertest.NewBook(), clock: pace.NewClock()}
 	r.pacer = pace.NewPacer(r.clock)
+	o.Stream, o.Clock, o.Seed, o.Outcomes = "demo", r.clock, 1, r.book.Outcomes
 	var err error
-	r.Producer, err = producer.New(t.Context(), producer.Options{
-		API: api, Stream: "demo", Config: cfg, Clock: r.clock, Seed: 1, Outcomes: r.book.Outcomes,
-	})
+	r.Producer, err = producer.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package producer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -35,6 +36,23 @@ type Trier interface {
 }
 
 var _ Trier = (*Producer)(nil)
+
+// PutWaiting is PutBatch made of TryPutBatch: it puts all of recs and, while there
+// is no room for the next, waits. An error of wait ends it.
+func PutWaiting(ctx context.Context, t Trier, recs []kload.Record, wait func(context.Context) error) (int, error) {
+	done := 0
+	for done < len(recs) {
+		n, err := t.TryPutBatch(recs[done:])
+		done += n
+		if n == 0 && err == nil {
+			err = wait(ctx)
+		}
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
 
 // try hands over stamped records without waiting and sheds the others or gives
 // up.

@@ -70,10 +70,9 @@ func (s *sender) send(ctx context.Context) {
 func (s *sender) count() {
 	retries := 0
 	for _, r := range s.batch {
-		if r.attempts > 0 {
+		if r.tries.Begin() {
 			retries++
 		}
-		r.attempts++
 	}
 	s.p.stats.requests.Add(1)
 	s.p.stats.attempts.Add(uint64(len(s.batch)))
@@ -83,10 +82,7 @@ func (s *sender) count() {
 // began notes when the attempt started.
 func (s *sender) began(start int64) {
 	for _, r := range s.batch {
-		if r.attempts == 1 {
-			r.first = start
-		}
-		r.last = start
+		r.tries.Began(start)
 	}
 }
 
@@ -98,13 +94,12 @@ func (s *sender) walk(results []protocol.Result, now int64) {
 			s.acknowledged(r, res.Shard, res.Sequence, now)
 			continue
 		}
-		r.code = res.Code
-		s.p.stats.failure(r.code, 1)
-		if r.throttled() {
+		r.tries.Refused(res.Code)
+		s.p.stats.failure(res.Code, 1)
+		if r.tries.Throttled() {
 			s.p.stats.throttled.Add(1)
 		} else {
 			s.p.stats.failed.Add(1)
-			r.ambiguous++ // the service does not say whether it stored the record
 		}
 		s.retryOrGiveUp(r, now)
 	}
@@ -120,10 +115,7 @@ func (s *sender) callFailed(class awsclient.Class, code string, now int64) {
 		s.p.stats.failed.Add(n)
 	}
 	for _, r := range s.batch {
-		r.code = code
-		if class == awsclient.Ambiguous || class == awsclient.Cancelled {
-			r.ambiguous++
-		}
+		r.tries.Failed(class, code)
 		if class == awsclient.Fatal {
 			s.decide(r)
 			continue

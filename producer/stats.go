@@ -23,7 +23,7 @@ type Stats struct {
 	Failed        uint64 // attempts failed otherwise
 	Mispredicted  uint64 // acknowledged in another shard than predicted
 	Expired       uint64 // user records whose time to live ended before they were acknowledged
-	Refused       uint64 // user records rejected unsent: above 1 MiB, or with a partition key that no service takes
+	Refused       uint64 // user records rejected unsent: too large, or with a partition key that no service takes
 	BlockedNs     uint64 // time callers waited for the byte budget
 	PeakBytes     uint64 // most bytes held at once
 
@@ -127,10 +127,10 @@ func (c *counters) settle(out []kload.Outcome, recs []*streamRecord) {
 	for i, r := range recs {
 		n := uint64(len(r.receipts))
 		s.decided += n
-		if r.attempts > 0 {
+		if r.tries.Made > 0 {
 			s.attemptedRecords += n
-			s.userAttempts += n * uint64(r.attempts)
-			s.bufferedNs += n*uint64(r.first-r.opened) - uint64(r.waited)
+			s.userAttempts += n * uint64(r.tries.Made)
+			s.bufferedNs += n*uint64(r.tries.First-r.opened) - uint64(r.waited)
 		}
 		if out[i].Status != kload.Acked {
 			continue
@@ -139,7 +139,7 @@ func (c *counters) settle(out []kload.Outcome, recs []*streamRecord) {
 		s.streamPut++
 		s.streamDataPut += uint64(len(r.data))
 		s.dataPut += uint64(r.payload)
-		s.attempted[min(bits.Len(uint(r.attempts)), len(s.attempted))-1] += n
+		s.attempted[min(bits.Len(uint(r.tries.Made)), len(s.attempted))-1] += n
 	}
 }
 

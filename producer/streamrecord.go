@@ -4,7 +4,7 @@ import (
 	"sync"
 
 	"github.com/kload/kload"
-	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/attempt"
 	"github.com/kload/kload/internal/invariants"
 	"github.com/kload/kload/internal/shard"
 )
@@ -28,15 +28,10 @@ type streamRecord struct {
 	charge     int    // bytes it holds of the byte budget
 	epoch      uint64 // flush epoch it was accepted in
 
-	opened    int64 // T1 of its first record; linger and TTL count from it
-	waited    int64 // sum over its user records of T1 - opened
-	notBefore int64 // earliest time of the next attempt
-	first     int64 // Ta
-	last      int64 // start of the latest attempt
-	attempts  int
-	ambiguous int    // attempts that may have stored it unacknowledged
-	stray     bool   // an attempt stored it in a shard that not all of it belongs to
-	code      string // why the latest attempt failed
+	opened int64 // T1 of its first record; linger and TTL count from it
+	waited int64 // sum over its user records of T1 - opened
+	tries  attempt.History
+	stray  bool // an attempt stored it in a shard that not all of it belongs to
 
 	next *streamRecord // in the inbox
 
@@ -46,28 +41,16 @@ type streamRecord struct {
 // Epoch returns the flush epoch that the record belongs to.
 func (r *streamRecord) Epoch() uint64 { return r.epoch }
 
+// bytes is what the limits of the service count.
+func (r *streamRecord) bytes() int { return len(r.data) + len(r.key) }
+
 // expired reports whether the time to live has ended; 0 means never.
 func (r *streamRecord) expired(now, ttl int64) bool { return ttl > 0 && now > r.opened+ttl }
 
-// throttled reports whether the latest attempt was refused for its rate.
-func (r *streamRecord) throttled() bool {
-	return r.code != "" && awsclient.ClassifyCode(r.code, 0) == awsclient.Throttled
-}
-
-// lost is the status of a record that nothing acknowledged.
-func (r *streamRecord) lost() kload.Status {
-	if r.ambiguous > 0 {
-		return kload.Unknown
-	}
-	return kload.Rejected
-}
-
 func (r *streamRecord) outcome(status kload.Status) kload.Outcome {
-	return kload.Outcome{
-		Status: status, Attempts: r.attempts, Ambiguous: r.ambiguous,
-		FirstAttempt: r.first, LastAttempt: r.last, Code: r.code,
-		Shard: r.shardID, Records: r.receipts,
-	}
+	o := r.tries.Outcome(status, r.receipts)
+	o.Shard = r.shardID
+	return o
 }
 
 // recordPool recycles stream records with their buffers.

@@ -13,11 +13,12 @@ import (
 	"time"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/filelock"
 )
 
 // Baselines keeps runs under names, to compare later ones with. Each is a
 // directory with copies of what comparisons need of the runs, so that the run
-// directories may go. Sets and deletes of one name must not run at the same time.
+// directories may go. One process at a time changes the store.
 type Baselines struct{ Dir string }
 
 // BaselineDir returns where the user's baselines are: kload/baselines in the
@@ -46,6 +47,7 @@ type Baseline struct {
 	Name     string    `json:"name"`
 	Set      time.Time `json:"set"`
 	Scenario string    `json:"scenario"`
+	Kload    []string  `json:"kload"`             // versions that measured the runs
 	Damaged  string    `json:"damaged,omitempty"` // why its runs cannot be read
 	Runs     []RunRef  `json:"runs"`
 }
@@ -84,32 +86,71 @@ func unfit(runs []*Run) []string {
 	return reasons
 }
 
-// replace writes the new copies beside the old ones before those go.
+// replace writes the new copies beside the old ones, which stay, under another
+// name, until the new ones have taken their place: whenever it is killed, a whole
+// baseline is left.
 func (b Baselines) replace(name string, runs []*Run) (err error) {
 	if err := os.MkdirAll(b.Dir, 0o755); err != nil {
 		return err
 	}
-	fresh, err := os.MkdirTemp(b.Dir, ".new-")
+	unlock, err := b.lock()
 	if err != nil {
 		return err
 	}
+	defer unlock()
+	fresh := filepath.Join(b.Dir, ".new-"+name) // of a set that was killed, it may be there
 	defer func() {
 		if err != nil {
 			os.RemoveAll(fresh)
 		}
 	}()
+	if err := errors.Join(os.RemoveAll(fresh), os.Mkdir(fresh, 0o755)); err != nil {
+		return err
+	}
 	for i, r := range runs {
 		if err := r.copyTo(filepath.Join(fresh, fmt.Sprintf("%03d", i+1))); err != nil {
 			return err
 		}
 	}
-	if err := os.Chmod(fresh, 0o755); err != nil {
-		return err
+	return b.swap(name, fresh)
+}
+
+// swap puts a directory in the place of a baseline.
+func (b Baselines) swap(name, fresh string) error {
+	place, old := filepath.Join(b.Dir, name), b.old(name)
+	if exists(place) {
+		if err := errors.Join(os.RemoveAll(old), os.Rename(place, old)); err != nil {
+			return err
+		}
 	}
-	if err := os.RemoveAll(filepath.Join(b.Dir, name)); err != nil {
-		return err
+	return errors.Join(os.Rename(fresh, place), os.RemoveAll(old))
+}
+
+// old is where a baseline is while another takes its place.
+func (b Baselines) old(name string) string { return filepath.Join(b.Dir, oldPrefix+name) }
+
+const oldPrefix = ".old-"
+
+// path returns where a baseline is; a set that was killed may have left it under
+// its other name.
+func (b Baselines) path(name string) string {
+	place, old := filepath.Join(b.Dir, name), b.old(name)
+	if !exists(place) && exists(old) {
+		return old
 	}
-	return os.Rename(fresh, filepath.Join(b.Dir, name))
+	return place
+}
+
+// lock keeps other processes from changing the store, where the system can.
+func (b Baselines) lock() (unlock func(), err error) {
+	f, err := filelock.Take(b.Dir, os.O_RDONLY, 0)
+	switch {
+	case errors.Is(err, filelock.ErrHeld):
+		return nil, kload.WithHint(fmt.Errorf("%w: another process is changing the baselines in %s", kload.ErrInvalid, b.Dir), "try again when it has finished")
+	case err != nil: // whoever uses such a system sees to it himself
+		return func() {}, nil
+	}
+	return func() { f.Close() }, nil
 }
 
 // copyTo copies the files that comparisons read. Another tool's file keeps its
@@ -144,7 +185,8 @@ func (b Baselines) Runs(name string) ([]string, error) {
 	if err := checkBaselineName(name); err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(filepath.Join(b.Dir, name))
+	path := b.path(name)
+	entries, err := os.ReadDir(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, b.missing(name)
 	}
@@ -153,7 +195,7 @@ func (b Baselines) Runs(name string) ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
-		out = append(out, filepath.Join(b.Dir, name, e.Name()))
+		out = append(out, filepath.Join(path, e.Name()))
 	}
 	return out, nil
 }
@@ -177,11 +219,12 @@ func (b Baselines) names() ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
-		if e.IsDir() && checkBaselineName(e.Name()) == nil {
-			out = append(out, e.Name())
+		if name := strings.TrimPrefix(e.Name(), oldPrefix); e.IsDir() && checkBaselineName(name) == nil {
+			out = append(out, name)
 		}
 	}
-	return out, nil
+	slices.Sort(out)
+	return slices.Compact(out), nil
 }
 
 // List returns all baselines, by name. One that cannot be read is listed as
@@ -212,14 +255,27 @@ func (b Baselines) Show(name string) (*Baseline, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading baseline %s: %w", name, err)
 	}
-	info, err := os.Stat(filepath.Join(b.Dir, name))
+	info, err := os.Stat(b.path(name))
 	if err != nil {
 		return nil, fmt.Errorf("reading baseline %s: %w", name, err)
 	}
 	if len(runs) == 0 {
 		return nil, fmt.Errorf("reading baseline %s: %w: it holds no run", name, ErrNotComparable)
 	}
-	return &Baseline{Name: name, Set: info.ModTime().UTC(), Scenario: runs[0].Summary.Scenario, Runs: references(runs)}, nil
+	return &Baseline{
+		Name: name, Set: info.ModTime().UTC(), Scenario: runs[0].Summary.Scenario, Kload: versions(runs), Runs: references(runs),
+	}, nil
+}
+
+// versions lists the versions of kload that measured runs, each once.
+func versions(runs []*Run) []string {
+	out := []string{}
+	for _, r := range runs {
+		if v := r.head().Kload; v != "" && !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 // Delete removes a baseline.
@@ -227,7 +283,12 @@ func (b Baselines) Delete(name string) error {
 	if _, err := b.Runs(name); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(filepath.Join(b.Dir, name)); err != nil {
+	unlock, err := b.lock()
+	if err != nil {
+		return fmt.Errorf("deleting baseline %s: %w", name, err)
+	}
+	defer unlock()
+	if err := errors.Join(os.RemoveAll(b.old(name)), os.RemoveAll(filepath.Join(b.Dir, name))); err != nil {
 		return fmt.Errorf("deleting baseline %s: %w", name, err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -82,5 +83,83 @@ func TestBaselineDir(t *testing.T) {
 	t.Setenv("HOME", "/home/me")
 	if dir, err := results.BaselineDir(); err != nil || dir != "/home/me/.local/share/kload/baselines" {
 		t.Errorf("%s, %v", dir, err)
+	}
+}
+
+// TestSetKilled holds that a set of a baseline that was killed at any point leaves
+// the old one or the new one, and that the next makes good what it left behind.
+func TestSetKilled(t *testing.T) {
+	base := t.TempDir()
+	one, two := filepath.Join(base, "one"), filepath.Join(base, "two")
+	writeRun(t, one, "one", 1, 1, 3, false)
+	writeRun(t, two, "two", 1, 2, 3, false)
+	tests := []struct {
+		name   string
+		killed func(dir string) error
+	}{
+		{"copying", func(dir string) error { return os.MkdirAll(filepath.Join(dir, ".new-main", "001"), 0o755) }},
+		{"between the renames", func(dir string) error {
+			return errors.Join(os.Rename(filepath.Join(dir, "main"), filepath.Join(dir, ".old-main")), os.MkdirAll(filepath.Join(dir, ".new-main"), 0o755))
+		}},
+		{"removing the old one", func(dir string) error { return os.MkdirAll(filepath.Join(dir, ".old-main", "001"), 0o755) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			store := results.Baselines{Dir: t.TempDir()}
+			must(t, store.Set("main", open(t, one), false))
+			must(t, tt.killed(store.Dir))
+			list, err := store.List()
+			must(t, err)
+			if len(list) != 1 || list[0].Name != "main" || len(list[0].Runs) != 1 || list[0].Runs[0].RunID != "one" {
+				t.Errorf("left are %+v", list)
+			}
+			must(t, store.Set("main", open(t, two), false))
+			if now, err := store.Show("main"); err != nil || now.Runs[0].RunID != "two" {
+				t.Errorf("set again: %+v, %v", now, err)
+			}
+			if entries, _ := os.ReadDir(store.Dir); len(entries) != 1 {
+				t.Errorf("the store holds %v, want main alone", entries)
+			}
+			must(t, tt.killed(store.Dir))
+			must(t, store.Delete("main"))
+			if list, err := store.List(); err != nil || len(list) != 0 {
+				t.Errorf("deleted, but left are %+v, %v", list, err)
+			}
+		})
+	}
+}
+
+// TestOtherVersion holds what is said of runs that another kload has measured.
+func TestOtherVersion(t *testing.T) {
+	base := t.TempDir()
+	now, then, older := filepath.Join(base, "now"), filepath.Join(base, "then"), filepath.Join(base, "older")
+	for i, dir := range []string{now, then, older} {
+		writeRun(t, dir, filepath.Base(dir), 1, uint64(i), 3, false)
+	}
+	edit := func(dir, file, from, to string) {
+		path := filepath.Join(dir, file)
+		text, err := os.ReadFile(path)
+		must(t, err)
+		if !strings.Contains(string(text), from) {
+			t.Fatalf("%s does not hold %s: %s", path, from, text)
+		}
+		must(t, os.WriteFile(path, []byte(strings.Replace(string(text), from, to, 1)), 0o644))
+	}
+	edit(then, results.FileRun, `"kload": "v0.1.0"`, `"kload": "v0.0.9"`)
+	c, err := results.Compare(open(t, then), open(t, now), results.CompareOptions{})
+	must(t, err)
+	if notes := strings.Join(c.Notes, "\n"); !strings.Contains(notes, "kload version differs: v0.0.9 (A), v0.1.0 (B)") {
+		t.Errorf("notes %q", notes)
+	}
+	edit(now, results.FileResolved, "name: pair", "name: pair\nnew_setting: 5")
+	_, err = results.Compare(open(t, then), open(t, now), results.CompareOptions{})
+	if err == nil || !strings.Contains(err.Error(), "new_setting differs: none (A), 5 (B)") || !strings.Contains(err.Error(), "kload version differs: v0.0.9 (A), v0.1.0 (B); a setting that is new") {
+		t.Errorf("a new setting: %v", err)
+	}
+	edit(older, results.FileRun, `"kload": "v0.1.0"`, `"kload": "v0.0.1"`)
+	edit(older, results.FileSummary, results.Schema, "kload/summary/v0")
+	hint := (*kload.HintError)(nil)
+	if _, err := results.Load(older); !errors.Is(err, results.ErrNotComparable) || !errors.As(err, &hint) || !strings.Contains(hint.Hint, "use kload v0.0.1") {
+		t.Errorf("another format: %v", err)
 	}
 }

@@ -91,7 +91,12 @@ func differences(a, b []*Run, varied bool) (refuse, notes []string) {
 	}
 	check(&refuse, "injected faults", func(r *Run) string { return ours(r, cmp.Or(strings.Join(r.Summary.Inject, " "), "none")) })
 	check(&notes, "seed", func(r *Run) string { return ours(r, fmt.Sprint(r.Summary.Seed)) })
+	before := len(notes)
 	check(&notes, "kload version", func(r *Run) string { return r.head().Kload })
+	if len(notes) > before && len(refuse) > 0 { // it may be why
+		refuse = append(refuse, notes[before]+"; a setting that is new to one of them is none of the other")
+		notes = notes[:before]
+	}
 	check(&notes, "host", func(r *Run) string { return r.head().Host.Name })
 	for i, r := range all {
 		bad, odd := r.condition(names[i])

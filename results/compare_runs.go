@@ -15,6 +15,10 @@ import (
 // to eight runs on each side, random ones beyond.
 const maxAssignments = 13_000
 
+// LeastRuns is how many runs each side needs for a verdict: of the 20 ways to
+// part three and three, the clearest still comes about by chance too often.
+const LeastRuns = 4
+
 // The figures of runs beside their latencies.
 const (
 	statRate = "acked_per_s"
@@ -36,7 +40,7 @@ func (c *Comparison) judgeRuns(a, b []*Run, selected func(name, stat string) boo
 	rng := rand.New(rand.NewPCG(1, 1)) // the same runs always get the same verdict
 	sets := stats.Assign(len(a), len(b), maxAssignments, rng)
 	if sets.Smallest(len(a), len(b)) > alpha*primaryShare {
-		c.Reasons = append(c.Reasons, fmt.Sprintf("too few runs for a verdict: %d against %d can differ like this by chance; at least 4 against 4 are needed: use 'kload ab -n 5'", len(a), len(b)))
+		c.Reasons = append(c.Reasons, fmt.Sprintf("too few runs for a verdict: %d against %d can differ like this by chance; at least %d against %[3]d are needed: use 'kload ab -n 5'", len(a), len(b), LeastRuns))
 		return
 	}
 	c.Method.Name, c.Method.Assignments, c.Method.Exact = methodPermutation, len(sets.Sets), sets.Exact

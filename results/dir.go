@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/filelock"
 )
 
 // The files of a run directory.
@@ -45,6 +46,7 @@ type Dir struct {
 	path string
 	file string   // whose existence says whose directory it is
 	made []string // directories that Create made, the innermost first
+	lock *os.File // while the run is at work, nil where there are no locks
 
 	mu struct {
 		sync.Mutex
@@ -60,7 +62,8 @@ type failure struct {
 }
 
 // Create makes the run directory, which must not exist or be empty, and claims
-// it: of two runs that want the same directory one gets it.
+// it: of two runs that want the same directory one gets it. Until [Dir.Release],
+// or the process's end, it is known to be at work.
 func Create(path string) (*Dir, error) { return CreateGroup(path, FileRun) }
 
 // CreateGroup makes a directory for several runs, as Create does. file is what
@@ -96,8 +99,24 @@ func (d *Dir) claim() error {
 	if err := f.Close(); err != nil {
 		return createError(err)
 	}
+	d.lock, err = filelock.Take(d.path, os.O_RDONLY, 0)
+	if err != nil {
+		d.lock = nil // a run that ends by itself needs none
+	}
 	return nil
 }
+
+// Release says that nothing more will be written.
+func (d *Dir) Release() {
+	if d.lock != nil {
+		d.lock.Close()
+		d.lock = nil
+	}
+}
+
+// Running reports whether the run, or the series of runs, of a directory is still
+// at work, as far as this machine can tell.
+func Running(dir string) bool { return filelock.Held(dir) }
 
 func notEmpty(path string) error {
 	err := fmt.Errorf("creating run directory %s: %w: it is not empty", path, kload.ErrInvalid)
@@ -118,6 +137,7 @@ func missing(path string) []string {
 // Discard takes back what the run has put there before it began: its files, and
 // the directories that Create made, if nothing else is in them.
 func (d *Dir) Discard() error {
+	d.Release()
 	var errs []error
 	for _, name := range []string{d.file, FileScenario, FileResolved, FileCheckpoint} {
 		if err := os.Remove(filepath.Join(d.path, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -29,6 +29,9 @@ func LoadGroup(dir string) (any, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the results of several runs: %w", err)
 		}
+		if len(data) == 0 {
+			return nil, nothingYet(dir)
+		}
 		var head struct {
 			Schema string `json:"schema"`
 		}

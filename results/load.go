@@ -37,7 +37,11 @@ func Load(dir string) (*Summary, error) {
 	}
 	if s.Schema != Schema {
 		err := fmt.Errorf("decoding %s: %w: schema %q, expected %q", path, ErrNotComparable, s.Schema, Schema)
-		return nil, kload.WithHint(err, "use the kload version that wrote it, or run the scenario again")
+		by := "the kload version that wrote it"
+		if h := readHeader(dir); h != nil && h.Kload != "" {
+			by = "kload " + h.Kload + ", which wrote it"
+		}
+		return nil, kload.WithHint(err, "use "+by+", or run the scenario again")
 	}
 	return s, nil
 }

@@ -32,6 +32,7 @@ func writeRun(t *testing.T, dir, id string, factor float64, seed uint64, length 
 	t.Helper()
 	d, err := results.Create(dir)
 	must(t, err)
+	defer d.Release()
 	must(t, d.WriteJSON(results.FileRun, map[string]any{
 		"schema": "kload/run/v1", "kload": "v0.1.0", "run_id": id, "scenario": "pair", "seed": seed, "started": began.Add(time.Duration(seed) * time.Hour),
 		"host":   map[string]any{"name": "vm", "os": "linux", "arch": "amd64", "cpus": 2, "gomaxprocs": 2},
@@ -309,6 +310,34 @@ func TestPartialSummary(t *testing.T) {
 	var text strings.Builder
 	must(t, results.WriteText(&text, killed, results.TextOptions{}))
 	golden(t, "text_partial.txt", text.String())
+}
+
+// TestStillRunning holds that a run at work is not taken for one that was killed.
+func TestStillRunning(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	d, err := results.Create(dir)
+	must(t, err)
+	acked := uint64(10)
+	c, err := results.NewCollector(d, began, func() map[string]any { return pairSample(acked) })
+	must(t, err)
+	said := func() string {
+		s, err := results.Load(dir)
+		if err != nil {
+			return err.Error()
+		}
+		return s.Reasons[0]
+	}
+	check := func(want string) {
+		t.Helper()
+		if got := said(); !strings.Contains(got, want) {
+			t.Errorf("said: %s, want %s", got, want)
+		}
+	}
+	check("is still running and has not measured anything")
+	must(t, c.Tick(began.Add(time.Second)))
+	check("still running after 1.00s")
+	d.Release()
+	check("killed after 1.00s")
 }
 
 // TestDamaged has files that no kill leaves, but a disk may.

@@ -15,8 +15,8 @@ import (
 	"github.com/kload/kload/internal/hdr"
 )
 
-// loadPartial draws up the summary of a run that was killed, from what it had
-// written as it went. What it had not come to, such as the verdict on each
+// loadPartial draws up the summary of a run that was killed, or has not ended yet,
+// from what it had written as it went. What it had not come to, such as the verdict on each
 // record, the summary does not have.
 func loadPartial(dir string) (*Summary, error) {
 	s := NewSummary("unknown", filepath.Base(filepath.Clean(dir)))
@@ -37,12 +37,24 @@ func loadPartial(dir string) (*Summary, error) {
 	}
 	lacks = append(append(lacks, notes...), cut...)
 	if len(s.Hops) == 0 && len(s.Load) == 0 {
-		err := fmt.Errorf("reading the results of a run: %w: %s was killed before it had measured anything", ErrNotComparable, dir)
-		return nil, kload.WithHint(err, "run it again")
+		return nil, nothingYet(dir)
 	}
 	s.Phases = []Phase{{Name: "cut off", WallS: last}}
-	s.Reasons = append([]string{"killed after " + seconds(last) + ": figures up to then, and no verdict on each record"}, lacks...)
+	how := "killed after "
+	if Running(dir) {
+		s.Phases[0].Name, how = "so far", "still running after "
+	}
+	s.Reasons = append([]string{how + seconds(last) + ": figures up to then, and no verdict on each record"}, lacks...)
 	return s, nil
+}
+
+func nothingYet(dir string) error {
+	how, hint := "was killed before it had", "run it again"
+	if Running(dir) {
+		how, hint = "is still running and has not", "wait until it has ended"
+	}
+	err := fmt.Errorf("reading the results of a run: %w: %s %s measured anything", ErrNotComparable, dir, how)
+	return kload.WithHint(err, hint)
 }
 
 // addLog sums up the interval log by hop.

@@ -87,6 +87,7 @@ type Progress struct {
 	width    int
 	drawn    bool
 	next     time.Duration
+	last     time.Duration // Elapsed of the latest sample
 }
 
 // NewProgress returns a progress line on w. width is the terminal's.
@@ -103,7 +104,9 @@ func (p *Progress) Update(s ProgressSample) error {
 		// The last column stays free: some terminals wrap when it is filled.
 		return p.write(clearLine + s.Line(max(0, p.width-1)))
 	}
-	if s.Elapsed < p.next {
+	again := s.Elapsed < p.last // the next of several runs
+	p.last = s.Elapsed
+	if s.Elapsed < p.next && !again {
 		return nil
 	}
 	p.next = s.Elapsed.Truncate(PlainEvery) + PlainEvery

@@ -136,8 +136,8 @@ func TestProgressWriter(t *testing.T) {
 	show := func(terminal bool) string {
 		var out strings.Builder
 		p := results.NewProgress(&out, terminal, 80)
-		for i := range 12 {
-			if err := p.Update(results.ProgressSample{Elapsed: time.Duration(i) * time.Second}); err != nil {
+		for i := range 15 { // a run of 12 s and the beginning of another
+			if err := p.Update(results.ProgressSample{Elapsed: time.Duration(i%12) * time.Second}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -149,13 +149,14 @@ func TestProgressWriter(t *testing.T) {
 		return out.String()
 	}
 	plain := show(false)
-	want := "kload: 0ns  0 of 0 acked  0/s\nkload: 5.00s  0 of 0 acked  0/s\nkload: 10.0s  0 of 0 acked  0/s\n"
+	want := "kload: 0ns  0 of 0 acked  0/s\nkload: 5.00s  0 of 0 acked  0/s\nkload: 10.0s  0 of 0 acked  0/s\n" +
+		"kload: 0ns  0 of 0 acked  0/s\n"
 	if d := cmp.Diff(want, plain); d != "" {
 		t.Errorf("plain (-want +got)\n%s", d)
 	}
 	drawn := show(true)
-	if n := strings.Count(drawn, "\r\x1b[K"); n != 13 || strings.Contains(drawn, "\n") {
-		t.Errorf("%d redraws with newline %v, want 13 without", n, strings.Contains(drawn, "\n"))
+	if n := strings.Count(drawn, "\r\x1b[K"); n != 16 || strings.Contains(drawn, "\n") {
+		t.Errorf("%d redraws with newline %v, want 16 without", n, strings.Contains(drawn, "\n"))
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 	Fail         Verdict = "fail"          // an expectation or the ledger failed, exit 3
 	NotDelivered Verdict = "not_delivered" // the load was not delivered, exit 4
 	Pass         Verdict = "pass"          // exit 0
-	Partial      Verdict = "partial"       // killed before it could say; drawn up from its logs, exit 1
+	Partial      Verdict = "partial"       // killed, or not at its end yet; drawn up from its logs, exit 1
 )
 
 // DefaultDeliveredRatio is the least share of a schedule that must be

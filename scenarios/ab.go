@@ -41,6 +41,7 @@ func RunAB(ctx context.Context, a, b *Scenario, ab ABOptions, o RunOptions) (*re
 	if err != nil {
 		return nil, err
 	}
+	defer dir.Release()
 	t := &turns{scenarios: map[string]*Scenario{"a": a, "b": b}, dir: dir, o: o, result: results.NewAB(a.Spec.Name, b.Spec.Name, ab.Runs)}
 	err = t.play(ctx, ab)
 	if len(t.result.Runs) == 0 {

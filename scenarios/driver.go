@@ -120,7 +120,7 @@ func Driver(stdin io.Reader, stdout io.Writer) error { return a8m.Child(stdin, s
 // direct returns what drivers have in common that send records as they are.
 func (e *driverEnv) direct() direct.Options {
 	return direct.Options{
-		Clock: e.clock, Outcomes: e.outcomes, Seed: e.seed, Connections: e.config.Connections,
+		Clock: e.clock, Outcomes: e.outcomes, Seed: e.seed, Connections: e.config.Connections, MaxRecord: e.maxRecord,
 		TTL: e.config.TTL, Timeout: e.config.RequestTimeout, Memory: int(e.config.Memory),
 	}
 }

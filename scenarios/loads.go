@@ -88,7 +88,8 @@ func (r *run) open(ctx context.Context, l *loadRun) error {
 	}
 	l.keys = l.plan.keyer(seed)
 	l.ingress, err = build(reg.ingresses, l.plan.spec.Ingress, ingressEnv{
-		dialing: dialing{ctx, r.endpoint.how}, client: r.endpoint.client, stream: r.plan.spec.Stream.Name, clock: r.clock, seed: seed, outcomes: l.outcomes,
+		dialing: dialing{ctx, r.endpoint.how}, client: r.endpoint.client, stream: r.plan.spec.Stream.Name, maxRecord: int(r.plan.spec.Stream.MaxRecord),
+		clock: r.clock, seed: seed, outcomes: l.outcomes,
 		event: func(kind string, details map[string]any) {
 			r.note("load %s: %s: %v", l.plan.name, kind, details["reason"])
 			r.event(kind, map[string]any{"load": l.plan.name, "reason": details["reason"]})

@@ -154,6 +154,7 @@ func RunMatrix(ctx context.Context, s *Scenario, o RunOptions) (*results.Matrix,
 	if err != nil {
 		return nil, err
 	}
+	defer dir.Release()
 	m := results.NewMatrix(s.Spec.Name, s.Spec.Matrix.Names(), len(s.cells))
 	note := func(format string, args ...any) {
 		if o.Note != nil {

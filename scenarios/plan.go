@@ -11,6 +11,7 @@ import (
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/internal/trace"
+	"github.com/kload/kload/internal/units"
 	"github.com/kload/kload/producer"
 	"github.com/kload/kload/results"
 )
@@ -190,11 +191,16 @@ const longestKey = 2*256 + 64
 // payload checks that records fit into a stream, and that nothing needs a JSON
 // payload of a source that has none.
 func (v *validator) payload(path string, p *loadPlan) {
-	const largest = 1 << 20
+	largest, hint := int(v.spec.Stream.MaxRecord), "set size: %dB or less"
+	if p.can.MaxRecord > 0 {
+		largest = min(largest, p.can.MaxRecord)
+	} else if largest < producer.LargestRecord {
+		hint += ", or a larger stream.max_record"
+	}
 	room := largest - p.carrier.Overhead() - longestKey
 	if cfg, ok := sourceConfig(p.spec).(largestConfig); ok && cfg.LargestBytes() > room {
-		v.problem(path+".source.generate.opaque.size", "with its key and its trace the record is larger than 1MiB, the most a stream takes",
-			fmt.Sprintf("set size: %dB or less", room))
+		v.problem(path+".source.generate.opaque.size", fmt.Sprintf("with its key and its trace the record is larger than %s, the most that stream and driver take", units.Bytes(largest)),
+			fmt.Sprintf(hint, room))
 	}
 	if cfg, ok := sourceConfig(p.spec).(opaqueConfig); !ok || !cfg.Opaque() {
 		return

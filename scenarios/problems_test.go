@@ -133,6 +133,9 @@ func problemCases() []problemCase {
 		plain("more hot keys than keys", events("rate: {profile: [{constant: 1/s, for: 1s}]}, keys: {hotspot: {n: 5, hot: {keys: 6}}}")),
 		plain("a shard that is not there", events("rate: {profile: [{constant: 1/s, for: 1s}]}, keys: {pinned: {of: 2, shards: [2]}}")),
 		plain("sizes", "load: {events: {source: {generate: {opaque: {size: {uniform: {min: 2KiB, max: 1KiB}}}}}, rate: {profile: [{constant: 1/s, for: 1s}]}}}"),
+		plain("records larger than the stream takes", "stream: {max_record: 2MiB}", "load: {events: {source: {generate: {opaque: {size: 3MiB}}}, rate: {profile: [{constant: 1/s, for: 1s}]}}}"),
+		plain("records larger than the driver takes", "stream: {max_record: 5MiB}", "load: {events: {source: {generate: {opaque: {size: 3MiB}}}, rate: {profile: [{constant: 1/s, for: 1s}]}, ingress: {kinesis: {driver: a8m}}}}"),
+		plain("no such record size", "stream: {max_record: 11MiB}"),
 		plain("unknown placeholder", "load: {events: {source: {generate: {template: {text: '{\"a\":\"{firstnam}\"}'}}}, rate: {profile: [{constant: 1/s, for: 1s}]}}}"),
 		plain("nothing due", events("rate: {profile: [{ramp: [0/s, 1/h], for: 1ns}]}")),
 		plain("for ever", events("total: 9000000000G, rate: 1/h")),
@@ -203,6 +206,7 @@ func problemCases() []problemCase {
 		{name: "bad --set path", src: scenario(), options: scenarios.OpenOptions{Sets: []string{"stream.shard=4"}}},
 		{name: "bad --set value", src: scenario(), options: scenarios.OpenOptions{Sets: []string{"stream.shards=many"}}},
 		{name: "--set without value", src: scenario(), options: scenarios.OpenOptions{Sets: []string{"stream.shards"}}},
+		{name: "--set null of what is not there", src: scenario(), options: scenarios.OpenOptions{Sets: []string{"stream.shrads=null"}}},
 		{name: "bad --target", src: scenario(), options: scenarios.OpenOptions{Target: "azure"}},
 		{name: "broken profile", src: scenario("profiles: {aws: 5}"), options: scenarios.OpenOptions{Target: "aws"}},
 	}

@@ -78,7 +78,7 @@ func newRegistry() registry {
 		drivers: map[string]plugin[driverEnv, kload.Ingress]{
 			"kpl": plug(func(_ *none, e driverEnv) (kload.Ingress, error) {
 				return producer.New(e.ctx, producer.Options{
-					API: e.api(), Stream: e.stream, Config: *e.config, Clock: e.clock, Seed: e.seed, Outcomes: e.outcomes, Event: e.event,
+					API: e.api(), Stream: e.stream, MaxRecord: e.maxRecord, Config: *e.config, Clock: e.clock, Seed: e.seed, Outcomes: e.outcomes, Event: e.event,
 				})
 			}),
 			"a8m": plug(func(c *a8m.Config, e driverEnv) (kload.Ingress, error) { return a8m.New(e.ctx, e.library(c)) }),
@@ -212,12 +212,13 @@ type (
 	}
 	ingressEnv struct {
 		dialing
-		client   *awsclient.Client
-		stream   string
-		clock    *pace.Clock
-		seed     uint64
-		outcomes kload.OutcomeFunc
-		event    func(kind string, details map[string]any)
+		client    *awsclient.Client
+		stream    string
+		maxRecord int // bytes that it takes at most
+		clock     *pace.Clock
+		seed      uint64
+		outcomes  kload.OutcomeFunc
+		event     func(kind string, details map[string]any)
 	}
 	readerEnv struct {
 		client *awsclient.Client

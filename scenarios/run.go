@@ -108,6 +108,7 @@ func Run(ctx context.Context, s *Scenario, o RunOptions) (*results.Summary, erro
 		}
 		return nil, errors.Join(err, r.abandon(ctx))
 	}
+	defer r.dir.Release()
 	err = r.execute(ctx)
 	return r.finish(ctx, err)
 }

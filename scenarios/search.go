@@ -167,6 +167,7 @@ func RunSearch(ctx context.Context, s *Scenario, o RunOptions) (*results.Search,
 	if g.dir, err = createGroup(s, o, results.FileSearch); err != nil {
 		return nil, err
 	}
+	defer g.dir.Release()
 	clock := pace.NewClock()
 	sleep := func(ctx context.Context, d time.Duration) error { return pace.NewPacer(clock).Sleep(ctx, d) }
 	if g.endpoint, err = g.prepare(ctx, sleep); err != nil {

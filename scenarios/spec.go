@@ -8,6 +8,7 @@ import (
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/local/latency"
 	"github.com/kload/kload/internal/units"
+	"github.com/kload/kload/producer"
 )
 
 // Spec is a scenario file, version kload/v1: what flows from a load through a
@@ -106,10 +107,12 @@ func (Limits) Pattern() string { return "^(off|service)$" }
 
 // Stream is the stream of a run.
 type Stream struct {
-	Name        string `yaml:"name" default:"kload" help:"stream name"`
-	Shards      int    `yaml:"shards" default:"1" help:"number of shards to create"`
-	Create      bool   `yaml:"create" default:"true" help:"create the stream; it must not exist. false uses one that does"`
-	DeleteAfter bool   `yaml:"delete_after" default:"true" help:"delete the stream afterwards, if this run created it"`
+	Name   string `yaml:"name" default:"kload" help:"stream name"`
+	Shards int    `yaml:"shards" default:"1" help:"number of shards to create"`
+	Create bool   `yaml:"create" default:"true" help:"create the stream; it must not exist. false uses one that does"`
+	// MaxRecord needs more than 1 MiB seldom, and then costs a shard seconds.
+	MaxRecord   units.Bytes `yaml:"max_record" default:"1MiB" help:"largest stream record, data and partition key, that it takes: up to 10MiB, set when it is created"`
+	DeleteAfter bool        `yaml:"delete_after" default:"true" help:"delete the stream afterwards, if this run created it"`
 }
 
 // Validate checks the name and the number of shards.
@@ -123,6 +126,9 @@ func (s *Stream) Validate() []conf.Issue {
 	}
 	if s.Shards < 1 || s.Shards > 10_000 {
 		issues = append(issues, conf.Issue{Field: "shards", Msg: "must be between 1 and 10000"})
+	}
+	if s.MaxRecord < producer.DefaultMaxRecord || s.MaxRecord > producer.LargestRecord || s.MaxRecord%units.KiB != 0 {
+		issues = append(issues, conf.Issue{Field: "max_record", Msg: "must be between 1MiB and 10MiB, in whole KiB"})
 	}
 	return issues
 }

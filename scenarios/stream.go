@@ -13,6 +13,8 @@ import (
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/trace"
+	"github.com/kload/kload/internal/units"
+	"github.com/kload/kload/producer"
 )
 
 // Deadlines of control-plane work.
@@ -66,9 +68,7 @@ func (e *endpoint) create(ctx context.Context, sleep sleeper) error {
 	name := e.spec.Stream.Name
 	for {
 		attempt, cancel := outlive(ctx, sleep)
-		_, err := e.client.Control.CreateStream(attempt, &kinesis.CreateStreamInput{
-			StreamName: aws.String(name), ShardCount: aws.Int32(int32(e.spec.Stream.Shards)),
-		}, func(o *kinesis.Options) { o.Retryer = aws.NopRetryer{} })
+		_, err := e.client.Control.CreateStream(attempt, e.spec.Stream.input(), func(o *kinesis.Options) { o.Retryer = aws.NopRetryer{} })
 		cancel()
 		if err == nil {
 			e.created = true
@@ -86,6 +86,15 @@ func (e *endpoint) create(ctx context.Context, sleep sleeper) error {
 		}
 		return awsclient.Explain(err, "creating stream "+name)
 	}
+}
+
+// input is what the stream is created with.
+func (s *Stream) input() *kinesis.CreateStreamInput {
+	in := &kinesis.CreateStreamInput{StreamName: aws.String(s.Name), ShardCount: aws.Int32(int32(s.Shards))}
+	if s.MaxRecord > producer.DefaultMaxRecord { // older endpoints do not know it
+		in.MaxRecordSizeInKiB = aws.Int32(int32(s.MaxRecord / units.KiB))
+	}
+	return in
 }
 
 // outlive returns a context for a call that should come to its end: it lives on
@@ -135,7 +144,7 @@ func (e *endpoint) awaitActive(ctx context.Context, sleep sleeper) error {
 		case err != nil:
 		case s.StreamStatus == types.StreamStatusActive, s.StreamStatus == types.StreamStatusUpdating:
 			e.born = aws.ToTime(s.StreamCreationTimestamp)
-			return e.distribution(s)
+			return errors.Join(e.distribution(s), e.recordSize(s))
 		case s.StreamStatus == types.StreamStatusDeleting:
 			return kload.WithHint(fmt.Errorf("%w: stream %s is being deleted", kload.ErrUnreachable, name), "wait a minute, or choose another stream.name")
 		}
@@ -166,6 +175,17 @@ func (e *endpoint) distribution(s *types.StreamDescriptionSummary) error {
 		}
 	}
 	return nil
+}
+
+// recordSize refuses a stream that takes smaller records than those that the
+// scenario was planned for.
+func (e *endpoint) recordSize(s *types.StreamDescriptionSummary) error {
+	takes, want := units.Bytes(aws.ToInt32(s.MaxRecordSizeInKiB))*units.KiB, e.spec.Stream.MaxRecord
+	if takes >= want || want <= producer.DefaultMaxRecord {
+		return nil
+	}
+	return kload.WithHint(fmt.Errorf("%w: stream %s takes records of up to %s, and stream.max_record is %s", kload.ErrInvalid, e.spec.Stream.Name, max(takes, producer.DefaultMaxRecord), want),
+		"lower stream.max_record, or let the stream take more with the API action UpdateMaxRecordSize")
 }
 
 // deleteStream deletes the stream that this run created, unless another one has

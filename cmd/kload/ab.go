@@ -53,6 +53,9 @@ func (u *ui) executeAB(a, b *scenarios.Scenario, ab scenarios.ABOptions, r *runF
 	var dir string
 	ctx, o, stop := u.runOptions(r, &dir)
 	defer stop()
+	if ab.Runs < results.LeastRuns && !r.quiet {
+		u.note(fmt.Sprintf("%d against %d runs show figures, but no verdict: that needs -n %d or more", ab.Runs, ab.Runs, results.LeastRuns))
+	}
 	done, err := scenarios.RunAB(ctx, a, b, ab, o)
 	if ctx.Err() != nil {
 		u.code = exitInterrupted

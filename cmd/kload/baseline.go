@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -80,10 +81,11 @@ func (b *baselineFlags) list(u *ui) error {
 	var text []byte
 	for _, one := range list {
 		if one.Damaged != "" {
-			text = fmt.Appendf(text, "%-20s  damaged: %s\n", one.Name, one.Damaged)
+			text = fmt.Appendf(text, "%-20s  cannot be read: %s\n", one.Name, one.Damaged)
 			continue
 		}
-		text = fmt.Appendf(text, "%-20s  %s  %d runs of %s\n", one.Name, one.Set.Format("2006-01-02 15:04"), len(one.Runs), one.Scenario)
+		text = fmt.Appendf(text, "%-20s  %s  %d runs of %s, by kload %s\n",
+			one.Name, one.Set.Format("2006-01-02 15:04"), len(one.Runs), one.Scenario, strings.Join(one.Kload, " and "))
 	}
 	return u.print(text)
 }
@@ -96,7 +98,7 @@ func (b *baselineFlags) show(u *ui, name string) error {
 	if b.json {
 		return u.printJSON(one)
 	}
-	text := fmt.Appendf(nil, "%s  set %s\n", one.Name, one.Set.Format("2006-01-02 15:04"))
+	text := fmt.Appendf(nil, "%s  set %s, by kload %s\n", one.Name, one.Set.Format("2006-01-02 15:04"), strings.Join(one.Kload, " and "))
 	for _, r := range one.Runs {
 		text = fmt.Appendf(text, "  %s\n  %s\n", r.Line(), r.Path)
 	}

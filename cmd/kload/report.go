@@ -17,6 +17,9 @@ func reportVerb(u *ui, args []string) error {
 	if err != nil {
 		return err
 	}
+	if group != nil && results.Running(dir) {
+		u.note(dir + " is still running: this is what it has come to so far")
+	}
 	switch g := group.(type) {
 	case *results.Matrix:
 		return u.printResult(matrixResult(g), dir, &r)

@@ -32,7 +32,7 @@ func (r *runFlags) register(f *pflag.FlagSet) {
 
 // openFlags are the flags of every verb that opens a scenario.
 func openFlags(f *pflag.FlagSet, o *scenarios.OpenOptions) {
-	f.StringArrayVar(&o.Sets, "set", nil, "change a setting by `path=value`, such as stream.shards=4 (repeatable)")
+	f.StringArrayVar(&o.Sets, "set", nil, "change a setting by `path=value`, such as stream.shards=4; null removes it (repeatable)")
 	f.StringVar(&o.Target, "target", "", "`kind` of target, local or aws; also applies the scenario's profile of that name")
 }
 

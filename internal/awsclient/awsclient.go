@@ -136,6 +136,9 @@ func (c *Client) countCalls(s *middleware.Stack) error {
 		}), middleware.Before)
 }
 
+// bufferBytes is the size of a connection's buffers: a small request in one write.
+const bufferBytes = 64 << 10
+
 // newTransport keeps data calls on HTTP/1.1: HTTP/2 would put all of them on
 // one connection with one flow-control window.
 func newTransport(o Options) *http.Transport {
@@ -165,8 +168,8 @@ func newTransport(o Options) *http.Transport {
 		MaxIdleConnsPerHost: conns,
 		IdleConnTimeout:     90 * time.Second,
 		TLSHandshakeTimeout: handshakeTimeout,
-		ReadBufferSize:      64 << 10,
-		WriteBufferSize:     64 << 10,
+		ReadBufferSize:      bufferBytes,
+		WriteBufferSize:     bufferBytes,
 		DisableCompression:  true,
 	}
 }

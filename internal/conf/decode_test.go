@@ -220,6 +220,7 @@ profiles:
 		{"variable in a setting", []string{"load.a.key=s${n}"}, []string{"key: s2"}},
 		{"variable in a map-like setting", []string{"load.a.key={${n}}"}, []string{`key: "{2}"`}},
 		{"empty", []string{"load.a.key="}, []string{`key: ""`}},
+		{"removed", []string{"stream.shards=null"}, []string{"shards: 1"}},
 		{"short form", []string{"load.a.rate=9/s"}, []string{"- constant: 9/s"}},
 	} {
 		s, err := decode(base, c.changes...)

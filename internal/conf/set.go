@@ -11,7 +11,8 @@ import (
 // Set changes one value, as --set path=value does. The path is keys and list
 // indexes joined by dots; blocks that do not exist are created, and the index
 // after the last one appends to a list. The value is read as YAML where it is
-// one (5, [a, b], {a: 1}) and taken as it is for fields that are text. Whether
+// one (5, [a, b], {a: 1}) and taken as it is for fields that are text; null removes
+// the key, so that its default counts. Whether
 // path and value fit is found out by [Document.Decode].
 func (d *Document) Set(path, value string) error {
 	origin := fmt.Sprintf("--set %s=%s", path, value)
@@ -27,6 +28,9 @@ func (d *Document) Set(path, value string) error {
 	}
 	d.layer++
 	n := setValue(value, position{set: origin})
+	if n.kind == kindNull {
+		return d.remove(segments, origin)
+	}
 	return d.assign(segments, n, origin)
 }
 
@@ -47,6 +51,23 @@ func setValue(value string, pos position) *node {
 	}
 	n.relocate(pos)
 	return n
+}
+
+// remove takes a key out of its block.
+func (d *Document) remove(segments []string, origin string) error {
+	path, n := strings.Join(segments, "."), d.root
+	last := len(segments) - 1
+	for _, segment := range segments[:last] {
+		if n, _ = n.child(segment); n == nil {
+			return d.setError(origin, path, "there is nothing to remove", "")
+		}
+	}
+	i := n.find(segments[last])
+	if i < 0 {
+		return d.setError(origin, path, "there is nothing to remove"+didYouMean(segments[last], n.keys()), "")
+	}
+	n.pairs = slices.Delete(n.pairs, i, i+1)
+	return nil
 }
 
 // relocate gives all of a tree one place.

@@ -16,10 +16,11 @@ import (
 	"github.com/kload/kload/internal/units"
 )
 
-// Largest is the largest fixed size: the default largest record of a stream.
-// Largest random ones are at most Clamp, which leaves room for key and trace.
+// Largest is the largest size: that of a record that a stream can be set to take.
+// Lognormal ones are at most Clamp, which leaves room for key and trace in a
+// record that streams take unless they are set otherwise.
 const (
-	Largest = 1 << 20
+	Largest = 10 << 20
 	Clamp   = 1_000_000
 )
 
@@ -81,9 +82,9 @@ func (c *Config) Validate() []conf.Issue {
 	case forms != 1:
 		return bad("", "choose exactly one of fixed, uniform, lognormal and empirical")
 	case c.Fixed != 0 && (c.Fixed < 1 || c.Fixed > Largest):
-		return bad("", "must be between 1B and 1MiB")
-	case c.Uniform != nil && (c.Uniform.Min < 1 || c.Uniform.Max < c.Uniform.Min || c.Uniform.Max > Clamp):
-		return bad("uniform", "must run from at least 1B to at most 1MB")
+		return bad("", "must be between 1B and 10MiB")
+	case c.Uniform != nil && (c.Uniform.Min < 1 || c.Uniform.Max < c.Uniform.Min || c.Uniform.Max > Largest):
+		return bad("uniform", "must run from at least 1B to at most 10MiB")
 	case c.Lognormal != nil && (c.Lognormal.P50 < 1 || c.Lognormal.P99 <= c.Lognormal.P50 || c.Lognormal.P99 > Clamp):
 		return bad("lognormal", "p50 must be at least 1B, and p99 larger and at most 1MB")
 	case c.Empirical != nil:
@@ -209,8 +210,8 @@ func (e *Empirical) table() (table, error) {
 	var t table
 	sum := 0.0
 	for _, w := range weights {
-		if w.Size < 1 || w.Size > Clamp || !(w.Weight > 0 && w.Weight < 1e12) {
-			return table{}, fmt.Errorf("%w: size %s with weight %g: sizes run from 1B to 1MB and weights are above 0", kload.ErrInvalid, w.Size, w.Weight)
+		if w.Size < 1 || w.Size > Largest || !(w.Weight > 0 && w.Weight < 1e12) {
+			return table{}, fmt.Errorf("%w: size %s with weight %g: sizes run from 1B to 10MiB and weights are above 0", kload.ErrInvalid, w.Size, w.Weight)
 		}
 		sum += w.Weight
 		t.sizes, t.upTo = append(t.sizes, int(w.Size)), append(t.upTo, sum)

@@ -9,7 +9,7 @@ import (
 // USD is an amount of money in US dollars, written "1.50 USD".
 type USD float64
 
-const usdExample = "write an amount above 0, such as 1.50 USD"
+const usdExample = "write an amount above 0 and its currency, such as 1.50 USD"
 
 // ParseUSD reads an amount above 0: the zero value stands for none given.
 func ParseUSD(text string) (USD, error) {

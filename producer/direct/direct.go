@@ -25,7 +25,8 @@ import (
 // records.
 type Call func(ctx context.Context, batch []*Record, results *protocol.Results) error
 
-// Options says how to send. All of it is required but Linger, TTL and Seed.
+// Options says how to send. All of it is required but Linger, TTL, Seed and
+// MaxRecord.
 type Options struct {
 	Clock    *pace.Clock
 	Outcomes kload.OutcomeFunc // called from the senders, concurrently
@@ -35,6 +36,7 @@ type Options struct {
 	TTL         time.Duration // how long a record is retried, from when it was accepted; 0 for ever
 	Timeout     time.Duration // of one attempt
 	Memory      int           // bytes of records accepted but not yet decided
+	MaxRecord   int           // largest record that the stream takes, in bytes; 0 for producer.DefaultMaxRecord
 	MaxRecords  int           // per call
 	MaxBytes    int           // data and keys per call
 	Linger      time.Duration // how long a record waits for a full request
@@ -75,24 +77,11 @@ func New(ctx context.Context, o Options) *Ingress {
 
 // PutBatch accepts records, copying them. See [kload.Ingress].
 func (g *Ingress) PutBatch(ctx context.Context, recs []kload.Record) (int, error) {
-	done := 0
-	for done < len(recs) {
-		n, err := g.TryPutBatch(recs[done:])
-		done += n
-		if err != nil {
-			return done, err
-		}
-		if n > 0 {
-			continue
-		}
+	return producer.PutWaiting(ctx, g, recs, func(ctx context.Context) error {
 		from := g.o.Clock.Now()
-		err = g.queue.room(ctx)
-		g.counts.blockedNs.Add(uint64(g.o.Clock.Now() - from))
-		if err != nil {
-			return done, err
-		}
-	}
-	return done, nil
+		defer func() { g.counts.blockedNs.Add(uint64(g.o.Clock.Now() - from)) }()
+		return g.queue.room(ctx)
+	})
 }
 
 // TryPutBatch is PutBatch without waiting. See [producer.Trier].
@@ -143,10 +132,10 @@ func (g *Ingress) giveUp(recs []*Record, code string) {
 	}
 	out := make([]kload.Outcome, len(recs))
 	for i, r := range recs {
-		if r.code == "" {
-			r.code = code
+		if r.tries.Code == "" {
+			r.tries.Code = code
 		}
-		out[i] = r.outcome(r.lost())
+		out[i] = r.outcome(r.tries.Lost())
 	}
 	g.o.Outcomes(out)
 	g.queue.settle(recs)

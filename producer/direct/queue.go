@@ -1,6 +1,7 @@
 package direct
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/epochs"
 	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/producer"
 )
 
 // queue holds accepted records until a sender takes them, and keeps count of
@@ -51,8 +53,8 @@ func (q *queue) accept(recs []kload.Record) (n int, refused []*Record, err error
 		}
 		q.used += size
 		r := q.blank()
-		r.fill(&recs[n], epoch, now)
-		if r.code != "" {
+		r.fill(&recs[n], cmp.Or(q.o.MaxRecord, producer.DefaultMaxRecord), epoch, now)
+		if r.tries.Code != "" {
 			refused = append(refused, r)
 			continue
 		}
@@ -183,8 +185,8 @@ func (q *queue) tryTake(batch, late []*Record) (sent, expired []*Record, next in
 	if q.fresh.n > 0 {
 		next = q.fresh.head.accepted() + int64(q.o.Linger)
 	}
-	if len(q.again) > 0 && (next == 0 || q.again[0].notBefore < next) {
-		next = q.again[0].notBefore
+	if len(q.again) > 0 && (next == 0 || q.again[0].tries.NotBefore < next) {
+		next = q.again[0].tries.NotBefore
 	}
 	return batch, late, next
 }
@@ -201,7 +203,7 @@ func (q *queue) ripe(now int64) bool {
 // q.mu is held.
 func (q *queue) first(ripe bool, now int64) *Record {
 	switch {
-	case len(q.again) > 0 && q.again[0].notBefore <= now:
+	case len(q.again) > 0 && q.again[0].tries.NotBefore <= now:
 		return q.again[0]
 	case ripe:
 		return q.fresh.head

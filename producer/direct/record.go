@@ -2,7 +2,7 @@ package direct
 
 import (
 	"github.com/kload/kload"
-	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/attempt"
 	"github.com/kload/kload/internal/invariants"
 	"github.com/kload/kload/internal/shard"
 	"github.com/kload/kload/producer"
@@ -14,15 +14,10 @@ type Record struct {
 	Key     string
 	HashKey string // decimal explicit hash key, "" for none
 
-	next      *Record          // in its chain
-	receipt   [1]kload.Receipt // an outcome lists it
-	epoch     uint64           // flush epoch it was accepted in
-	notBefore int64            // earliest time of the next attempt
-	first     int64            // Ta
-	last      int64            // start of the latest attempt
-	attempts  int
-	ambiguous int    // attempts that may have stored it unacknowledged
-	code      string // why the latest attempt failed
+	next    *Record          // in its chain
+	receipt [1]kload.Receipt // an outcome lists it
+	epoch   uint64           // flush epoch it was accepted in
+	tries   attempt.History
 }
 
 // Epoch returns the flush epoch that the record belongs to.
@@ -40,7 +35,7 @@ func (r *Record) size() int { return len(r.Data) + len(r.Key) }
 
 // fill makes r a copy of rec, accepted now. One that can never be stored keeps
 // the reason as its code.
-func (r *Record) fill(rec *kload.Record, epoch uint64, now int64) {
+func (r *Record) fill(rec *kload.Record, maxRecord int, epoch uint64, now int64) {
 	r.Data = append(r.Data[:0], rec.Data...)
 	if r.Key != string(rec.Key) {
 		r.Key = string(rec.Key)
@@ -52,8 +47,8 @@ func (r *Record) fill(rec *kload.Record, epoch uint64, now int64) {
 		Producer: rec.Producer, Seq: rec.Seq, Bytes: uint32(len(rec.Data)), Intended: rec.Intended, Accepted: now,
 	}
 	r.epoch = epoch
-	if r.code = producer.Refusal(rec); rec.Tag != nil {
-		r.code = "TagNotCarried" // only an aggregate has room for it
+	if r.tries.Code = producer.Refusal(rec, maxRecord); rec.Tag != nil {
+		r.tries.Code = "TagNotCarried" // only an aggregate has room for it
 	}
 }
 
@@ -70,24 +65,8 @@ func (r *Record) accepted() int64 { return r.receipt[0].Accepted }
 // never.
 func (r *Record) expired(at, ttl int64) bool { return ttl > 0 && at > r.accepted()+ttl }
 
-// throttled reports whether the latest attempt was refused for its rate.
-func (r *Record) throttled() bool {
-	return r.code != "" && awsclient.ClassifyCode(r.code, 0) == awsclient.Throttled
-}
-
-// lost is the status of a record that nothing acknowledged.
-func (r *Record) lost() kload.Status {
-	if r.ambiguous > 0 {
-		return kload.Unknown
-	}
-	return kload.Rejected
-}
-
 func (r *Record) outcome(status kload.Status) kload.Outcome {
-	return kload.Outcome{
-		Status: status, Attempts: r.attempts, Ambiguous: r.ambiguous,
-		FirstAttempt: r.first, LastAttempt: r.last, Code: r.code, Records: r.receipt[:],
-	}
+	return r.tries.Outcome(status, r.receipt[:])
 }
 
 // chain is a first-in, first-out list through its records.
@@ -126,7 +105,7 @@ type retries []*Record
 
 // Len, Less, Swap, Push and Pop implement heap.Interface.
 func (h retries) Len() int           { return len(h) }
-func (h retries) Less(i, j int) bool { return h[i].notBefore < h[j].notBefore }
+func (h retries) Less(i, j int) bool { return h[i].tries.NotBefore < h[j].tries.NotBefore }
 func (h retries) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
 func (h *retries) Push(x any)        { *h = append(*h, x.(*Record)) }
 

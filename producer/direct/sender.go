@@ -3,19 +3,11 @@ package direct
 import (
 	"context"
 	"math/rand/v2"
-	"time"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/awscbor/protocol"
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/pace"
-)
-
-// Backoff between attempts: full jitter, a random time up to base·2^attempts,
-// never above its cap.
-const (
-	backoffBase = 25 * time.Millisecond
-	backoffCap  = 2 * time.Second
 )
 
 // sender makes calls, one at a time. Its slices are reused.
@@ -86,10 +78,9 @@ func (s *sender) send(ctx context.Context) {
 func (s *sender) count() {
 	again := 0
 	for _, r := range s.batch {
-		if r.attempts > 0 {
+		if r.tries.Begin() {
 			again++
 		}
-		r.attempts++
 	}
 	c := &s.g.counts
 	c.requests.Add(1)
@@ -100,10 +91,7 @@ func (s *sender) count() {
 // began notes when the attempt started.
 func (s *sender) began(start int64) {
 	for _, r := range s.batch {
-		if r.attempts == 1 {
-			r.first = start
-		}
-		r.last = start
+		r.tries.Began(start)
 	}
 }
 
@@ -111,19 +99,19 @@ func (s *sender) began(start int64) {
 func (s *sender) walk(now int64) {
 	for i, r := range s.batch {
 		res := &s.results.Entries[i]
-		r.code = res.Code
-		switch {
-		case r.code == "":
+		if res.Code == "" {
+			r.tries.Code = ""
 			o := r.outcome(kload.Acked)
 			o.Acked, o.Shard, o.Sequence = now, res.Shard, res.Sequence
 			s.outcomes = append(s.outcomes, o)
 			s.decided = append(s.decided, r)
 			continue
-		case r.throttled():
+		}
+		r.tries.Refused(res.Code)
+		if r.tries.Throttled() {
 			s.g.counts.throttled.Add(1)
-		default:
+		} else {
 			s.g.counts.failed.Add(1)
-			r.ambiguous++ // the service does not say whether it stored the record
 		}
 		s.retryOrGiveUp(r, now)
 	}
@@ -137,10 +125,7 @@ func (s *sender) callFailed(class awsclient.Class, code string, now int64) {
 	}
 	failed.Add(uint64(len(s.batch)))
 	for _, r := range s.batch {
-		r.code = code
-		if class == awsclient.Ambiguous || class == awsclient.Cancelled {
-			r.ambiguous++
-		}
+		r.tries.Failed(class, code)
 		if class == awsclient.Fatal {
 			s.decide(r)
 			continue
@@ -152,9 +137,8 @@ func (s *sender) callFailed(class awsclient.Class, code string, now int64) {
 // retryOrGiveUp schedules the next attempt, unless the record's time to live
 // would end before it.
 func (s *sender) retryOrGiveUp(r *Record, now int64) {
-	limit := min(backoffCap, backoffBase<<min(r.attempts-1, 10))
-	r.notBefore = now + int64(s.jitter*float64(limit))
-	if r.expired(r.notBefore, int64(s.g.o.TTL)) {
+	r.tries.Again(now, s.jitter)
+	if r.expired(r.tries.NotBefore, int64(s.g.o.TTL)) {
 		s.g.counts.expired.Add(1)
 		s.decide(r)
 		return
@@ -164,7 +148,7 @@ func (s *sender) retryOrGiveUp(r *Record, now int64) {
 
 // decide ends a record that was not acknowledged.
 func (s *sender) decide(r *Record) {
-	s.outcomes = append(s.outcomes, r.outcome(r.lost()))
+	s.outcomes = append(s.outcomes, r.outcome(r.tries.Lost()))
 	s.decided = append(s.decided, r)
 }
 

@@ -157,6 +157,7 @@ func testOutcomes(t *testing.T, open Open, flaws []Flaw) {
 		{"connections cut", until(4, Answer{Err: Cut(), Commit: true}), true},
 		{"connections refused", until(4, Answer{Err: Refused()}), true},
 		{"connections refused for ever", always(Answer{Err: Refused()}), false},
+		{"short answers", until(4, Answer{Short: true, Commit: true}), true},
 		{"fatal", always(Answer{Err: APIError("AccessDeniedException")}), false},
 		{"fatal after a timeout", func(n int, _ []types.PutRecordsRequestEntry) Answer {
 			if n == 0 {

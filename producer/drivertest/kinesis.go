@@ -47,6 +47,7 @@ type Answer struct {
 	// Commit stores what fails all the same: what a cut connection or a server
 	// error leaves open.
 	Commit bool
+	Short  bool // the answer lists fewer records than the call had: none can be told from another
 	Code   func(i int) string // error code of entry i, "" for none
 }
 
@@ -76,6 +77,9 @@ type Put struct {
 // refuses what the service refuses. It implements the part of the Kinesis
 // client that drivers use.
 type Kinesis struct {
+	// MaxRecord is the largest record that it takes: 1 MiB, unless set before use.
+	MaxRecord int
+
 	mu       sync.Mutex
 	script   Script
 	shards   []shard.Shard
@@ -98,7 +102,7 @@ type Kinesis struct {
 
 // NewKinesis returns a stream of n shards.
 func NewKinesis(n int, script Script) *Kinesis {
-	k := &Kinesis{script: script, doubt: map[uint64]int{}, strays: map[uint64]int{}, attempts: map[uint64][]time.Time{}, flying: map[string]int{}, ranges: map[string]shard.Range{}}
+	k := &Kinesis{MaxRecord: 1 << 20, script: script, doubt: map[uint64]int{}, strays: map[uint64]int{}, attempts: map[uint64][]time.Time{}, flying: map[string]int{}, ranges: map[string]shard.Range{}}
 	k.Reshard(n)
 	return k
 }
@@ -204,7 +208,7 @@ func (k *Kinesis) ListShards(_ context.Context, in *kinesis.ListShardsInput, _ .
 
 // PutRecords does what the script says.
 func (k *Kinesis) PutRecords(ctx context.Context, in *kinesis.PutRecordsInput, _ ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error) {
-	if err := refused(in.Records); err != nil {
+	if err := refused(in.Records, k.MaxRecord); err != nil {
 		k.note("%v", err)
 		return nil, APIError("ValidationException")
 	}
@@ -235,6 +239,9 @@ func (k *Kinesis) PutRecord(ctx context.Context, in *kinesis.PutRecordInput, _ .
 	if err != nil {
 		return nil, err
 	}
+	if len(out.Records) == 0 {
+		return nil, APIError(CodeInternal)
+	}
 	r := &out.Records[0]
 	if r.ErrorCode != nil {
 		return nil, APIError(*r.ErrorCode)
@@ -262,7 +269,7 @@ func (a *Answer) wait(ctx context.Context) error {
 }
 
 // refused applies the limits of the service.
-func refused(entries []types.PutRecordsRequestEntry) error {
+func refused(entries []types.PutRecordsRequestEntry, maxRecord int) error {
 	if n := len(entries); n < 1 || n > 500 {
 		return fmt.Errorf("%d entries in one request", n)
 	}
@@ -270,7 +277,7 @@ func refused(entries []types.PutRecordsRequestEntry) error {
 	for i := range entries {
 		e := &entries[i]
 		size, key := len(e.Data)+len(*e.PartitionKey), len([]rune(*e.PartitionKey))
-		if total += size; size > 1<<20 || key < 1 || key > 256 {
+		if total += size; size > maxRecord || key < 1 || key > 256 {
 			return fmt.Errorf("an entry of %d bytes with a key of %d characters", size, key)
 		}
 	}
@@ -312,7 +319,7 @@ func (k *Kinesis) end(at []string) {
 // carryOut stores what is to be stored and prepares the answer. k.mu is held.
 func (k *Kinesis) carryOut(a Answer, entries []types.PutRecordsRequestEntry, at []string) *kinesis.PutRecordsOutput {
 	out := &kinesis.PutRecordsOutput{FailedRecordCount: aws.Int32(0)}
-	whole := a.Hang || a.Err != nil
+	whole := a.Hang || a.Err != nil || a.Short
 	for i := range entries {
 		e, code := &entries[i], ""
 		if a.Code != nil {
@@ -334,6 +341,9 @@ func (k *Kinesis) carryOut(a Answer, entries []types.PutRecordsRequestEntry, at 
 		out.Records = append(out.Records, types.PutRecordsResultEntry{
 			ShardId: aws.String(at[i]), SequenceNumber: aws.String(fmt.Sprint(len(k.puts))),
 		})
+	}
+	if a.Short {
+		out.Records = out.Records[1:]
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/filelock"
 )
 
 // Recovered says what opening a log found.
@@ -206,6 +207,27 @@ func truncate(path string, size int64) error {
 		return err
 	}
 	return f.Sync()
+}
+
+// lockDir takes the lock that makes this process the only writer: without one that
+// ends with the process, two could destroy each other's log.
+func lockDir(path string) (*os.File, error) {
+	f, err := filelock.Take(path, os.O_CREATE|os.O_RDWR, 0o600)
+	switch {
+	case errors.Is(err, filelock.ErrHeld), errors.Is(err, errors.ErrUnsupported):
+		return nil, locked(path, err)
+	case err != nil:
+		return nil, err
+	}
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = fmt.Fprintln(f, os.Getpid())
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // locked is the error for a directory that another process writes to.

@@ -68,8 +68,9 @@ func (c *Config) Validate() []conf.Issue {
 // Capabilities says what the library can do.
 func (c *Config) Capabilities() producer.Capabilities {
 	return producer.Capabilities{
-		Packing:  producer.Packing{Bytes: mostAggregate, Linger: c.FlushInterval},
-		Settings: []string{"connections", "request_timeout"},
+		MaxRecord: mostAggregate,
+		Packing:   producer.Packing{Bytes: mostAggregate, Linger: c.FlushInterval},
+		Settings:  []string{"connections", "request_timeout"},
 	}
 }
 

@@ -93,28 +93,16 @@ func charge(r *kload.Record) int { return len(r.Data) + len(r.Key) + recordOverh
 // PutBatch hands records to the library's process. See [kload.Ingress]. When that
 // has crashed they are rejected: a program that uses the library would be gone.
 func (g *Ingress) PutBatch(ctx context.Context, recs []kload.Record) (int, error) {
-	done := 0
-	for done < len(recs) {
-		n, err := g.TryPutBatch(recs[done:])
-		done += n
-		if err != nil {
-			return done, err
-		}
-		if n > 0 {
-			continue
-		}
+	return producer.PutWaiting(ctx, g, recs, func(ctx context.Context) error {
 		from := g.o.Clock.Now()
+		defer func() { g.blocked.Add(uint64(g.o.Clock.Now() - from)) }()
 		select {
 		case <-g.space:
+			return nil
 		case <-ctx.Done():
-			err = ctx.Err()
+			return ctx.Err()
 		}
-		g.blocked.Add(uint64(g.o.Clock.Now() - from))
-		if err != nil {
-			return done, err
-		}
-	}
-	return done, nil
+	})
 }
 
 // TryPutBatch is PutBatch without waiting. See [producer.Trier].

@@ -23,6 +23,7 @@ func flaws() []drivertest.Flaw {
 		{Case: "timeouts after the commit", Why: drops},
 		{Case: "connections cut", Why: drops},
 		{Case: "connections refused", Why: drops},
+		{Case: "short answers", Why: drops},
 	}
 }
 
