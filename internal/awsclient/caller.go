@@ -26,12 +26,15 @@ import (
 // It is safe for concurrent use.
 type Caller struct {
 	*kinesis.Client
-	options    kinesis.Options
-	plain      bool         // calls take the SDK's way
-	skew       atomic.Int64 // of the service's clock, ns
-	endpoint   atomic.Pointer[endpoint]
-	getRecords stacks[kinesis.GetRecordsInput, kinesis.GetRecordsOutput]
-	putRecords stacks[kinesis.PutRecordsInput, kinesis.PutRecordsOutput]
+	options  kinesis.Options
+	plain    bool         // calls take the SDK's way
+	skew     atomic.Int64 // of the service's clock, ns
+	endpoint atomic.Pointer[endpoint]
+
+	getRecords       stacks[kinesis.GetRecordsInput, kinesis.GetRecordsOutput]
+	getShardIterator stacks[kinesis.GetShardIteratorInput, kinesis.GetShardIteratorOutput]
+	putRecord        stacks[kinesis.PutRecordInput, kinesis.PutRecordOutput]
+	putRecords       stacks[kinesis.PutRecordsInput, kinesis.PutRecordsOutput]
 }
 
 // newCaller returns a caller with the configuration of a client.
@@ -39,13 +42,15 @@ func newCaller(api *kinesis.Client) *Caller {
 	c := &Caller{Client: api, options: api.Options()}
 	c.plain = unusual(&c.options)
 	c.getRecords.operation, c.getRecords.build = "GetRecords", api.GetRecords
+	c.getShardIterator.operation, c.getShardIterator.build = "GetShardIterator", api.GetShardIterator
+	c.putRecord.operation, c.putRecord.build = "PutRecord", api.PutRecord
 	c.putRecords.operation, c.putRecords.build = "PutRecords", api.PutRecords
 	return c
 }
 
 // unusual reports whether the finalizers of a client do more than those of a
-// client that is configured by files and environment: interceptors, loggers,
-// meters, other ways to find and to authenticate.
+// client that is configured by files and environment: interceptors, loggers, more
+// than one attempt, other ways to find the service and to authenticate.
 func unusual(o *kinesis.Options) bool {
 	i := &o.Interceptors
 	return len(i.BeforeRetryLoop)+len(i.BeforeAttempt)+len(i.AfterAttempt)+len(i.BeforeSigning)+len(i.AfterSigning) > 0 ||
@@ -61,6 +66,22 @@ func (c *Caller) GetRecords(ctx context.Context, in *kinesis.GetRecordsInput, op
 		return c.Client.GetRecords(ctx, in, opts...)
 	}
 	return c.getRecords.call(ctx, c, in)
+}
+
+// GetShardIterator is that of [kinesis.Client].
+func (c *Caller) GetShardIterator(ctx context.Context, in *kinesis.GetShardIteratorInput, opts ...func(*kinesis.Options)) (*kinesis.GetShardIteratorOutput, error) {
+	if c.plain || len(opts) > 0 || in == nil || in.StreamARN != nil || in.StreamId != nil {
+		return c.Client.GetShardIterator(ctx, in, opts...)
+	}
+	return c.getShardIterator.call(ctx, c, in)
+}
+
+// PutRecord is that of [kinesis.Client].
+func (c *Caller) PutRecord(ctx context.Context, in *kinesis.PutRecordInput, opts ...func(*kinesis.Options)) (*kinesis.PutRecordOutput, error) {
+	if c.plain || len(opts) > 0 || in == nil || in.StreamARN != nil || in.StreamId != nil {
+		return c.Client.PutRecord(ctx, in, opts...)
+	}
+	return c.putRecord.call(ctx, c, in)
 }
 
 // PutRecords is that of [kinesis.Client].

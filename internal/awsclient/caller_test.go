@@ -26,6 +26,8 @@ import (
 // dataAPI is what both the SDK's client and a caller have.
 type dataAPI interface {
 	GetRecords(context.Context, *kinesis.GetRecordsInput, ...func(*kinesis.Options)) (*kinesis.GetRecordsOutput, error)
+	GetShardIterator(context.Context, *kinesis.GetShardIteratorInput, ...func(*kinesis.Options)) (*kinesis.GetShardIteratorOutput, error)
+	PutRecord(context.Context, *kinesis.PutRecordInput, ...func(*kinesis.Options)) (*kinesis.PutRecordOutput, error)
 	PutRecords(context.Context, *kinesis.PutRecordsInput, ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error)
 }
 
@@ -66,6 +68,8 @@ func TestCallerIsTheSDK(t *testing.T) {
 		put := &kinesis.PutRecordsInput{
 			StreamName: aws.String("s"), Records: []types.PutRecordsRequestEntry{{Data: bytes.Repeat([]byte("d"), 40<<10), PartitionKey: aws.String("k")}},
 		}
+		seek := &kinesis.GetShardIteratorInput{StreamName: aws.String("s"), ShardId: aws.String("i"), ShardIteratorType: types.ShardIteratorTypeLatest}
+		one := &kinesis.PutRecordInput{StreamName: aws.String("s"), Data: []byte("d"), PartitionKey: aws.String("k")}
 		for _, wire := range []awsclient.Wire{awsclient.CBOR, awsclient.JSON} {
 			caller := c.Over(wire)
 			for range 2 { // the second with a kept stack
@@ -74,16 +78,22 @@ func TestCallerIsTheSDK(t *testing.T) {
 					if _, err := getRecords(t.Context(), api, "i"); err != nil {
 						t.Fatal(err)
 					}
+					if _, err := api.GetShardIterator(t.Context(), seek); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := api.PutRecord(t.Context(), one); err != nil {
+						t.Fatal(err)
+					}
 					if _, err := api.PutRecords(t.Context(), put); err != nil {
 						t.Fatal(err)
 					}
 				}
-				if d := cmp.Diff(got[:2], got[2:]); d != "" || got[0].Header.Get("Amz-Sdk-Request") != "attempt=1; max=1" {
+				if d := cmp.Diff(got[:4], got[4:]); d != "" || got[0].Header.Get("Amz-Sdk-Request") != "attempt=1; max=1" {
 					t.Errorf("%s: -SDK +caller\n%s", wire, d)
 				}
 			}
 		}
-		if c.Calls() != 16 || c.Attempts() != 16 {
+		if c.Calls() != 32 || c.Attempts() != 32 {
 			t.Errorf("%d calls, %d attempts", c.Calls(), c.Attempts())
 		}
 	})
@@ -203,6 +213,22 @@ func TestCallerOptions(t *testing.T) {
 		_, err := getRecords(t.Context(), c.Over(awsclient.CBOR), "i", func(o *kinesis.Options) { used = true })
 		if err != nil || !used {
 			t.Errorf("%v, options used: %v", err, used)
+		}
+	})
+}
+
+// TestCallerOfRetries leaves retries to the SDK, whose client has them on.
+func TestCallerOfRetries(t *testing.T) {
+	calls := 0
+	against(t, func(w http.ResponseWriter, r *http.Request) {
+		if calls++; calls == 1 {
+			refusal(500, "InternalFailure")(w, r)
+			return
+		}
+		answer(200, "application/x-amz-json-1.1", "{}", nil)(w, r)
+	}, func(t *testing.T, c *awsclient.Client) {
+		if _, err := getRecords(t.Context(), awsclient.NewCaller(c.Control), "i"); err != nil || calls != 2 {
+			t.Errorf("%d requests, %v", calls, err)
 		}
 	})
 }
