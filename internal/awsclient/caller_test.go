@@ -102,30 +102,33 @@ func TestCallerIsTheSDK(t *testing.T) {
 // TestCallerFails fails in the same words and for the same class of reason as the
 // SDK's client, and works again afterwards.
 func TestCallerFails(t *testing.T) {
-	cancelled, cancel := context.WithCancel(t.Context())
-	cancel()
 	for _, tc := range []struct {
 		name     string
-		ctx      context.Context
+		over     bool // the context
 		iterator *string
 		handler  http.HandlerFunc
 		code     string
 	}{
-		{"refused", t.Context(), aws.String("i"), refusal(400, "ExpiredIteratorException"), "ExpiredIteratorException"},
-		{"throttled", t.Context(), aws.String("i"), refusal(400, "ProvisionedThroughputExceededException"), "ProvisionedThroughputExceededException"},
-		{"a gateway", t.Context(), aws.String("i"), answer(502, "text/html", "<html>", nil), "HTTP502"},
-		{"not CBOR", t.Context(), aws.String("i"), answer(200, awscbor.Media, "\xff", nil), "ConnectionLost"},
-		{"cut", t.Context(), aws.String("i"), func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "ConnectionLost"},
-		{"cancelled before", cancelled, aws.String("i"), nil, "Cancelled"},
-		{"invalid", t.Context(), nil, nil, "ClientError"},
+		{"refused", false, aws.String("i"), refusal(400, "ExpiredIteratorException"), "ExpiredIteratorException"},
+		{"throttled", false, aws.String("i"), refusal(400, "ProvisionedThroughputExceededException"), "ProvisionedThroughputExceededException"},
+		{"a gateway", false, aws.String("i"), answer(502, "text/html", "<html>", nil), "HTTP502"},
+		{"not CBOR", false, aws.String("i"), answer(200, awscbor.Media, "\xff", nil), "ConnectionLost"},
+		{"cut", false, aws.String("i"), func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "ConnectionLost"},
+		{"cancelled before", true, aws.String("i"), nil, "Cancelled"},
+		{"invalid", false, nil, nil, "ClientError"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			handler := tc.handler
 			against(t, func(w http.ResponseWriter, r *http.Request) { handler(w, r) }, func(t *testing.T, c *awsclient.Client) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if tc.over {
+					cancel()
+				}
 				caller, in := c.Over(awsclient.CBOR), &kinesis.GetRecordsInput{ShardIterator: tc.iterator}
-				_, theirs := caller.Client.GetRecords(tc.ctx, in)
+				_, theirs := caller.Client.GetRecords(ctx, in)
 				attempts := c.Attempts()
-				out, ours := caller.GetRecords(tc.ctx, in)
+				out, ours := caller.GetRecords(ctx, in)
 				if ours == nil || theirs == nil || out != nil {
 					t.Fatalf("%v, %v, %v", out, ours, theirs)
 				}
@@ -210,7 +213,7 @@ func TestCallerSkew(t *testing.T) {
 func TestCallerOptions(t *testing.T) {
 	against(t, echo(0, nil), func(t *testing.T, c *awsclient.Client) {
 		used := false
-		_, err := getRecords(t.Context(), c.Over(awsclient.CBOR), "i", func(o *kinesis.Options) { used = true })
+		_, err := getRecords(t.Context(), c.Over(awsclient.CBOR), "i", func(*kinesis.Options) { used = true })
 		if err != nil || !used {
 			t.Errorf("%v, options used: %v", err, used)
 		}

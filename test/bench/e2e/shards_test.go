@@ -94,14 +94,14 @@ func TestShards(t *testing.T) {
 		for i, shards := range rows {
 			c := runShards(t, shards, round, set)
 			got[i] = append(got[i], c)
-			c.print(out, shards)
+			c.write(out, shards)
 		}
 	}
 	fmt.Fprintf(out, "\n# medians of %d\n", n)
 	mid := make([]costs, len(rows))
 	for i, shards := range rows {
 		mid[i] = medians(got[i])
-		mid[i].print(out, shards)
+		mid[i].write(out, shards)
 	}
 	few, many := mid[0].CPU["kload"], mid[1].CPU["kload"]
 	fmt.Fprintf(out, "# kload process: %d shards / %d shards: %.2f (bar %.1f); peak memory %d MiB (bar %d)\n",
@@ -133,8 +133,8 @@ func runShards(t *testing.T, shards, round int, set []string) costs {
 	return c
 }
 
-// print writes lines for benchstat.
-func (c *costs) print(out io.Writer, shards int) {
+// write prints lines for benchstat.
+func (c *costs) write(out io.Writer, shards int) {
 	for _, part := range []string{"kload", "producer", "consumer", "runtime", "target"} {
 		fmt.Fprintf(out, "BenchmarkShards/shards=%d/part=%s \t%d\t%.1f cpu-ns/record\n", shards, part, c.Records, c.CPU[part])
 	}
