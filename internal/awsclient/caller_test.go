@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -187,6 +189,45 @@ func TestCallerAtOnce(t *testing.T) {
 			})
 		}
 		calls.Wait()
+	})
+}
+
+// writes counts the writes to a connection.
+type writes struct {
+	net.Conn
+	n *atomic.Int64
+}
+
+func (w writes) Write(b []byte) (int, error) {
+	w.n.Add(1)
+	return w.Conn.Write(b)
+}
+
+// TestSmallRequests writes a small request, header and body, in one piece.
+func TestSmallRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, stop := memnet.Serve(echo(0, nil))
+		defer stop()
+		var n atomic.Int64
+		c, err := awsclient.New(t.Context(), awsclient.Options{
+			Local: true, Endpoint: "http://kinesis.local",
+			Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				conn, err := l.Dial(ctx, network, addr)
+				return writes{conn, &n}, err
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for range 5 {
+			if _, err := getRecords(t.Context(), c.Over(awsclient.CBOR), "i"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n.Load() != 5 {
+			t.Errorf("%d writes for 5 requests", n.Load())
+		}
 	})
 }
 
