@@ -104,8 +104,11 @@ func TestShards(t *testing.T) {
 		mid[i].write(out, shards)
 	}
 	few, many := mid[0].CPU["kload"], mid[1].CPU["kload"]
-	fmt.Fprintf(out, "# kload process: %d shards / %d shards: %.2f (bar %.1f); peak memory %d MiB (bar %d)\n",
-		rows[1], rows[0], many/few, mostGrowth, mid[1].Memory>>20, mostMemory>>20)
+	fmt.Fprintf(out, "# kload process: %d shards / %d shards: %.2f (bar %.1f), of the pairs", rows[1], rows[0], many/few, mostGrowth)
+	for i := range n {
+		fmt.Fprintf(out, " %.2f", got[1][i].CPU["kload"]/got[0][i].CPU["kload"])
+	}
+	fmt.Fprintf(out, "; peak memory %d MiB (bar %d)\n", mid[1].Memory>>20, mostMemory>>20)
 }
 
 // runShards measures one run in a process of its own.
