@@ -4,7 +4,7 @@ BENCH ?= .
 PKG ?= ./...
 BENCHTIME ?= 1s
 
-# How often bench-producer and bench-consumer repeat each measurement.
+# How often bench-producer, bench-consumer and bench-e2e repeat each measurement.
 ROUNDS ?= 5
 
 .PHONY: test lint bench bench-e2e bench-local bench-replay bench-producer bench-consumer e2e interop conformance fuzz
@@ -15,8 +15,9 @@ lint: ; go test ./internal/arch && go tool -modfile=tools/go.mod golangci-lint r
 
 bench: ; go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) $(PKG)
 
-# The scenario max-throughput, and what a record costs in it, by engine.
-bench-e2e: ; KLOAD_BENCH=full go test -count=1 -v -run TestEndToEnd ./test/bench/e2e
+# The scenario max-throughput, and what a record costs in it, by engine; then what
+# one costs on ten shards and on a thousand. Eight minutes.
+bench-e2e: ; KLOAD_BENCH=full go test -count=1 -v -timeout 1h -run 'TestEndToEnd|TestShards' ./test/bench/e2e -rounds $(ROUNDS)
 
 # Recorded data on its way into an ingress that takes everything; three minutes.
 bench-replay: ; KLOAD_BENCH=full go test -count=1 -v -run '^TestReplay$$' ./test/bench/replay

@@ -3,6 +3,8 @@ package scenarios_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -168,6 +170,45 @@ func (m *mutant) inject(t *testing.T, fault string, spoilt []string, spoil func(
 				}
 			}
 		})
+	})
+}
+
+// TestManyShards puts a hundred thousand records a second through a thousand
+// shards and back, target and all in one process: no record is missing, each shard
+// is asked once a second, records still travel in numbers, and memory keeps to what
+// the kload process alone may take.
+func TestManyShards(t *testing.T) {
+	if testing.Short() || invariants.Enabled {
+		t.Skip("takes a minute with the race detector")
+	}
+	src, err := os.ReadFile("../test/bench/e2e/testdata/many-shards.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const shards, seconds, most = 1000, 2, 256 << 20
+	synctest.Test(t, func(t *testing.T) {
+		var live runtime.MemStats
+		time.AfterFunc(seconds*time.Second, func() {
+			runtime.GC()
+			runtime.ReadMemStats(&live)
+		})
+		o := run(t.Context(), t, string(src), scenarios.RunOptions{}, fmt.Sprint("vars.shards=", shards), fmt.Sprintf("vars.span=%ds", seconds))
+		o.judged(t, results.Pass, 0)
+		if d := cmp.Diff(all(100_000*seconds), o.ledger("reader")); d != "" || o.err != nil {
+			t.Errorf("%v (-want +got)\n%s", o.err, d)
+		}
+		// Until all is found read to its tip twice, which is called for at once.
+		if n := o.net.calls("GetRecords"); n < shards*seconds || n > shards*(seconds+5) {
+			t.Errorf("%d calls of GetRecords", n)
+		}
+		l := o.Load["events"]
+		if l.StreamRecords > l.Acked/8 || l.Requests > l.StreamRecords/20 {
+			t.Errorf("%d user records in %d stream records and %d requests", l.Acked, l.StreamRecords, l.Requests)
+		}
+		if live.HeapAlloc > most {
+			t.Errorf("%d MiB in use after %d s", live.HeapAlloc>>20, seconds)
+		}
+		t.Logf("%d MiB, %d calls of GetRecords, %d requests, %d stream records", live.HeapAlloc>>20, o.net.calls("GetRecords"), l.Requests, l.StreamRecords)
 	})
 }
 

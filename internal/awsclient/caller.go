@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
@@ -26,12 +25,15 @@ import (
 // It is safe for concurrent use.
 type Caller struct {
 	*kinesis.Client
-	options    kinesis.Options
-	plain      bool         // calls take the SDK's way
-	skew       atomic.Int64 // of the service's clock, ns
-	endpoint   atomic.Pointer[endpoint]
-	getRecords stacks[kinesis.GetRecordsInput, kinesis.GetRecordsOutput]
-	putRecords stacks[kinesis.PutRecordsInput, kinesis.PutRecordsOutput]
+	options  kinesis.Options
+	plain    bool         // calls take the SDK's way
+	skew     atomic.Int64 // of the service's clock, ns
+	endpoint atomic.Pointer[endpoint]
+
+	getRecords       stacks[kinesis.GetRecordsInput, kinesis.GetRecordsOutput]
+	getShardIterator stacks[kinesis.GetShardIteratorInput, kinesis.GetShardIteratorOutput]
+	putRecord        stacks[kinesis.PutRecordInput, kinesis.PutRecordOutput]
+	putRecords       stacks[kinesis.PutRecordsInput, kinesis.PutRecordsOutput]
 }
 
 // newCaller returns a caller with the configuration of a client.
@@ -39,17 +41,19 @@ func newCaller(api *kinesis.Client) *Caller {
 	c := &Caller{Client: api, options: api.Options()}
 	c.plain = unusual(&c.options)
 	c.getRecords.operation, c.getRecords.build = "GetRecords", api.GetRecords
+	c.getShardIterator.operation, c.getShardIterator.build = "GetShardIterator", api.GetShardIterator
+	c.putRecord.operation, c.putRecord.build = "PutRecord", api.PutRecord
 	c.putRecords.operation, c.putRecords.build = "PutRecords", api.PutRecords
 	return c
 }
 
 // unusual reports whether the finalizers of a client do more than those of a
-// client that is configured by files and environment: interceptors, loggers,
-// meters, other ways to find and to authenticate.
+// client that is configured by files and environment: interceptors, loggers, more
+// than one attempt, other ways to find the service and to authenticate.
 func unusual(o *kinesis.Options) bool {
 	i := &o.Interceptors
 	return len(i.BeforeRetryLoop)+len(i.BeforeAttempt)+len(i.AfterAttempt)+len(i.BeforeSigning)+len(i.AfterSigning) > 0 ||
-		o.EndpointResolver != nil || o.EndpointOptions.DisableHTTPS || o.ClientLogMode != 0 ||
+		o.EndpointOptions.DisableHTTPS || o.ClientLogMode != 0 ||
 		o.AccountIDEndpointMode == aws.AccountIDEndpointModeRequired || strings.Contains(o.Region, "fips") ||
 		len(o.AuthSchemes) != 1 || o.Credentials == nil || aws.IsCredentialsProvider(o.Credentials, (*aws.AnonymousCredentials)(nil)) ||
 		o.Retryer.MaxAttempts() != 1
@@ -61,6 +65,22 @@ func (c *Caller) GetRecords(ctx context.Context, in *kinesis.GetRecordsInput, op
 		return c.Client.GetRecords(ctx, in, opts...)
 	}
 	return c.getRecords.call(ctx, c, in)
+}
+
+// GetShardIterator is that of [kinesis.Client].
+func (c *Caller) GetShardIterator(ctx context.Context, in *kinesis.GetShardIteratorInput, opts ...func(*kinesis.Options)) (*kinesis.GetShardIteratorOutput, error) {
+	if c.plain || len(opts) > 0 || in == nil || in.StreamARN != nil || in.StreamId != nil {
+		return c.Client.GetShardIterator(ctx, in, opts...)
+	}
+	return c.getShardIterator.call(ctx, c, in)
+}
+
+// PutRecord is that of [kinesis.Client].
+func (c *Caller) PutRecord(ctx context.Context, in *kinesis.PutRecordInput, opts ...func(*kinesis.Options)) (*kinesis.PutRecordOutput, error) {
+	if c.plain || len(opts) > 0 || in == nil || in.StreamARN != nil || in.StreamId != nil {
+		return c.Client.PutRecord(ctx, in, opts...)
+	}
+	return c.putRecord.call(ctx, c, in)
 }
 
 // PutRecords is that of [kinesis.Client].
@@ -75,22 +95,19 @@ func (c *Caller) PutRecords(ctx context.Context, in *kinesis.PutRecordsInput, op
 type stacks[In, Out any] struct {
 	operation string
 	build     func(context.Context, *In, ...func(*kinesis.Options)) (*Out, error) // of the client
-	values    context.Context                                                     // what the SDK puts into every call's context
-	begun     sync.Once
-	free      sync.Pool // of middleware.Handler
+	free      sync.Pool                                                           // of middleware.Handler
 }
 
 // errKept stops the SDK before it would run a stack.
 var errKept = errors.New("the stack is kept")
 
 // stack returns one that is ready to be run.
-func (s *stacks[In, Out]) stack(c *Caller) (middleware.Handler, error) {
-	s.begun.Do(func() { s.values = c.stackValues(s.operation) })
+func (s *stacks[In, Out]) stack(ctx context.Context, c *Caller) (middleware.Handler, error) {
 	if h, ok := s.free.Get().(middleware.Handler); ok {
 		return h, nil
 	}
 	var built *middleware.Stack
-	_, err := s.build(context.Background(), new(In), func(o *kinesis.Options) {
+	_, err := s.build(ctx, new(In), func(o *kinesis.Options) {
 		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 			built = stack
 			return errKept
@@ -108,11 +125,13 @@ func (s *stacks[In, Out]) stack(c *Caller) (middleware.Handler, error) {
 
 // call runs a stack.
 func (s *stacks[In, Out]) call(ctx context.Context, c *Caller, in *In) (*Out, error) {
-	h, err := s.stack(c)
+	h, err := s.stack(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	result, _, err := h.Handle(callContext{ctx, s.values}, in)
+	// What the SDK tells its middlewares by the context is for those that are gone. The
+	// caller's may come from a call of its own.
+	result, _, err := h.Handle(middleware.ClearStackValues(ctx), in)
 	var out *Out
 	if kept, ok := result.(*Out); ok {
 		out = new(Out) // the stack's own is for its next call
@@ -123,30 +142,4 @@ func (s *stacks[In, Out]) call(ctx context.Context, c *Caller, in *In) (*Out, er
 		return nil, &smithy.OperationError{ServiceID: kinesis.ServiceID, OperationName: s.operation, Err: err}
 	}
 	return out, nil
-}
-
-// stackValues returns a context with what the SDK tells its middlewares about an
-// operation.
-func (c *Caller) stackValues(operation string) context.Context {
-	ctx := middleware.WithServiceID(context.Background(), kinesis.ServiceID)
-	ctx = middleware.WithOperationName(ctx, operation)
-	ctx = middleware.SetLogger(ctx, c.options.Logger)
-	ctx = awsmiddleware.SetServiceID(ctx, kinesis.ServiceID)
-	ctx = awsmiddleware.SetRegion(ctx, c.options.Region)
-	return awsmiddleware.SetOperationName(ctx, operation)
-}
-
-// callContext is the caller's context with the SDK's values, which hide those of
-// another call that the caller may itself be part of.
-type callContext struct {
-	context.Context
-	values context.Context
-}
-
-// Value is of [context.Context].
-func (c callContext) Value(key any) any {
-	if v := c.values.Value(key); v != nil {
-		return v
-	}
-	return c.Context.Value(key)
 }

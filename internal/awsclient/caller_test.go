@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +28,8 @@ import (
 // dataAPI is what both the SDK's client and a caller have.
 type dataAPI interface {
 	GetRecords(context.Context, *kinesis.GetRecordsInput, ...func(*kinesis.Options)) (*kinesis.GetRecordsOutput, error)
+	GetShardIterator(context.Context, *kinesis.GetShardIteratorInput, ...func(*kinesis.Options)) (*kinesis.GetShardIteratorOutput, error)
+	PutRecord(context.Context, *kinesis.PutRecordInput, ...func(*kinesis.Options)) (*kinesis.PutRecordOutput, error)
 	PutRecords(context.Context, *kinesis.PutRecordsInput, ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error)
 }
 
@@ -66,6 +70,8 @@ func TestCallerIsTheSDK(t *testing.T) {
 		put := &kinesis.PutRecordsInput{
 			StreamName: aws.String("s"), Records: []types.PutRecordsRequestEntry{{Data: bytes.Repeat([]byte("d"), 40<<10), PartitionKey: aws.String("k")}},
 		}
+		seek := &kinesis.GetShardIteratorInput{StreamName: aws.String("s"), ShardId: aws.String("i"), ShardIteratorType: types.ShardIteratorTypeLatest}
+		one := &kinesis.PutRecordInput{StreamName: aws.String("s"), Data: []byte("d"), PartitionKey: aws.String("k")}
 		for _, wire := range []awsclient.Wire{awsclient.CBOR, awsclient.JSON} {
 			caller := c.Over(wire)
 			for range 2 { // the second with a kept stack
@@ -74,16 +80,22 @@ func TestCallerIsTheSDK(t *testing.T) {
 					if _, err := getRecords(t.Context(), api, "i"); err != nil {
 						t.Fatal(err)
 					}
+					if _, err := api.GetShardIterator(t.Context(), seek); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := api.PutRecord(t.Context(), one); err != nil {
+						t.Fatal(err)
+					}
 					if _, err := api.PutRecords(t.Context(), put); err != nil {
 						t.Fatal(err)
 					}
 				}
-				if d := cmp.Diff(got[:2], got[2:]); d != "" || got[0].Header.Get("Amz-Sdk-Request") != "attempt=1; max=1" {
+				if d := cmp.Diff(got[:4], got[4:]); d != "" || got[0].Header.Get("Amz-Sdk-Request") != "attempt=1; max=1" {
 					t.Errorf("%s: -SDK +caller\n%s", wire, d)
 				}
 			}
 		}
-		if c.Calls() != 16 || c.Attempts() != 16 {
+		if c.Calls() != 32 || c.Attempts() != 32 {
 			t.Errorf("%d calls, %d attempts", c.Calls(), c.Attempts())
 		}
 	})
@@ -92,30 +104,33 @@ func TestCallerIsTheSDK(t *testing.T) {
 // TestCallerFails fails in the same words and for the same class of reason as the
 // SDK's client, and works again afterwards.
 func TestCallerFails(t *testing.T) {
-	cancelled, cancel := context.WithCancel(t.Context())
-	cancel()
 	for _, tc := range []struct {
 		name     string
-		ctx      context.Context
+		over     bool // the context
 		iterator *string
 		handler  http.HandlerFunc
 		code     string
 	}{
-		{"refused", t.Context(), aws.String("i"), refusal(400, "ExpiredIteratorException"), "ExpiredIteratorException"},
-		{"throttled", t.Context(), aws.String("i"), refusal(400, "ProvisionedThroughputExceededException"), "ProvisionedThroughputExceededException"},
-		{"a gateway", t.Context(), aws.String("i"), answer(502, "text/html", "<html>", nil), "HTTP502"},
-		{"not CBOR", t.Context(), aws.String("i"), answer(200, awscbor.Media, "\xff", nil), "ConnectionLost"},
-		{"cut", t.Context(), aws.String("i"), func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "ConnectionLost"},
-		{"cancelled before", cancelled, aws.String("i"), nil, "Cancelled"},
-		{"invalid", t.Context(), nil, nil, "ClientError"},
+		{"refused", false, aws.String("i"), refusal(400, "ExpiredIteratorException"), "ExpiredIteratorException"},
+		{"throttled", false, aws.String("i"), refusal(400, "ProvisionedThroughputExceededException"), "ProvisionedThroughputExceededException"},
+		{"a gateway", false, aws.String("i"), answer(502, "text/html", "<html>", nil), "HTTP502"},
+		{"not CBOR", false, aws.String("i"), answer(200, awscbor.Media, "\xff", nil), "ConnectionLost"},
+		{"cut", false, aws.String("i"), func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "ConnectionLost"},
+		{"cancelled before", true, aws.String("i"), nil, "Cancelled"},
+		{"invalid", false, nil, nil, "ClientError"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			handler := tc.handler
 			against(t, func(w http.ResponseWriter, r *http.Request) { handler(w, r) }, func(t *testing.T, c *awsclient.Client) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if tc.over {
+					cancel()
+				}
 				caller, in := c.Over(awsclient.CBOR), &kinesis.GetRecordsInput{ShardIterator: tc.iterator}
-				_, theirs := caller.Client.GetRecords(tc.ctx, in)
+				_, theirs := caller.Client.GetRecords(ctx, in)
 				attempts := c.Attempts()
-				out, ours := caller.GetRecords(tc.ctx, in)
+				out, ours := caller.GetRecords(ctx, in)
 				if ours == nil || theirs == nil || out != nil {
 					t.Fatalf("%v, %v, %v", out, ours, theirs)
 				}
@@ -177,6 +192,45 @@ func TestCallerAtOnce(t *testing.T) {
 	})
 }
 
+// writes counts the writes to a connection.
+type writes struct {
+	net.Conn
+	n *atomic.Int64
+}
+
+func (w writes) Write(b []byte) (int, error) {
+	w.n.Add(1)
+	return w.Conn.Write(b)
+}
+
+// TestSmallRequests writes a small request, header and body, in one piece.
+func TestSmallRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, stop := memnet.Serve(echo(0, nil))
+		defer stop()
+		var n atomic.Int64
+		c, err := awsclient.New(t.Context(), awsclient.Options{
+			Local: true, Endpoint: "http://kinesis.local",
+			Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				conn, err := l.Dial(ctx, network, addr)
+				return writes{conn, &n}, err
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for range 5 {
+			if _, err := getRecords(t.Context(), c.Over(awsclient.CBOR), "i"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n.Load() != 5 {
+			t.Errorf("%d writes for 5 requests", n.Load())
+		}
+	})
+}
+
 // TestCallerSkew has a service whose clock is ahead: from the second call on
 // requests are signed for that, as the SDK does.
 func TestCallerSkew(t *testing.T) {
@@ -200,9 +254,25 @@ func TestCallerSkew(t *testing.T) {
 func TestCallerOptions(t *testing.T) {
 	against(t, echo(0, nil), func(t *testing.T, c *awsclient.Client) {
 		used := false
-		_, err := getRecords(t.Context(), c.Over(awsclient.CBOR), "i", func(o *kinesis.Options) { used = true })
+		_, err := getRecords(t.Context(), c.Over(awsclient.CBOR), "i", func(*kinesis.Options) { used = true })
 		if err != nil || !used {
 			t.Errorf("%v, options used: %v", err, used)
+		}
+	})
+}
+
+// TestCallerOfRetries leaves retries to the SDK, whose client has them on.
+func TestCallerOfRetries(t *testing.T) {
+	calls := 0
+	against(t, func(w http.ResponseWriter, r *http.Request) {
+		if calls++; calls == 1 {
+			refusal(500, "InternalFailure")(w, r)
+			return
+		}
+		answer(200, "application/x-amz-json-1.1", "{}", nil)(w, r)
+	}, func(t *testing.T, c *awsclient.Client) {
+		if _, err := getRecords(t.Context(), awsclient.NewCaller(c.Control), "i"); err != nil || calls != 2 {
+			t.Errorf("%d requests, %v", calls, err)
 		}
 	})
 }

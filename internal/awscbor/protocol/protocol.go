@@ -169,6 +169,9 @@ func (p *Protocol) DeserializeResponse(
 // isJSON tells the media types of JSON. A service, or a proxy before it, that
 // does not know CBOR answers so.
 func isJSON(contentType string) bool {
+	if contentType == awscbor.Media { // what there is to be, without parsing it
+		return false
+	}
 	media, _, _ := mime.ParseMediaType(contentType)
 	return media == "application/json" || media == "application/x-amz-json-1.0" || media == "application/x-amz-json-1.1"
 }

@@ -94,18 +94,21 @@ func TestShards(t *testing.T) {
 		for i, shards := range rows {
 			c := runShards(t, shards, round, set)
 			got[i] = append(got[i], c)
-			c.print(out, shards)
+			c.write(out, shards)
 		}
 	}
 	fmt.Fprintf(out, "\n# medians of %d\n", n)
 	mid := make([]costs, len(rows))
 	for i, shards := range rows {
 		mid[i] = medians(got[i])
-		mid[i].print(out, shards)
+		mid[i].write(out, shards)
 	}
 	few, many := mid[0].CPU["kload"], mid[1].CPU["kload"]
-	fmt.Fprintf(out, "# kload process: %d shards / %d shards: %.2f (bar %.1f); peak memory %d MiB (bar %d)\n",
-		rows[1], rows[0], many/few, mostGrowth, mid[1].Memory>>20, mostMemory>>20)
+	fmt.Fprintf(out, "# kload process: %d shards / %d shards: %.2f (bar %.1f), of the pairs", rows[1], rows[0], many/few, mostGrowth)
+	for i := range n {
+		fmt.Fprintf(out, " %.2f", got[1][i].CPU["kload"]/got[0][i].CPU["kload"])
+	}
+	fmt.Fprintf(out, "; peak memory %d MiB (bar %d)\n", mid[1].Memory>>20, mostMemory>>20)
 }
 
 // runShards measures one run in a process of its own.
@@ -133,8 +136,8 @@ func runShards(t *testing.T, shards, round int, set []string) costs {
 	return c
 }
 
-// print writes lines for benchstat.
-func (c *costs) print(out io.Writer, shards int) {
+// write prints lines for benchstat.
+func (c *costs) write(out io.Writer, shards int) {
 	for _, part := range []string{"kload", "producer", "consumer", "runtime", "target"} {
 		fmt.Fprintf(out, "BenchmarkShards/shards=%d/part=%s \t%d\t%.1f cpu-ns/record\n", shards, part, c.Records, c.CPU[part])
 	}
