@@ -20,7 +20,7 @@ func TestAbortAfter(t *testing.T) {
 		aborted      string
 	}{
 		{"met", "{expr: events.response.p99 < 1s, abort_after: 2s}", 30, ""},
-		{"never met", "{expr: events.response.p50 < 1ms, abort_after: 3s}", 4, "events.response.p50 < 1ms was not met for 3s, the last time with 110ms"},
+		{"never met", "{expr: events.response.p50 < 1ms, abort_after: 3s}", 4, "events.response.p50 < 1ms was not met for 3s, the last time with 1"}, // 100ms or 110ms, by who comes first in the last instant,
 		{"only judged at the end", "events.response.p50 < 1ms", 30, ""},
 		{"met again in time", "{expr: events.acked > 1k, abort_after: 15s}", 30, ""},
 		{"met too late", "{expr: events.acked > 1k, abort_after: 5s}", 6, "events.acked > 1k was not met"},

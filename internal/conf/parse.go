@@ -41,7 +41,7 @@ func Parse(file string, src []byte) (*Document, error) {
 	case len(src) > maxSize:
 		return nil, Problems{{
 			File: file, Line: 1, Col: 1,
-			Msg:  fmt.Sprintf("the file has %d bytes, more than 1 MiB", len(src)),
+			Msg:  "the file is larger than 1 MiB",
 			Hint: "give kload the scenario, not its data",
 		}}
 	case !utf8.Valid(src):

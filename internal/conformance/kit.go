@@ -30,8 +30,9 @@ const (
 type kit struct {
 	*session
 	failure, skipped string
-	left             []string // parts that were left out
-	own              []string // streams to delete with the check
+	left             []string  // parts that were left out
+	own              []string  // streams to delete with the check
+	stored           time.Time // when the last put was answered
 }
 
 // ok reports whether the check goes on.
@@ -109,10 +110,18 @@ func (k *kit) try(ctx context.Context, op string, in obj) answer {
 		return answer{}
 	}
 	a := k.wire.post(ctx, op, in)
+	k.called(op)
 	if a.err != nil {
 		k.fail("%s: want an answer, got %v", op, a.err)
 	}
 	return a
+}
+
+// called notes that a call was answered.
+func (k *kit) called(op string) {
+	if strings.HasPrefix(op, "Put") {
+		k.stored = time.Now()
+	}
 }
 
 // call makes a call that must succeed; one that is over a rate is repeated.

@@ -21,6 +21,7 @@ func (k *kit) together(ctx context.Context, n int, op string, in func(i int) obj
 		calls.Go(func() { out[i] = k.wire.post(ctx, op, in(i)) })
 	}
 	calls.Wait()
+	k.called(op)
 	for _, a := range out {
 		if a.err != nil {
 			k.fail("%s: want an answer, got %v", op, a.err)

@@ -26,8 +26,20 @@ func (k *kit) iteratorOf(ctx context.Context, stream, shard, kind string, more o
 	return a.ShardIterator
 }
 
-// read calls GetRecords, again if it is throttled.
+// visible is how long after the acknowledgement readers may have to wait for a
+// record: at the service usually less.
+const visible = time.Second
+
+// seen waits until readers can see what was put.
+func (k *kit) seen(ctx context.Context) {
+	if hidden := time.Until(k.stored.Add(visible)); hidden > 0 {
+		k.wait(ctx, hidden)
+	}
+}
+
+// read calls GetRecords, again if it is throttled, once what was put can be seen.
 func (k *kit) read(ctx context.Context, it string, more obj) answer {
+	k.seen(ctx)
 	in := obj{"ShardIterator": it}
 	maps.Copy(in, more)
 	a := k.call(ctx, "GetRecords", in)
@@ -106,6 +118,7 @@ func checkLatest(ctx context.Context, k *kit) {
 	stream := k.stream(ctx, 1)
 	it := k.iterator(ctx, stream, 0, "LATEST", nil)
 	k.put(ctx, stream, "k", "later")
+	k.seen(ctx)
 	after := k.iterator(ctx, stream, 0, "LATEST", nil)
 	k.equal("from a LATEST issued before the put", dataOf(k.some(ctx, it, 10)), "later")
 	k.equal("from a LATEST issued after the put", dataOf(k.some(ctx, after, 10)), "")

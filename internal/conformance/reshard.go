@@ -107,6 +107,7 @@ func checkReshardLoad(ctx context.Context, k *kit) {
 	k.wait(ctx, 500*time.Millisecond)
 	close(stop)
 	working.Wait()
+	k.called("PutRecord")
 	for _, a := range broken {
 		k.must(a.err == nil && a.status == http.StatusOK, "PutRecord while resharding: want 200, got %s", a)
 	}

@@ -235,6 +235,7 @@ func (k *kit) cbor(ctx context.Context, op string, status int, fill func([]byte)
 			break
 		}
 	}
+	k.called(op)
 	if a.err != nil || a.status != status || a.header.Get("Content-Type") != cborType {
 		k.fail("%s in CBOR: want %d in %s, got %s in %s", op, status, cborType, a, a.header.Get("Content-Type"))
 		return m

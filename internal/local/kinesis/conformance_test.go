@@ -17,13 +17,15 @@ import (
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/conformance"
 	"github.com/kload/kload/internal/local/kinesis"
+	"github.com/kload/kload/internal/local/latency"
 	"github.com/kload/kload/internal/memnet"
 	"github.com/kload/kload/internal/sigv4"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/reference/conformance.md")
 
-// lab starts servers that take a moment for changes, as the service does.
+// lab starts servers that take a moment for changes, and until readers see a
+// record, as the service does.
 func lab(set conformance.Setting) (awsclient.Options, func(), error) {
 	var verifier *sigv4.Verifier
 	if set.Signed {
@@ -33,6 +35,7 @@ func lab(set conformance.Setting) (awsclient.Options, func(), error) {
 		Verifier: verifier,
 		Account:  set.Account, Limits: kinesis.Limits{Off: set.NoLimits},
 		StoreBytes: set.StoreBytes, StateDelay: 500 * time.Millisecond, ShardQuota: conformance.MaxShards,
+		Latency: latency.Model{Propagation: 400 * time.Millisecond},
 	})
 	if err != nil {
 		return awsclient.Options{}, nil, err
