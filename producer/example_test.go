@@ -58,7 +58,7 @@ func ExampleTuned() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	server := standIn()
+	server := standIn(func(contentType string) { fmt.Println("records in", contentType) })
 	defer server.Close()
 	for _, option := range []func(*kinesis.Options){producer.Tuned, producer.TunedJSON} {
 		client := kinesis.NewFromConfig(cfg, option, func(o *kinesis.Options) { o.BaseEndpoint = &server.URL })
@@ -75,20 +75,21 @@ func ExampleTuned() {
 		fmt.Println(p.Stats().Requests, "request")
 	}
 	// Output:
-	// PutRecords in application/x-amz-cbor-1.1
+	// records in application/x-amz-cbor-1.1
 	// 1 request
-	// PutRecords in application/x-amz-json-1.1
+	// records in application/x-amz-json-1.1
 	// 1 request
 }
 
-// standIn is a stream of one shard behind an HTTP server.
-func standIn() *httptest.Server {
+// standIn is a stream of one shard behind an HTTP server. It tells put in what
+// records come.
+func standIn(put func(contentType string)) *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 		answer := `{"Shards":[{"ShardId":"shardId-000000000000","HashKeyRange":{"StartingHashKey":"0","EndingHashKey":"340282366920938463463374607431768211455"},"SequenceNumberRange":{"StartingSequenceNumber":"1"}}]}`
 		switch action {
 		case "PutRecords":
-			fmt.Println(action, "in", r.Header.Get("Content-Type"))
+			put(r.Header.Get("Content-Type"))
 			answer = `{"FailedRecordCount":0,"Records":[{"ShardId":"shardId-000000000000","SequenceNumber":"2"}]}`
 		case "DescribeStreamSummary":
 			answer = `{"StreamDescriptionSummary":{}}`
