@@ -4,10 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
 	"github.com/kload/kload"
@@ -45,38 +49,54 @@ func Example() {
 	// Output: 1000 stored in fewer stream records: true
 }
 
-// The client is the SDK's, with one option: it then speaks CBOR and leaves retries
-// to the producer.
+// The client is the SDK's with one option. Beside Kinesis itself, most endpoints
+// understand JSON only.
 func ExampleTuned() {
 	ctx := context.Background()
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion("eu-central-1"))
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion("us-east-1"),
+		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("id", "secret", "")))
 	if err != nil {
 		log.Fatal(err)
 	}
-	client := kinesis.NewFromConfig(cfg, producer.Tuned)
-	p, err := producer.New(ctx, producer.Options{API: client, Stream: "events"})
-	if err != nil {
-		log.Fatal(err)
+	server := standIn(func(contentType string) { fmt.Println("records in", contentType) })
+	defer server.Close()
+	for _, option := range []func(*kinesis.Options){producer.Tuned, producer.TunedJSON} {
+		client := kinesis.NewFromConfig(cfg, option, func(o *kinesis.Options) { o.BaseEndpoint = &server.URL })
+		p, err := producer.New(ctx, producer.Options{API: client, Stream: "events"})
+		if err != nil {
+			log.Fatal(err)
+		}
+		if err := p.Put(ctx, kload.Record{Key: []byte("user-1"), Data: []byte("hello")}); err != nil {
+			log.Fatal(err)
+		}
+		if err := p.Close(ctx); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(p.Stats().Requests, "request")
 	}
-	if err := p.Close(ctx); err != nil {
-		log.Fatal(err)
-	}
+	// Output:
+	// records in application/x-amz-cbor-1.1
+	// 1 request
+	// records in application/x-amz-json-1.1
+	// 1 request
 }
 
-// Most endpoints that stand for Kinesis in tests understand JSON only.
-func ExampleTunedJSON() {
-	ctx := context.Background()
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion("us-east-1"), config.WithBaseEndpoint("http://localhost:4566"))
-	if err != nil {
-		log.Fatal(err)
-	}
-	p, err := producer.New(ctx, producer.Options{API: kinesis.NewFromConfig(cfg, producer.TunedJSON), Stream: "events"})
-	if err != nil {
-		log.Fatal(err)
-	}
-	if err := p.Close(ctx); err != nil {
-		log.Fatal(err)
-	}
+// standIn is a stream of one shard behind an HTTP server. It tells put in what
+// records come.
+func standIn(put func(contentType string)) *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		answer := `{"Shards":[{"ShardId":"shardId-000000000000","HashKeyRange":{"StartingHashKey":"0","EndingHashKey":"340282366920938463463374607431768211455"},"SequenceNumberRange":{"StartingSequenceNumber":"1"}}]}`
+		switch action {
+		case "PutRecords":
+			put(r.Header.Get("Content-Type"))
+			answer = `{"FailedRecordCount":0,"Records":[{"ShardId":"shardId-000000000000","SequenceNumber":"2"}]}`
+		case "DescribeStreamSummary":
+			answer = `{"StreamDescriptionSummary":{}}`
+		}
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		fmt.Fprint(w, answer)
+	}))
 }
 
 func ExampleProducer_PutSync() {

@@ -100,6 +100,8 @@ func newPlan(s *Spec, doc *conf.Document, broken conf.Problems) (*plan, error) {
 	if v.search() {
 		s = s.atRate(s.Search.From.PerSecond()) // the plan is that of the first step
 		v.spec = s
+	} else if s.Search != nil { // it would give loads their rate, and the phases
+		v.withheld = []string{"load", "phases", "expect", "actions"}
 	}
 	p := &plan{spec: s, phases: s.Phases}
 	if s.Load.Len() == 0 && v.sound("load") {

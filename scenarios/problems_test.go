@@ -136,6 +136,8 @@ func problemCases() []problemCase {
 		plain("records larger than the stream takes", "stream: {max_record: 2MiB}", "load: {events: {source: {generate: {opaque: {size: 3MiB}}}, rate: {profile: [{constant: 1/s, for: 1s}]}}}"),
 		plain("records larger than the driver takes", "stream: {max_record: 5MiB}", "load: {events: {source: {generate: {opaque: {size: 3MiB}}}, rate: {profile: [{constant: 1/s, for: 1s}]}, ingress: {kinesis: {driver: a8m}}}}"),
 		plain("no such record size", "stream: {max_record: 11MiB}"),
+		plain("a search that cannot give its load a rate", "load: {events: {source: {generate: {stock: {}}}}}", "search: {maximize: load.events.rate, from: 5/s, to: 1/s}",
+			"expect: ['events.response.p99@hold < 1s']", "consumers: {reader: {read: {polling: {every: 1ms}}}}"),
 		plain("unknown placeholder", "load: {events: {source: {generate: {template: {text: '{\"a\":\"{firstnam}\"}'}}}, rate: {profile: [{constant: 1/s, for: 1s}]}}}"),
 		plain("nothing due", events("rate: {profile: [{ramp: [0/s, 1/h], for: 1ns}]}")),
 		plain("for ever", events("total: 9000000000G, rate: 1/h")),

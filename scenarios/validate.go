@@ -19,11 +19,18 @@ type validator struct {
 	spec     *Spec
 	doc      *conf.Document
 	broken   conf.Problems // what did not decode
+	withheld []string      // what cannot be judged before other problems are mended
 	problems conf.Problems
 }
 
-// sound reports whether all at or below path decoded, and all it lies in.
+// sound reports whether all at or below path decoded, and all it lies in, and
+// nothing else keeps it from being judged.
 func (v *validator) sound(path string) bool {
+	for _, w := range v.withheld {
+		if within(w, path) || within(path, w) {
+			return false
+		}
+	}
 	for _, p := range v.broken {
 		if within(p.Path, path) || within(path, p.Path) {
 			return false

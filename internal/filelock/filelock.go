@@ -9,7 +9,7 @@ import (
 )
 
 // ErrHeld says that another open file holds the lock.
-var ErrHeld = errors.New("in use")
+var ErrHeld = errors.New("locked")
 
 // Take opens a file, as os.OpenFile does, or a directory, and locks it; closing
 // what it returns unlocks it. That the lock is taken is [ErrHeld], that the system

@@ -47,7 +47,7 @@ type Answer struct {
 	// Commit stores what fails all the same: what a cut connection or a server
 	// error leaves open.
 	Commit bool
-	Short  bool // the answer lists fewer records than the call had: none can be told from another
+	Short  bool               // the answer lists fewer records than the call had: none can be told from another
 	Code   func(i int) string // error code of entry i, "" for none
 }
 
