@@ -140,7 +140,7 @@ func (l *lateness) Close(context.Context) error { return nil }
 
 // paced replays the built-in trips, as often as it takes.
 func paced(ctx context.Context, cfg replay.Config) (*lateness, error) {
-	src, err := replay.New(cfg)
+	src, err := replay.Open(ctx, cfg, replay.Options{})
 	if err != nil {
 		return nil, err
 	}
