@@ -18,7 +18,7 @@ bench: ; go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) $(PKG)
 # The scenario max-throughput, and what a record costs in it, by engine.
 bench-e2e: ; KLOAD_BENCH=full go test -count=1 -v -run TestEndToEnd ./test/bench/e2e
 
-# Recorded data on its way into an ingress that takes everything; three minutes.
+# Recorded data on its way into an ingress that takes everything; four minutes.
 bench-replay: ; KLOAD_BENCH=full go test -count=1 -v -run '^TestReplay$$' ./test/bench/replay
 
 bench-local: ; KLOAD_BENCH=full go test -count=1 -v -run TestLocal ./test/bench/target

@@ -26,12 +26,13 @@ import (
 // sends, and how late a bare loop is that sends nothing on the same schedule.
 type pacing struct {
 	perSecond int
+	times     int // in each round
 	rounds    []map[string]float64
 }
 
 // rates are what pacing is measured at.
 func rates() []*pacing {
-	return []*pacing{{perSecond: 1_000}, {perSecond: 10_000}, {perSecond: 100_000}}
+	return []*pacing{{perSecond: 1_000, times: 1}, {perSecond: promised, times: 3}, {perSecond: 100_000, times: 1}}
 }
 
 // mostLate is how many times that of the bare loop the replay's 99th percentile
