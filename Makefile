@@ -19,7 +19,7 @@ bench: ; go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) $(PKG)
 # one costs on ten shards and on a thousand. Eight minutes.
 bench-e2e: ; KLOAD_BENCH=full go test -count=1 -v -timeout 1h -run 'TestEndToEnd|TestShards' ./test/bench/e2e -rounds $(ROUNDS)
 
-# Recorded data on its way into an ingress that takes everything; three minutes.
+# Recorded data on its way into an ingress that takes everything; four minutes.
 bench-replay: ; KLOAD_BENCH=full go test -count=1 -v -run '^TestReplay$$' ./test/bench/replay
 
 bench-local: ; KLOAD_BENCH=full go test -count=1 -v -run TestLocal ./test/bench/target

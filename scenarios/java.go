@@ -75,19 +75,22 @@ func JavaReplay(args []string) (ReplayOptions, []string, error) {
 	var notes []string
 	for len(args) > 0 {
 		name, value, joined := strings.Cut(strings.TrimLeft(args[0], "-"), "=")
-		dashed := strings.HasPrefix(args[0], "-")
-		i := slices.IndexFunc(javaOptions(), func(o javaOption) bool { return dashed && slices.Contains(o.names, name) })
-		if i < 0 {
+		o, known := javaOptionOf(args[0])
+		if !known {
 			return j.ReplayOptions, nil, kload.WithHint(fmt.Errorf("%w: the Java replayers have no option %q", kload.ErrInvalid, args[0]),
 				"options of kload go before the --, as in kload replay --java-args --out DIR -- -streamName taxi")
 		}
-		o := javaOptions()[i]
 		args = args[1:]
-		if !o.flag && !joined {
-			if len(args) == 0 {
-				return j.ReplayOptions, nil, kload.WithHint(fmt.Errorf("%w: -%s needs a value", kload.ErrInvalid, name), "write -"+name+" VALUE")
+		if !o.flag && !joined && len(args) > 0 {
+			if _, another := javaOptionOf(args[0]); !another {
+				value, args = args[0], args[1:]
 			}
-			value, args = args[0], args[1:]
+		}
+		switch {
+		case o.flag && joined:
+			return j.ReplayOptions, nil, kload.WithHint(fmt.Errorf("%w: -%s takes no value", kload.ErrInvalid, name), "write -"+name+", or leave it out")
+		case !o.flag && value == "":
+			return j.ReplayOptions, nil, kload.WithHint(fmt.Errorf("%w: -%s needs a value", kload.ErrInvalid, name), "write -"+name+" VALUE")
 		}
 		if o.apply == nil {
 			notes = append(notes, "-"+name+" has no effect: "+o.why)
@@ -96,6 +99,17 @@ func JavaReplay(args []string) (ReplayOptions, []string, error) {
 		}
 	}
 	return j.finish(), append(notes, j.differences()...), nil
+}
+
+// javaOptionOf finds the option that an argument names.
+func javaOptionOf(arg string) (o javaOption, ok bool) {
+	name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+	all := javaOptions()
+	i := slices.IndexFunc(all, func(o javaOption) bool { return slices.Contains(o.names, name) })
+	if i < 0 || !strings.HasPrefix(arg, "-") {
+		return javaOption{}, false
+	}
+	return all[i], true
 }
 
 // takeARN reads arn:PARTITION:kinesis:REGION:ACCOUNT:stream/NAME.

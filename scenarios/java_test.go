@@ -71,7 +71,7 @@ func TestJavaReplay(t *testing.T) {
 			}
 		}
 	}
-	for _, command := range []string{"-streamArn taxi", "-streamArn arn:aws:sqs:eu-west-1:1:stream/x", "-streamName", "-speed 5", "taxi", "-streamArn arn:aws:kinesis:eu-west-1:1:table/x"} {
+	for _, command := range []string{"-streamArn taxi", "-streamArn arn:aws:sqs:eu-west-1:1:stream/x", "-streamName", "-streamName -aggregate", "-speedup=", "-aggregate=false", "-aggregate true", "-speed 5", "taxi", "-streamArn arn:aws:kinesis:eu-west-1:1:table/x"} {
 		if _, _, err := scenarios.JavaReplay(strings.Fields(command)); !errors.Is(err, kload.ErrInvalid) {
 			t.Errorf("%s: error %v", command, err)
 		}

@@ -238,10 +238,11 @@ func TestRefusals(t *testing.T) {
 }
 
 // endsLater is a context that ends when it was asked so often.
-type endsLater struct {
-	context.Context
-	left int
-}
+type endsLater struct{ left int }
+
+func (*endsLater) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (*endsLater) Done() <-chan struct{}       { return nil }
+func (*endsLater) Value(any) any               { return nil }
 
 func (c *endsLater) Err() error {
 	if c.left--; c.left < 0 {
@@ -256,7 +257,7 @@ func TestInterruptedConversion(t *testing.T) {
 	from, within := file(t, "a.csv", "dropoff_datetime\n2017-01-01\n2018-01-01\n"), false
 	for calls := range 100 {
 		dir := filepath.Join(t.TempDir(), "out")
-		w, err := dataset.Convert(&endsLater{t.Context(), calls}, replay.Config{From: from}, replay.Options{}, dir)
+		w, err := dataset.Convert(&endsLater{calls}, replay.Config{From: from}, replay.Options{}, dir)
 		if err == nil {
 			break
 		}

@@ -100,7 +100,9 @@ func TestReplay(t *testing.T) {
 			}
 		}
 		for _, p := range paces {
-			p.round(t, out, turn)
+			for range p.times {
+				p.round(t, out, turn)
+			}
 		}
 	}
 	fmt.Fprintf(out, "\nmedians of %d\n", n)
