@@ -123,7 +123,7 @@ func TestDecode(t *testing.T) {
 	want.Load.Put("trips", load{
 		Source: conf.Choice{Kind: "replay", Config: &replay{From: "builtin:nyc-taxi", Speedup: 6480, MaxGap: &gap}},
 		Rate: rate{Arrival: "poisson", Profile: []rateStage{
-			{Ramp: []units.Rate{{}, perSecond(3000)}, For: 10 * time.Second}, {Constant: perSecond(3000), For: time.Minute},
+			{Ramp: []units.Rate{{Per: time.Second}, perSecond(3000)}, For: 10 * time.Second}, {Constant: perSecond(3000), For: time.Minute},
 		}},
 		Size: 50 << 10, Total: 1e6, Share: 12.5, Trace: "tag", Key: "{pickup_location_id}", Factor: 2, Retries: 255,
 	})
