@@ -12,6 +12,7 @@ import (
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/invariants"
 	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/internal/proc"
 	"github.com/kload/kload/internal/shard"
 	"github.com/kload/kload/producer"
 	"github.com/kload/kload/producer/drivertest"
@@ -99,7 +100,7 @@ func BenchmarkIntake(b *testing.B) {
 		p := nullProducer(b, 16)
 		b.SetBytes(250)
 		b.ReportAllocs()
-		start, n := cpuTime(b), 0
+		start, n := proc.CPUTime(), 0
 		for b.Loop() {
 			if n++; n%1024 == 0 {
 				at := n % len(recs)
@@ -108,13 +109,13 @@ func BenchmarkIntake(b *testing.B) {
 				}
 			}
 		}
-		b.ReportMetric(float64(cpuTime(b)-start)/float64(n), "cpu-ns/rec")
+		b.ReportMetric(float64(proc.CPUTime()-start)/float64(n), "cpu-ns/rec")
 	})
 	b.Run("Put", func(b *testing.B) {
 		p := nullProducer(b, 16)
 		b.SetBytes(250)
 		b.ReportAllocs()
-		start := cpuTime(b)
+		start := proc.CPUTime()
 		var from atomic.Int64
 		b.RunParallel(func(pb *testing.PB) {
 			for i := int(from.Add(1 << 13)); pb.Next(); i++ {
@@ -124,7 +125,7 @@ func BenchmarkIntake(b *testing.B) {
 				}
 			}
 		})
-		b.ReportMetric(float64(cpuTime(b)-start)/float64(b.N), "cpu-ns/rec")
+		b.ReportMetric(float64(proc.CPUTime()-start)/float64(b.N), "cpu-ns/rec")
 	})
 }
 

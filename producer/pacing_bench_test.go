@@ -4,7 +4,6 @@ package producer_test
 
 import (
 	"context"
-	"syscall"
 	"testing"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/kload/kload"
 	"github.com/kload/kload/internal/ledger"
 	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/internal/proc"
 	"github.com/kload/kload/internal/sizes"
 	"github.com/kload/kload/internal/trace"
 	"github.com/kload/kload/producer"
@@ -40,9 +40,9 @@ func BenchmarkPacing(b *testing.B) {
 			}{{"kload", loadLoop}, {"sleep", sleepLoop}, {"wait", waitLoop}} {
 				b.Run(way.name, func(b *testing.B) {
 					for b.Loop() {
-						before := cpuTime(b)
+						before := proc.CPUTime()
 						l := way.run(b, c.rate)
-						cpu := cpuTime(b) - before
+						cpu := proc.CPUTime() - before
 						total := float64(c.rate) * pacingSpan.Seconds()
 						b.ReportMetric(0, "ns/op")
 						b.ReportMetric(100*float64(l.inTime)/total, "%delivered")
@@ -167,12 +167,4 @@ func (l *lateness) quantile(q float64) float64 {
 		}
 	}
 	return 0
-}
-
-func cpuTime(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

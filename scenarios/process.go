@@ -1,11 +1,10 @@
 package scenarios
 
 import (
-	"runtime"
 	"runtime/metrics"
-	"syscall"
 	"time"
 
+	"github.com/kload/kload/internal/proc"
 	"github.com/kload/kload/results"
 )
 
@@ -25,23 +24,13 @@ func markProcess() processMark {
 }
 
 func currentProcess() processMark {
-	var m processMark
-	var ru syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &ru) == nil {
-		m.cpu = seconds(ru.Utime) + seconds(ru.Stime)
-		m.maxRSS = uint64(ru.Maxrss)
-		if runtime.GOOS != "darwin" {
-			m.maxRSS <<= 10 // kilobytes everywhere but there
-		}
-	}
+	m := processMark{cpu: proc.CPUTime().Seconds(), maxRSS: uint64(proc.PeakMemory())}
 	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/cpu/classes/gc/total:cpu-seconds"}}
 	metrics.Read(samples)
 	m.allocated = samples[0].Value.Uint64()
 	m.gc = samples[1].Value.Float64()
 	return m
 }
-
-func seconds(t syscall.Timeval) float64 { return float64(t.Sec) + float64(t.Usec)/1e6 }
 
 // since returns what was used after the mark. Peak memory is of the process as a
 // whole.

@@ -5,11 +5,10 @@ package handler_test
 import (
 	"fmt"
 	"slices"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/kload/kload"
+	"github.com/kload/kload/internal/proc"
 )
 
 func TestAllocations(t *testing.T) {
@@ -40,14 +39,6 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-func cpuTime(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 func BenchmarkHandle(b *testing.B) {
 	const n = 1000
 	payloads := make([]string, n)
@@ -70,14 +61,14 @@ func BenchmarkHandle(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			r := newRig(b, config)
 			b.ReportAllocs()
-			start := cpuTime(b)
+			start := proc.CPUTime()
 			for b.Loop() {
 				copy(batch.Users, read)
 				if err := r.Handle(b.Context(), batch, results); err != nil {
 					b.Fatal(err)
 				}
 			}
-			b.ReportMetric(float64(cpuTime(b)-start)/float64(b.N)/n, "cpu-ns/rec")
+			b.ReportMetric(float64(proc.CPUTime()-start)/float64(b.N)/n, "cpu-ns/rec")
 		})
 	}
 }

@@ -8,13 +8,13 @@ import (
 	"strconv"
 )
 
-// PeakMemory returns the peak resident memory of this process, 0 where the
-// platform does not tell. It reads Linux's high-water mark, which, unlike
-// getrusage, starts anew when a process executes.
+// PeakMemory returns the peak resident memory of this process in bytes, 0 where
+// the platform does not tell. On Linux it is the high-water mark that, unlike
+// getrusage's, starts anew when a process executes.
 func PeakMemory() int64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
-		return 0
+		return maxRSS()
 	}
 	for lines := bufio.NewScanner(bytes.NewReader(status)); lines.Scan(); {
 		if rest, ok := bytes.CutPrefix(lines.Bytes(), []byte("VmHWM:")); ok {
@@ -24,5 +24,5 @@ func PeakMemory() int64 {
 			}
 		}
 	}
-	return 0
+	return maxRSS()
 }

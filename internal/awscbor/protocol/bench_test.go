@@ -15,7 +15,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -27,6 +26,7 @@ import (
 	"github.com/kload/kload/internal/awscbor/protocol"
 	"github.com/kload/kload/internal/awsclient"
 	target "github.com/kload/kload/internal/local/kinesis"
+	"github.com/kload/kload/internal/proc"
 )
 
 // serverMode makes the test binary a server: "null" reads requests and gives
@@ -44,13 +44,6 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// cpu returns the CPU time this process has used.
-func cpu() time.Duration {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // cannot fail
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 func serve(mode string) error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -63,7 +56,7 @@ func serve(mode string) error {
 		}
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /cpu", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, cpu().Nanoseconds()) })
+	mux.HandleFunc("GET /cpu", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, proc.CPUTime().Nanoseconds()) })
 	mux.Handle("POST /", h)
 	fmt.Fprintln(os.Stdout, ln.Addr())
 	go func() { _, _ = io.Copy(io.Discard, os.Stdin); ln.Close() }()
@@ -175,13 +168,13 @@ func measure(b *testing.B, c *child, size int, call func() error) {
 	if err := call(); err != nil { // connects, and fills the pools
 		b.Fatal(err)
 	}
-	server, client := c.cpu(b), cpu()
+	server, client := c.cpu(b), proc.CPUTime()
 	for b.Loop() {
 		if err := call(); err != nil {
 			b.Fatal(err)
 		}
 	}
-	client, server = cpu()-client, c.cpu(b)-server
+	client, server = proc.CPUTime()-client, c.cpu(b)-server
 	gigabytes := float64(size) * float64(b.N) / 1e9
 	b.ReportMetric(client.Seconds()/gigabytes, "client-cpu-s/GB")
 	b.ReportMetric(server.Seconds()/gigabytes, "server-cpu-s/GB")
@@ -310,13 +303,13 @@ func BenchmarkGetRecordsDecode(b *testing.B) {
 				k := client(&inMemory{body}, option)
 				b.ReportAllocs()
 				b.SetBytes(int64(shape.records * shape.size))
-				before := cpu()
+				before := proc.CPUTime()
 				for b.Loop() {
 					if err := readPage(ctx, k, aws.String("it"), shape.records); err != nil {
 						b.Fatal(err)
 					}
 				}
-				b.ReportMetric((cpu()-before).Seconds()/float64(b.N)/float64(shape.records*shape.size)*1e9, "cpu-s/GB")
+				b.ReportMetric((proc.CPUTime()-before).Seconds()/float64(b.N)/float64(shape.records*shape.size)*1e9, "cpu-s/GB")
 			})
 		}
 	}

@@ -10,27 +10,18 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/kload/kload/internal/local/s3"
+	"github.com/kload/kload/internal/proc"
 )
-
-// cpu returns the CPU time of this process in seconds, client and server.
-func cpu(b *testing.B) float64 {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return float64(u.Utime.Sec+u.Stime.Sec) + float64(u.Utime.Usec+u.Stime.Usec)/1e6
-}
 
 // transfer repeats a request and, where that is over size bytes, reports CPU
 // seconds per GB.
 func transfer(b *testing.B, size int64, client *http.Client, request func() (*http.Request, error)) {
 	b.SetBytes(size)
-	before := cpu(b)
+	before := proc.CPUTime().Seconds()
 	for b.Loop() {
 		r, err := request()
 		if err != nil {
@@ -49,7 +40,7 @@ func transfer(b *testing.B, size int64, client *http.Client, request func() (*ht
 		}
 	}
 	if size > 0 {
-		b.ReportMetric((cpu(b)-before)/(float64(b.N)*float64(size)/1e9), "cpu-s/GB")
+		b.ReportMetric((proc.CPUTime().Seconds()-before)/(float64(b.N)*float64(size)/1e9), "cpu-s/GB")
 	}
 }
 

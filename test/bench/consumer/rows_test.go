@@ -26,6 +26,7 @@ import (
 	"github.com/kload/kload/internal/kpl"
 	"github.com/kload/kload/internal/ledger"
 	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/internal/proc"
 	"github.com/kload/kload/internal/shard"
 	"github.com/kload/kload/internal/trace"
 	"github.com/kload/kload/test/bench/rows"
@@ -216,10 +217,10 @@ func unpackAwslabs(_ context.Context, e *rows.Env, size int) (*rows.Figures, err
 // primitives measures the part of de-aggregation that both sides share: MD5.
 func primitives(_ context.Context, e *rows.Env) (*rows.Figures, error) {
 	chunk := make([]byte, packedSize)
-	from := rows.CPUTime()
+	from := proc.CPUTime()
 	n := 0
 	for ; n < e.Bytes; n += len(chunk) {
 		md5.Sum(chunk)
 	}
-	return &rows.Figures{N: n, Values: map[string]float64{"md5-ns/B": float64(rows.CPUTime()-from) / float64(n)}}, nil
+	return &rows.Figures{N: n, Values: map[string]float64{"md5-ns/B": float64(proc.CPUTime()-from) / float64(n)}}, nil
 }

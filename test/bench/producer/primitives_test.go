@@ -12,6 +12,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/kload/kload/internal/proc"
 	"github.com/kload/kload/internal/shard"
 	"github.com/kload/kload/test/bench/rows"
 )
@@ -90,13 +91,13 @@ func primitives(_ context.Context, e *rows.Env) (*rows.Figures, error) {
 // perByte returns the nanoseconds of CPU per byte of an operation on so many.
 func perByte(span time.Duration, bytes int, op func()) float64 {
 	op()
-	start, done := rows.CPUTime(), 0
+	start, done := proc.CPUTime(), 0
 	for {
 		for range 4 {
 			op()
 		}
 		done += 4
-		if used := rows.CPUTime() - start; used >= span {
+		if used := proc.CPUTime() - start; used >= span {
 			return float64(used) / float64(done) / float64(bytes)
 		}
 	}

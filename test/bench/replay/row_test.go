@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/pierrec/lz4/v4"
@@ -20,6 +19,7 @@ import (
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/ledger"
 	"github.com/kload/kload/internal/pace"
+	"github.com/kload/kload/internal/proc"
 	"github.com/kload/kload/internal/trace"
 	"github.com/kload/kload/internal/units"
 	"github.com/kload/kload/producer"
@@ -44,7 +44,7 @@ func measure(args []string) error {
 		values["ms-to-first"], err = first(replay.Config{From: args[1], Speedup: faster()}, args[2:])
 	case "10k":
 		_, err = play(replay.Config{From: args[1], Rate: units.Rate{N: 10_000, Per: time.Second}, Limit: limit10k}, args[2:])
-		values["MiB-peak"] = float64(peak()) / (1 << 20)
+		values["MiB-peak"] = float64(proc.PeakMemory()) / (1 << 20)
 	case "pacing":
 		rate, bad := strconv.Atoi(args[1])
 		turn, worse := time.ParseDuration(args[2])
@@ -85,7 +85,7 @@ func first(cfg replay.Config, endpoint []string) (float64, error) {
 
 // play runs a load into nothing and returns its rows per second of CPU time.
 func play(cfg replay.Config, endpoint []string) (float64, error) {
-	before := cpuTime()
+	before := proc.CPUTime()
 	src, err := open(cfg, endpoint)
 	if err != nil {
 		return 0, err
@@ -96,7 +96,7 @@ func play(cfg replay.Config, endpoint []string) (float64, error) {
 		Ledger: ledger.New(1).AddLoad("trips", ledger.LoadOptions{Counted: true}),
 	})
 	_, err = load.Run(context.Background(), clock.Now())
-	spent := cpuTime() - before
+	spent := proc.CPUTime() - before
 	if err = errors.Join(err, src.Close()); err != nil {
 		return 0, err
 	}
@@ -121,7 +121,7 @@ func floor(name string) (float64, error) {
 		return 0, err
 	}
 	attribute := []byte(`"dropoff_datetime":"`)
-	before, rows, digits := cpuTime(), 0, 0
+	before, rows, digits := proc.CPUTime(), 0, 0
 	lines := bufio.NewReaderSize(lz4.NewReader(bytes.NewReader(packed)), 256<<10)
 	for {
 		line, err := lines.ReadSlice('\n')
@@ -137,20 +137,5 @@ func floor(name string) (float64, error) {
 	if digits == 0 {
 		return 0, fmt.Errorf("%s has no times", name)
 	}
-	return float64(rows) / (cpuTime() - before).Seconds(), nil
-}
-
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // cannot fail
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// peak is the peak memory of this process since it was executed.
-func peak() int64 {
-	status, _ := os.ReadFile("/proc/self/status")
-	_, rest, _ := bytes.Cut(status, []byte("VmHWM:"))
-	kib, _, _ := bytes.Cut(bytes.TrimSpace(rest), []byte(" "))
-	n, _ := strconv.ParseInt(string(kib), 10, 64)
-	return n << 10
+	return float64(rows) / (proc.CPUTime() - before).Seconds(), nil
 }

@@ -4,8 +4,9 @@ package rows
 
 import (
 	"runtime/metrics"
-	"syscall"
 	"time"
+
+	"github.com/kload/kload/internal/proc"
 )
 
 // Figures are one measurement: values by unit, of N operations.
@@ -26,14 +27,7 @@ type Mark struct {
 func Now() Mark {
 	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/sync/mutex/wait/total:seconds"}}
 	metrics.Read(samples)
-	return Mark{at: time.Now(), cpu: CPUTime(), allocated: samples[0].Value.Uint64(), mutex: samples[1].Value.Float64()}
-}
-
-// CPUTime is that of this process so far, user and system.
-func CPUTime() time.Duration {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // cannot fail
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return Mark{at: time.Now(), cpu: proc.CPUTime(), allocated: samples[0].Value.Uint64(), mutex: samples[1].Value.Float64()}
 }
 
 // Since returns the figures of n records of the given payload each since then.
