@@ -46,7 +46,8 @@ func TestAbortAfter(t *testing.T) {
 				if !strings.Contains(strings.Join(o.Reasons, "\n"), "ended early: "+tt.aborted) || o.err != nil {
 					t.Errorf("reasons %q, error %v", o.Reasons, o.err)
 				}
-				if l := o.ledger("reader"); l.Lost+l.Unsent+l.Unknown > 0 || l.ReadUnique != l.Acked {
+				// One record may be due in the very instant in which the load is ended.
+				if l := o.ledger("reader"); l.Lost+l.Unknown > 0 || l.Unsent > 1 || l.ReadUnique != l.Acked {
 					t.Errorf("what was sent is not accounted for: %+v", l)
 				}
 			})
