@@ -159,18 +159,34 @@ func TestRhythm(t *testing.T) {
 	}
 }
 
-// TestShardsTakeTurns opens shards one after the other.
+// TestShardsTakeTurns opens shards one after the other, which takes a while: each
+// has its turn within the next interval, and many share turns.
 func TestShardsTakeTurns(t *testing.T) {
-	scripted(t, func(t *testing.T, s *script, open func(string, bool) *polling.Opener) {
+	scripted(t, func(t *testing.T, _ *script, open func(string, bool) *polling.Opener) {
+		const every = 200 * time.Millisecond
 		op := open("latest", false)
-		for range 9 {
-			r := openShard(t, op, kload.Position{})
-			s.began = time.Now()
-			next(t, r).Release()
+		began, shards := time.Now(), map[time.Duration]int{}
+		var first []string
+		for range 96 {
+			due := time.Unix(0, openShard(t, op, kload.Position{}).(kload.Polled).Due())
+			in := time.Until(due)
+			if in < 0 || in >= every {
+				t.Errorf("the first call of a shard is due in %v", in)
+			}
+			turn := due.Sub(began) % every
+			if shards[turn]++; len(first) < 9 {
+				first = append(first, turn.String())
+			}
+			<-time.After(9 * time.Millisecond)
 		}
 		const want = "0s 100ms 50ms 150ms 25ms 125ms 75ms 175ms 12.5ms"
-		if got := strings.Join(s.calls, " "); got != want {
-			t.Errorf("first calls after %s, want %s", got, want)
+		if got := strings.Join(first, " "); got != want {
+			t.Errorf("turns at %s of the interval, want %s", got, want)
+		}
+		for turn, n := range shards {
+			if n != 3 {
+				t.Errorf("%d shards have the turn at %v, want 3", n, turn)
+			}
 		}
 	})
 }
