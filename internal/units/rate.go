@@ -8,7 +8,8 @@ import (
 
 // Rate is an exact number of records per time: N records every Per. Parsed
 // rates are in lowest terms, so equal rates are equal as Go values: "60/min",
-// "1/s" and "0.5/500ms" are all {1, 1s}. The zero value is no records at all.
+// "1/s" and "0.5/500ms" are all {1, 1s}, and no records at all are {0, 1s}. The zero
+// value stands for no rate given.
 type Rate struct {
 	N   int64
 	Per time.Duration
@@ -32,7 +33,7 @@ func ParseRate(text string) (Rate, error) {
 		return Rate{}, bad("rate", text, "the time is s, min, h or a duration above zero", count+"/s")
 	}
 	if v.Sign() == 0 {
-		return Rate{Per: d}, nil // which can be told from none given
+		return Rate{Per: time.Second}, nil // which can be told from none given
 	}
 	v.Quo(v, new(big.Rat).SetInt64(int64(d)))
 	if !v.Num().IsInt64() || !v.Denom().IsInt64() {
