@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	running = 150 * time.Second // bounds one foreign program
+	running = 240 * time.Second // bounds one foreign program
 	secret  = "a secret"        // that requests are signed with
 )
 

@@ -182,7 +182,7 @@ public final class Kcl {
     }
     while (System.in.read() >= 0) {}
     for (Scheduler s : applications) {
-      if (!s.startGracefulShutdown().get(30, TimeUnit.SECONDS)) {
+      if (!s.startGracefulShutdown().get(60, TimeUnit.SECONDS)) {
         throw new IllegalStateException(s.applicationName() + " did not shut down in good order");
       }
     }
