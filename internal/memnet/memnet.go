@@ -1,6 +1,7 @@
-// Package memnet is a network of in-memory pipes: a listener and a dialer that
-// never touch a socket, so that a client and a server can run together inside a
-// testing/synctest bubble.
+// Package memnet is a network in memory: a listener and a dialer that never touch
+// a socket, and connections that hold what was not read yet, as a socket's buffers
+// do. A client and a server can run together on it inside a testing/synctest
+// bubble.
 package memnet
 
 import (
@@ -10,8 +11,7 @@ import (
 	"sync"
 )
 
-// Listener is a net.Listener whose connections are net.Pipe pairs. Create it
-// inside the bubble that uses it.
+// Listener is a net.Listener in memory. Create it inside the bubble that uses it.
 type Listener struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -26,7 +26,7 @@ func Listen() *Listener {
 // Dial connects to the listener. Network and address are ignored: everything
 // the owner of this dialer contacts is this listener.
 func (l *Listener) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	client, server := net.Pipe()
+	client, server := pipe()
 	select {
 	case l.conns <- server:
 		return client, nil

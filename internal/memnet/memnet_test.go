@@ -6,12 +6,111 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/kload/kload/internal/memnet"
 )
+
+// connect returns both ends of a connection.
+func connect(t *testing.T) (client, server net.Conn) {
+	t.Helper()
+	l := memnet.Listen()
+	accepted := make(chan net.Conn)
+	go func() {
+		c, _ := l.Accept()
+		accepted <- c
+	}()
+	client, err := l.Dial(t.Context(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, <-accepted
+}
+
+// TestEnds lets reads and writes wait for what ends them.
+func TestEnds(t *testing.T) {
+	full := func(c net.Conn) error {
+		_, err := c.Write(make([]byte, 1<<20))
+		return err
+	}
+	read := func(c net.Conn) error {
+		_, err := c.Read(make([]byte, 1))
+		return err
+	}
+	soon := func(set func(time.Time) error) { _ = set(time.Now().Add(time.Second)) }
+	tests := []struct {
+		name string
+		do   func(c net.Conn) error
+		end  func(own, other net.Conn)
+		want error
+	}{
+		{"read, other end closed", read, func(_, other net.Conn) { other.Close() }, io.EOF},
+		{"read, own end closed", read, func(own, _ net.Conn) { own.Close() }, io.ErrClosedPipe},
+		{"read, past its time", read, func(own, _ net.Conn) { soon(own.SetReadDeadline) }, os.ErrDeadlineExceeded},
+		{"read, at once past its time", read, func(own, _ net.Conn) { _ = own.SetDeadline(time.Unix(1, 0)) }, os.ErrDeadlineExceeded},
+		{"write, other end closed", full, func(_, other net.Conn) { other.Close() }, io.ErrClosedPipe},
+		{"write, own end closed", full, func(own, _ net.Conn) { own.Close() }, io.ErrClosedPipe},
+		{"write, past its time", full, func(own, _ net.Conn) { soon(own.SetWriteDeadline) }, os.ErrDeadlineExceeded},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				own, other := connect(t)
+				ended := make(chan error)
+				go func() { ended <- tc.do(own) }()
+				synctest.Wait()
+				select {
+				case err := <-ended:
+					t.Fatalf("it did not wait: %v", err)
+				default:
+				}
+				tc.end(own, other)
+				if err := <-ended; !errors.Is(err, tc.want) {
+					t.Errorf("%v, want %v", err, tc.want)
+				}
+				_ = own.SetDeadline(time.Time{}) // after which it waits again, or fails for the same end
+				go func() { ended <- tc.do(own) }()
+				synctest.Wait()
+				other.Close()
+				if err := <-ended; errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Error("a deadline that was taken back still counts")
+				}
+			})
+		})
+	}
+}
+
+// TestWindow writes until the reader has to read, and closes: what was written
+// arrives.
+func TestWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := connect(t)
+		got := make(chan int)
+		go func() {
+			<-time.After(time.Second)
+			all, err := io.ReadAll(server)
+			if err != nil {
+				t.Error(err)
+			}
+			got <- len(all)
+		}()
+		began, written := time.Now(), 0
+		for time.Since(began) < time.Second {
+			n, err := client.Write(make([]byte, 1<<10))
+			if err != nil {
+				t.Fatal(err)
+			}
+			written += n
+		}
+		client.Close()
+		if n := <-got; n != written || n != 257<<10 {
+			t.Errorf("%d bytes arrived of %d, want 256 KiB before the first was read and the one that waited", n, written)
+		}
+	})
+}
 
 func TestServe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // which fails if stop leaves a goroutine
