@@ -28,27 +28,34 @@ type aggregator struct {
 
 // lane is where the records of one shard come together. Callers take its lock
 // once for all the records of a batch that go there.
+//
+// Of a thousand lanes none is in the processor's cache when its next record comes,
+// so that adding one waits for each line of memory it touches. What it needs lies
+// here, together, and goes to the stream record when that is sealed.
 type lane struct {
 	due atomic.Int64 // when the open aggregate has lingered long enough, 0 for none open
 
-	mu     sync.Mutex // guards what follows
-	enc    kpl.Encoder
-	rec    *streamRecord // nil: nothing open
-	tagged bool
-	sealed []*streamRecord // in sealing order, waiting to be queued
-	rand   rand.PCG        // of aggregates' partition keys
+	mu      sync.Mutex    // guards what follows
+	rec     *streamRecord // nil: nothing open
+	limit   int           // bytes of the open aggregate
+	count   int           // its records
+	span    shard.Range
+	payload int
+	charge  int
+	opened  int64
+	waited  int64
+	enc     kpl.Encoder
+	recent  [receiptsKept]kload.Receipt // of the records since as many were handed to rec
 
-	// The first record is kept aside: should it stay alone it is sent plain,
-	// without an envelope, as the KPL does. A record with a tag needs the envelope
-	// even alone.
-	key, data []byte
-	hash      kload.HashKey
-	hasHash   bool
+	hash    kload.HashKey   // of the first record, which decides where the aggregate goes
+	hasHash bool            // it was explicit
+	tagged  bool            // the first record has a tag, and needs the envelope even alone
+	sealed  []*streamRecord // in sealing order, waiting to be queued
+	rand    rand.PCG        // of aggregates' partition keys
 }
 
-// laneKeeps is how much memory a lane keeps at least, if it once needed it: there
-// may be thousands.
-const laneKeeps = 64 << 10
+// receiptsKept is how many receipts a lane keeps to itself at a time.
+const receiptsKept = 16
 
 // randomKey is the length of a random partition key.
 const randomKey = 16
@@ -65,31 +72,37 @@ func newAggregator(cfg Aggregation, m *shard.Map, pool *recordPool, b *epochs.Bo
 }
 
 // add puts one record into the aggregate of shard i, whose lane is locked, and
-// seals what is full. It says whether it opened an aggregate.
-func (a *aggregator) add(i int, r *kload.Record, hash kload.HashKey, now int64) (opened bool) {
+// seals what is full. It says whether it opened an aggregate, and whether it sealed
+// one.
+func (a *aggregator) add(i int, r *kload.Record, hash kload.HashKey, now int64) (opened, sealed bool) {
 	l := &a.lanes[i]
-	if l.rec != nil && !l.tryAdd(r, min(int(a.cfg.MaxBytes), maxAggregate-max(len(l.rec.key), randomKey))) {
+	if l.rec != nil && !l.enc.TryAdd(l.limit, r.Key, hash, r.HasHash, r.Tag, r.Data) {
 		a.seal(i, flushSize)
+		sealed = true
 	}
 	if l.rec == nil {
 		a.start(i, r, hash, now)
 		opened = true
 	}
-	rec := l.rec
-	rec.span.Start, rec.span.End = least(rec.span.Start, hash), most(rec.span.End, hash)
-	rec.charge += charge(r)
-	rec.payload += len(r.Data)
-	rec.waited += now - rec.opened
-	rec.receipts = append(rec.receipts, kload.Receipt{
+	l.span.Start, l.span.End = least(l.span.Start, hash), most(l.span.End, hash)
+	l.charge += charge(r)
+	l.payload += len(r.Data)
+	l.waited += now - l.opened
+	l.recent[l.count%receiptsKept] = kload.Receipt{
 		Producer: r.Producer, Seq: r.Seq, Bytes: uint32(len(r.Data)), Intended: r.Intended, Accepted: now,
-	})
+	}
+	if l.count++; l.count%receiptsKept == 0 {
+		l.rec.receipts = append(l.rec.receipts, l.recent[:]...)
+	}
 	switch {
-	case len(rec.receipts) >= a.cfg.MaxCount:
+	case l.count >= a.cfg.MaxCount:
 		a.seal(i, flushCount)
+		sealed = true
 	case opened && len(r.Data) >= int(a.cfg.MaxBytes): // nothing fits beside it
 		a.seal(i, flushSize)
+		sealed = true
 	}
-	return opened
+	return opened, sealed
 }
 
 func least(a, b kload.HashKey) kload.HashKey {
@@ -109,41 +122,25 @@ func most(a, b kload.HashKey) kload.HashKey {
 // start opens an aggregate with its first record.
 func (a *aggregator) start(i int, r *kload.Record, hash kload.HashKey, now int64) {
 	l := &a.lanes[i]
-	l.rec = a.pool.get()
-	rec := l.rec
-	rec.opened = now
+	rec := a.pool.get()
 	if a.books != nil {
 		rec.epoch = a.books.Begin(1)
 	}
 	rec.shard, rec.shardID, rec.mapEpoch = i, a.shards.At(i).ID, a.shards.Epoch()
-	rec.span = shard.Range{Start: hash, End: hash}
 	rec.key = string(r.Key)
-	l.hash, l.hasHash = hash, r.HasHash
-	l.tagged = r.Tag != nil
-	if l.tagged {
-		l.enc.Reset(rec.buf[:0])
-		l.enc.Add(r.Key, r.Hash, r.HasHash, r.Tag, r.Data)
-		rec.enveloped = true
-	} else {
-		l.key = append(l.key[:0], r.Key...)
-		l.data = append(l.data[:0], r.Data...)
-	}
+	l.rec, l.count = rec, 0
+	l.limit = min(int(a.cfg.MaxBytes), maxAggregate-max(len(r.Key), randomKey))
+	l.span, l.payload, l.charge = shard.Range{Start: hash, End: hash}, 0, 0
+	l.opened, l.waited = now, 0
+	l.hash, l.hasHash, l.tagged = hash, r.HasHash, r.Tag != nil
+	l.enc.Reset(rec.buf)
+	l.enc.Add(r.Key, hash, r.HasHash, r.Tag, r.Data)
 	l.due.Store(max(1, now+int64(a.cfg.Linger)))
 }
 
-// tryAdd adds r unless the aggregate would grow beyond limit. It puts the first
-// record into its envelope, which seal drops again for a lone record.
-func (l *lane) tryAdd(r *kload.Record, limit int) bool {
-	if !l.rec.enveloped {
-		l.enc.Reset(l.rec.buf[:0])
-		l.enc.Add(l.key, l.hash, l.hasHash, nil, l.data)
-		l.rec.enveloped = true
-	}
-	return l.enc.TryAdd(limit, r.Key, r.Hash, r.HasHash, r.Tag, r.Data)
-}
-
 // seal closes the aggregate of a lane that is locked, if one is open, and
-// appends it to the lane's sealed ones.
+// appends it to the lane's sealed ones. A record that stayed alone is sent plain,
+// without an envelope, as the KPL does.
 func (a *aggregator) seal(i int, why flushReason) {
 	l := &a.lanes[i]
 	rec := l.rec
@@ -152,23 +149,31 @@ func (a *aggregator) seal(i int, why flushReason) {
 	}
 	l.rec = nil
 	l.due.Store(0)
-	if rec.enveloped = len(rec.receipts) > 1 || l.tagged; rec.enveloped {
-		rec.data = l.enc.SealUndigested()
-		rec.buf, rec.undigested = rec.data, true
-		rec.hashKey = shard.FormatHash(l.hash)
+	rec.receipts = append(rec.receipts, l.recent[:l.count%receiptsKept]...)
+	rec.span, rec.payload, rec.charge = l.span, l.payload, l.charge
+	rec.opened, rec.waited = l.opened, l.waited
+	if rec.enveloped = l.count > 1 || l.tagged; rec.enveloped {
+		rec.buf = l.enc.SealUndigested()
+		rec.data, rec.undigested = rec.buf, true
 		rec.key = l.partitionKey(a.cfg.PartitionKey, rec.key)
 	} else {
-		rec.buf, l.data = l.data, rec.buf[:0]
-		rec.data = rec.buf
-		if cap(l.data) > max(laneKeeps, 2*int(a.cfg.MaxBytes)) {
-			l.data = nil // of a large record
-		}
-		if l.hasHash {
-			rec.hashKey = shard.FormatHash(l.hash)
-		}
+		rec.buf, rec.data = l.enc.SealAlone()
+	}
+	if rec.enveloped || l.hasHash {
+		rec.hashKey = shard.FormatHash(l.hash)
 	}
 	l.sealed = append(l.sealed, rec)
 	a.stats.sealed(rec, why)
+}
+
+// latest returns the stream record that the record added last went to, and its
+// index there.
+func (l *lane) latest() (rec *streamRecord, index int) {
+	if l.rec != nil {
+		return l.rec, l.count - 1
+	}
+	rec = l.sealed[len(l.sealed)-1]
+	return rec, len(rec.receipts) - 1
 }
 
 // partitionKey chooses the key of an aggregate, which decides nothing, since its

@@ -49,7 +49,7 @@ func (p *Producer) put(ctx context.Context, r *kload.Record, decided chan<- Resu
 	p.stats.bytes.Add(uint64(len(r.Data)))
 	if code := Refusal(r, p.o.MaxRecord); code != "" {
 		rejected := p.reject(r, code, now)
-		rejected.wait(decided)
+		rejected.wait(0, decided)
 		p.giveUp([]*streamRecord{rejected}, code)
 		return nil
 	}
@@ -59,9 +59,10 @@ func (p *Producer) put(ctx context.Context, r *kload.Record, decided chan<- Resu
 	i := p.agg.shards.Locate(hash)
 	l := &p.agg.lanes[i]
 	l.mu.Lock()
-	opened := p.agg.add(i, r, hash, now)
+	opened, _ := p.agg.add(i, r, hash, now)
 	if decided != nil {
-		l.latest().wait(decided)
+		rec, index := l.latest()
+		rec.wait(index, decided)
 	}
 	p.queue.push(l.take())
 	l.mu.Unlock()
@@ -71,18 +72,10 @@ func (p *Producer) put(ctx context.Context, r *kload.Record, decided chan<- Resu
 	return nil
 }
 
-// latest returns the stream record that the last record added went to.
-func (l *lane) latest() *streamRecord {
-	if l.rec != nil {
-		return l.rec
-	}
-	return l.sealed[len(l.sealed)-1]
-}
-
-// wait has decided told what becomes of the last user record of r.
-func (r *streamRecord) wait(decided chan<- Result) {
+// wait has decided told what becomes of a user record of r.
+func (r *streamRecord) wait(index int, decided chan<- Result) {
 	if decided != nil {
-		r.waiters = append(r.waiters, waiter{index: len(r.receipts) - 1, result: decided})
+		r.waiters = append(r.waiters, waiter{index: index, result: decided})
 	}
 }
 
@@ -148,10 +141,14 @@ func (p *Producer) aggregate(s *scatter, recs []kload.Record, now int64) (opened
 	for _, i := range s.shards {
 		l := &p.agg.lanes[i]
 		l.mu.Lock()
+		full := false
 		for at := s.first[i]; at != none; at = s.next[at] {
-			opened = p.agg.add(i, &recs[at], s.hashes[at], now) || opened
+			o, f := p.agg.add(i, &recs[at], s.hashes[at], now)
+			opened, full = opened || o, full || f
 		}
-		p.queue.push(l.take())
+		if full {
+			p.queue.push(l.take())
+		}
 		l.mu.Unlock()
 	}
 	for _, at := range s.refused {

@@ -52,9 +52,9 @@ func (s *splitter) takeApart(r *streamRecord, m *shard.Map) []*streamRecord {
 	invariants.Check(kind == kpl.Aggregate && s.dec.Count() == len(r.receipts), "an aggregate of %d records is %v", len(r.receipts), kind)
 	waiters := r.waiters
 	for u := (kpl.User{}); s.dec.Next(&u); {
-		part := s.move(&u, &r.receipts[u.Sub], m)
+		part, index := s.move(&u, &r.receipts[u.Sub], m)
 		for len(waiters) > 0 && waiters[0].index == int(u.Sub) {
-			part.waiters = append(part.waiters, waiter{index: len(part.receipts) - 1, result: waiters[0].result})
+			part.wait(index, waiters[0].result)
 			waiters = waiters[1:]
 		}
 	}
@@ -73,8 +73,9 @@ func (s *splitter) takeApart(r *streamRecord, m *shard.Map) []*streamRecord {
 	return s.parts
 }
 
-// move puts a user record into the part of its shard and returns that.
-func (s *splitter) move(u *kpl.User, was *kload.Receipt, m *shard.Map) *streamRecord {
+// move puts a user record into the part of its shard and returns that, and its
+// index there.
+func (s *splitter) move(u *kpl.User, was *kload.Receipt, m *shard.Map) (part *streamRecord, index int) {
 	hash := u.Hash
 	if !u.HasHash {
 		hash = shard.HashOf(u.Key)
@@ -84,9 +85,5 @@ func (s *splitter) move(u *kpl.User, was *kload.Receipt, m *shard.Map) *streamRe
 		Data: u.Data, Tag: u.Tag, Key: u.Key, Hash: u.Hash, HasHash: u.HasHash,
 		Producer: was.Producer, Seq: was.Seq, Intended: was.Intended,
 	}, hash, was.Accepted)
-	l := &s.agg.lanes[i]
-	if l.rec != nil {
-		return l.rec
-	}
-	return l.sealed[len(l.sealed)-1]
+	return s.agg.lanes[i].latest()
 }

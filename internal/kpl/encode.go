@@ -11,15 +11,16 @@ import (
 
 // Encoder builds one aggregate after another. Start each with Reset, fill it
 // with TryAdd (or Grow and Add), finish it with Seal. The zero value is ready for
-// Reset. It takes up to 8 KiB besides its buffer, and as much again once it has
-// seen an explicit hash key.
+// Reset. Once an aggregate had more than 32 partition keys it takes up to 8 KiB
+// besides its buffer, and as much again for explicit hash keys.
 //
 // An Encoder is owned by one goroutine. In steady state it does not allocate,
 // provided that the buffers it is given are large enough.
 type Encoder struct {
 	buf    []byte
 	count  int
-	keys   *keyTable
+	data   int // length of the data added last
+	keys   keyTable
 	hashes *keyTable // nil until a record has an explicit hash key
 
 	// The decimal form of the explicit hash key seen last.
@@ -42,9 +43,6 @@ type layout struct {
 func (e *Encoder) Reset(buf []byte) {
 	e.buf = append(buf[:0], magic...)
 	e.count = 0
-	if e.keys == nil {
-		e.keys = newKeyTable()
-	}
 	e.keys.reset()
 	if e.hashes != nil {
 		e.hashes.reset()
@@ -66,8 +64,10 @@ func (e *Encoder) Grow(key []byte, hash kload.HashKey, hasHash bool, tag, data [
 }
 
 // Add appends a user record. It copies what it is given. The explicit hash key
-// counts only if hasHash is set; a tag that is not nil, even an empty one, is
-// written as the value of the tag [TagKey] and should be ASCII.
+// counts only if hasHash is set; without it a hash that is not zero must be the
+// point of the partition key ([shard.HashOf]), which saves looking for the key by a
+// hash of its own. A tag that is not nil, even an empty one, is written as the value
+// of the tag [TagKey] and should be ASCII.
 func (e *Encoder) Add(key []byte, hash kload.HashKey, hasHash bool, tag, data []byte) {
 	var l layout
 	e.plan(&l, key, hash, hasHash, tag, data)
@@ -108,8 +108,22 @@ func (e *Encoder) SealUndigested() []byte {
 	return sealed
 }
 
+// SealAlone ends an aggregate of one user record, which had no tag, without
+// wrapping it up: it returns the record's data, as given to Add, and the buffer
+// that holds it. After it only Reset may be called.
+func (e *Encoder) SealAlone() (buf, data []byte) {
+	invariants.Check(e.count == 1, "taking one user record from an aggregate of %d", e.count)
+	buf = e.buf
+	e.buf = nil
+	return buf, buf[len(buf)-e.data:]
+}
+
 func (e *Encoder) plan(l *layout, key []byte, hash kload.HashKey, hasHash bool, tag, data []byte) {
-	l.key = e.keys.find(e.buf, key)
+	sum := hash.Lo
+	if hasHash || hash == (kload.HashKey{}) {
+		sum = e.keys.hash(key)
+	}
+	l.key = e.keys.find(e.buf, key, sum)
 	if !l.key.known {
 		l.total += fieldLen(len(key))
 	}
@@ -125,13 +139,14 @@ func (e *Encoder) plan(l *layout, key []byte, hash kload.HashKey, hasHash bool, 
 
 func (e *Encoder) planHash(l *layout, hash kload.HashKey) {
 	if e.hashes == nil {
-		e.hashes = newKeyTable()
+		e.hashes = new(keyTable)
+		e.hashes.reset()
 	}
 	if e.hashText == nil || hash != e.hash {
 		e.hash, e.hashText = hash, shard.AppendHash(e.hashText[:0], hash)
 	}
 	l.hasHash = true
-	l.hash = e.hashes.find(e.buf, e.hashText)
+	l.hash = e.hashes.find(e.buf, e.hashText, e.hashes.hash(e.hashText))
 	if !l.hash.known {
 		l.total += fieldLen(len(e.hashText))
 	}
@@ -139,7 +154,7 @@ func (e *Encoder) planHash(l *layout, hash kload.HashKey) {
 }
 
 func (e *Encoder) write(l *layout, key, tag, data []byte) {
-	b := appendEntry(e.buf, e.keys, l.key, tagKeyTable, key)
+	b := appendEntry(e.buf, &e.keys, l.key, tagKeyTable, key)
 	if l.hasHash {
 		b = appendEntry(b, e.hashes, l.hash, tagHashTable, e.hashText)
 	}
@@ -155,7 +170,7 @@ func (e *Encoder) write(l *layout, key, tag, data []byte) {
 		b = append(b, TagKey...)
 		b = appendField(b, tagTagValue, tag)
 	}
-	e.buf = b
+	e.buf, e.data = b, len(data)
 	e.count++
 }
 

@@ -1,9 +1,6 @@
 package kpl
 
-import (
-	"hash/maphash"
-	"slices"
-)
+import "hash/maphash"
 
 const (
 	// maxRemembered is how many distinct keys of one aggregate are found again.
@@ -11,28 +8,34 @@ const (
 	// keys after these repeat in the table unless they follow one another, which
 	// the format allows and which costs nothing but their bytes.
 	maxRemembered = 512
-	// leastRemembered is how many a table has room for at the least.
-	leastRemembered = 16
+	// few is how many keys are looked at one after the other. A thousand shards that
+	// share a load seldom have more of them at a time, and what is looked at lies
+	// within the encoder: the first access to memory elsewhere would take longer.
+	few = 32
 )
 
 // keyTable finds the index of a string among those an aggregate already holds.
 //
-// It is an open-addressing table with linear probing, at most half full: an
-// unknown key, the normal case with many keys in use, costs one hash and about one
-// and a half probes. It has room for as many keys as the aggregates at hand have,
-// 256 bytes to 8 KiB, so that the tables of a thousand shards stay in cache and
-// that clearing one for the next aggregate takes less time than one user record.
-// The strings themselves are compared where they lie, in the encoder's buffer. A
-// Go map would copy every new key to the heap, at two to three times the cost.
+// Beyond a few strings it is an open-addressing table with linear probing, at most
+// half full: an unknown key, the normal case with many keys in use, costs about
+// one and a half probes. It has room for as many keys as the aggregates at hand
+// have, up to 8 KiB; clearing it for the next aggregate takes less time than one
+// user record. The strings themselves are compared where they lie, in the
+// encoder's buffer. A Go map would copy every new key to the heap, at two to three
+// times the cost.
 type keyTable struct {
-	seed  maphash.Seed
-	count uint32 // entries of the table in the message, remembered or not
-	last  span   // the entry found or added last
-	index uint32 // its index
-	sum   uint64 // its hash
+	seed  maphash.Seed // zero before the first reset
+	count uint32       // entries of the table in the message, remembered or not
+	index uint32       // of the entry found or added last
+	last  span         // that entry
+	sum   uint64       // its hash
 
-	// A slot holds 1 + an index into spans, with 16 bits of the string's hash above
-	// to spare most comparisons and to find the slot again; 0 is vacant.
+	marks [few]uint16 // of the first entries' hashes
+	near  [few]span   // the first entries
+
+	// These count once there are more than a few entries. A slot holds 1 + an index
+	// into spans, with 16 bits of the string's hash above to spare most comparisons
+	// and to find the slot again; 0 is vacant.
 	slots []uint32 // twice the room in spans
 	spans []span
 }
@@ -40,27 +43,22 @@ type keyTable struct {
 // place says where a string is, or where it would go.
 type place struct {
 	index uint32 // in the aggregate's table
-	slot  uint32 // to be filled, if !known
+	slot  uint32 // to be filled, if !known and there are more than a few entries
 	known bool
 	sum   uint64 // the string's hash
-}
-
-func newKeyTable() *keyTable {
-	t := &keyTable{seed: maphash.MakeSeed()}
-	t.resize(leastRemembered)
-	return t
-}
-
-func (t *keyTable) resize(room int) {
-	t.slots, t.spans = make([]uint32, 2*room), slices.Grow(t.spans, room-len(t.spans))[:room]
 }
 
 // reset empties the table and leaves the room as it is: the next aggregate will
 // want as much.
 func (t *keyTable) reset() {
+	if t.seed == (maphash.Seed{}) {
+		t.seed = maphash.MakeSeed()
+	}
 	t.count, t.index, t.last, t.sum = 0, 0, span{}, 0
-	clear(t.slots)
 }
+
+// hash returns what stands for a string of which nothing is known.
+func (t *keyTable) hash(key []byte) uint64 { return maphash.Bytes(t.seed, key) }
 
 // mark returns the part of a hash that slots keep.
 func mark(sum uint64) uint32 { return uint32(sum>>32) & 0xFFFF_0000 }
@@ -68,12 +66,21 @@ func mark(sum uint64) uint32 { return uint32(sum>>32) & 0xFFFF_0000 }
 // home returns the slot where the search for a mark begins.
 func (t *keyTable) home(mark uint32) uint32 { return mark >> 16 & uint32(len(t.slots)-1) }
 
-func (t *keyTable) find(buf, key []byte) place {
-	sum := maphash.Bytes(t.seed, key)
+// find looks for a key by its hash, which must be the same whenever the key is:
+// the entry repeats otherwise.
+func (t *keyTable) find(buf, key []byte, sum uint64) place {
 	if sum == t.sum && t.count > 0 && string(t.last.of(buf)) == string(key) {
 		return place{index: t.index, known: true, sum: sum}
 	}
 	m := mark(sum)
+	if t.count < few {
+		for i := range t.count {
+			if t.marks[i] == uint16(m>>16) && string(t.near[i].of(buf)) == string(key) {
+				return place{index: i, known: true, sum: sum}
+			}
+		}
+		return place{index: t.count, sum: sum}
+	}
 	slot := t.home(m)
 	for ; t.slots[slot] != 0; slot = (slot + 1) & uint32(len(t.slots)-1) {
 		s := t.slots[slot]
@@ -87,21 +94,45 @@ func (t *keyTable) find(buf, key []byte) place {
 // again makes a known entry the last one. One that is not remembered is the last
 // one already: that is how it was found.
 func (t *keyTable) again(p place) {
-	if p.index < maxRemembered {
-		t.index, t.last, t.sum = p.index, t.spans[p.index], p.sum
+	if p.index >= maxRemembered {
+		return
 	}
+	t.index, t.sum = p.index, p.sum
+	if t.count < few {
+		t.last = t.near[p.index]
+		return
+	}
+	t.last = t.spans[p.index]
 }
 
 // add takes in an unknown string that has just been written at s.
 func (t *keyTable) add(p place, s span) {
 	t.index, t.last, t.sum = p.index, s, p.sum
-	if t.count < maxRemembered {
+	switch {
+	case t.count < few:
+		t.near[t.count], t.marks[t.count] = s, uint16(mark(p.sum)>>16)
+	case t.count < maxRemembered:
 		t.spans[t.count] = s
 		t.slots[p.slot] = mark(p.sum) | (t.count + 1)
 	}
 	t.count++
-	if int(t.count) == len(t.spans) && t.count < maxRemembered {
+	switch {
+	case t.count == few:
+		t.spread()
+	case int(t.count) == len(t.spans) && t.count > few && t.count < maxRemembered:
 		t.grow()
+	}
+}
+
+// spread gives the first entries slots, before the next one is looked for.
+func (t *keyTable) spread() {
+	if t.slots == nil {
+		t.resize(2 * few)
+	}
+	clear(t.slots)
+	copy(t.spans, t.near[:])
+	for i, m := range t.marks {
+		t.fill(uint32(m)<<16 | uint32(i+1))
 	}
 }
 
@@ -110,13 +141,23 @@ func (t *keyTable) grow() {
 	old := t.slots
 	t.resize(2 * len(t.spans))
 	for _, s := range old {
-		if s == 0 {
-			continue
+		if s != 0 {
+			t.fill(s)
 		}
-		slot := t.home(s)
-		for t.slots[slot] != 0 {
-			slot = (slot + 1) & uint32(len(t.slots)-1)
-		}
-		t.slots[slot] = s
 	}
+}
+
+func (t *keyTable) resize(room int) {
+	spans := make([]span, room)
+	copy(spans, t.spans)
+	t.slots, t.spans = make([]uint32, 2*room), spans
+}
+
+// fill puts what a slot holds into the first vacant one.
+func (t *keyTable) fill(s uint32) {
+	slot := t.home(s)
+	for t.slots[slot] != 0 {
+		slot = (slot + 1) & uint32(len(t.slots)-1)
+	}
+	t.slots[slot] = s
 }
