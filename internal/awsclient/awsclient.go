@@ -136,8 +136,8 @@ func (c *Client) countCalls(s *middleware.Stack) error {
 		}), middleware.Before)
 }
 
-// bufferBytes is the size of a connection's buffers: a small request in one write.
-const bufferBytes = 64 << 10
+// Sizes of a connection's buffers. A small request goes out in one write; what is left of a larger answer is read to where it belongs.
+const readBuffer, writeBuffer = 4 << 10, 8 << 10
 
 // newTransport keeps data calls on HTTP/1.1: HTTP/2 would put all of them on
 // one connection with one flow-control window.
@@ -168,8 +168,8 @@ func newTransport(o Options) *http.Transport {
 		MaxIdleConnsPerHost: conns,
 		IdleConnTimeout:     90 * time.Second,
 		TLSHandshakeTimeout: handshakeTimeout,
-		ReadBufferSize:      bufferBytes,
-		WriteBufferSize:     bufferBytes,
+		ReadBufferSize:      readBuffer,
+		WriteBufferSize:     writeBuffer,
 		DisableCompression:  true,
 	}
 }

@@ -58,7 +58,7 @@ func tune(t *http.Transport) {
 		t.MaxConnsPerHost = tunedConnections
 	}
 	t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, t.MaxConnsPerHost
-	t.ReadBufferSize, t.WriteBufferSize = bufferBytes, bufferBytes
+	t.ReadBufferSize, t.WriteBufferSize = readBuffer, writeBuffer
 	t.DisableCompression, t.ForceAttemptHTTP2 = true, false
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)
