@@ -11,6 +11,7 @@ const (
 	engineProducer = "producer"
 	engineConsumer = "consumer"
 	engineReplay   = "replay" // reads recorded data ahead for a producer
+	engineTarget   = "target" // the embedded one, where it shares the process
 )
 
 // labelled runs f, and every goroutine begun by it, under the name of an engine.

@@ -51,15 +51,23 @@ func connect(ctx context.Context, s *Spec, inj injection, mem Network) (*endpoin
 func startLocal(ctx context.Context, cfg local.Config, process string, mem Network) (local.Target, error) {
 	switch {
 	case mem != nil:
-		return local.StartShared(cfg, mem)
+		return startShared(ctx, cfg, mem)
 	case process == "shared":
 		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("listening for the embedded target: %w", err)
 		}
-		return local.StartShared(cfg, ln)
+		return startShared(ctx, cfg, ln)
 	}
 	return local.Start(ctx, cfg)
+}
+
+func startShared(ctx context.Context, cfg local.Config, ln net.Listener) (t local.Target, err error) {
+	err = labelled(ctx, engineTarget, func(context.Context) error {
+		t, err = local.StartShared(cfg, ln)
+		return err
+	})
+	return t, err
 }
 
 func localConfig(s *Spec, inj injection) local.Config {

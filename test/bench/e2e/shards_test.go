@@ -12,8 +12,11 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
+	"testing/synctest"
 
+	"github.com/kload/kload/internal/memnet"
 	"github.com/kload/kload/results"
 	"github.com/kload/kload/scenarios"
 	"github.com/kload/kload/test/bench/machine"
@@ -42,104 +45,178 @@ type costs struct {
 	Memory  uint64             // peak of kload, bytes
 }
 
-// measureShards runs the scenario under the CPU profile. Its arguments are the
+// measureShards runs the scenario and prints what it took. Its arguments are the
 // profile's file and settings of the scenario.
 func measureShards(args []string) error {
-	s, err := scenarios.Open(manyShards, scenarios.OpenOptions{Sets: args[1:]})
-	if err != nil {
-		return fmt.Errorf("opening the scenario: %w", err)
-	}
-	debug.SetMemoryLimit(s.MemoryLimit()) // as kload run does
-	dir, err := os.MkdirTemp("", "kload-shards")
-	if err != nil {
-		return fmt.Errorf("making a folder for the run: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	sum, err := profiled(args[0], func() (*results.Summary, error) {
-		return scenarios.Run(context.Background(), s, scenarios.RunOptions{Out: filepath.Join(dir, "run")})
-	})
-	if err != nil {
-		return fmt.Errorf("running: %w", err)
-	}
-	events, reader := sum.Load["events"], sum.Consumers["reader"]
-	if sum.Verdict != results.Pass || reader.ReadUnique != events.Acked || events.Acked == 0 {
-		return fmt.Errorf("verdict %s: %d acknowledged, %d read", sum.Verdict, events.Acked, reader.ReadUnique)
-	}
-	engines, samples, err := split(args[0])
+	c, err := measure(args[0], args[1:], false, func(f func(context.Context)) { f(context.Background()) })
 	if err != nil {
 		return err
-	}
-	kload, n := sum.Process.Kload, float64(events.Acked)
-	c := costs{
-		Records: events.Acked, Calls: events.Requests + reader.Counters["get_records"], Memory: kload.MaxRSS,
-		CPU: map[string]float64{"kload": kload.CPUS / n * 1e9, "target": sum.Process.Target.CPUS / n * 1e9},
-	}
-	for engine, count := range engines {
-		c.CPU[engine] = kload.CPUS / n * 1e9 * float64(count) / float64(max(1, samples))
 	}
 	return json.NewEncoder(os.Stdout).Encode(c)
 }
 
+// TestVirtualRun is measureShards in virtual time, whose result goes to a file:
+// a process of TestShards, which says so by the arguments in this variable.
+func TestVirtualRun(t *testing.T) {
+	args := strings.Fields(os.Getenv(virtualVar))
+	if len(args) == 0 {
+		t.Skip("is for TestShards")
+	}
+	c, err := measure(args[0], args[1:], true, func(f func(context.Context)) {
+		synctest.Test(t, func(t *testing.T) { f(t.Context()) })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(args[0]+".json", text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// virtualVar holds the arguments of a run in virtual time.
+const virtualVar = "KLOAD_BENCH_VIRTUAL"
+
+// measure runs the scenario with settings, under the CPU profile, where within has
+// it run. In virtual time the target is in this process, without sockets.
+func measure(profile string, set []string, virtual bool, within func(func(context.Context))) (*costs, error) {
+	s, err := scenarios.Open(manyShards, scenarios.OpenOptions{Sets: set})
+	if err != nil {
+		return nil, fmt.Errorf("opening the scenario: %w", err)
+	}
+	if !virtual { // where the target's store is not in this process
+		debug.SetMemoryLimit(s.MemoryLimit()) // as kload run does
+	}
+	dir, err := os.MkdirTemp("", "kload-shards")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder for the run: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	sum, err := profiled(profile, func() (sum *results.Summary, err error) { // in real time: it sleeps
+		within(func(ctx context.Context) {
+			o := scenarios.RunOptions{Out: filepath.Join(dir, "run")}
+			if virtual {
+				o.Memory = memnet.Listen()
+			}
+			sum, err = scenarios.Run(ctx, s, o)
+		})
+		return sum, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("running: %w", err)
+	}
+	return costsOf(sum, profile)
+}
+
+// costsOf says what a run cost that passed.
+func costsOf(sum *results.Summary, profile string) (*costs, error) {
+	events, reader := sum.Load["events"], sum.Consumers["reader"]
+	if sum.Verdict != results.Pass || reader.ReadUnique != events.Acked || events.Acked == 0 {
+		return nil, fmt.Errorf("verdict %s: %d acknowledged, %d read", sum.Verdict, events.Acked, reader.ReadUnique)
+	}
+	engines, samples, err := split(profile)
+	if err != nil {
+		return nil, err
+	}
+	perRecord := func(seconds float64) float64 { return seconds / float64(events.Acked) * 1e9 }
+	process := perRecord(sum.Process.Kload.CPUS)
+	c := &costs{
+		Records: events.Acked, Calls: events.Requests + reader.Counters["get_records"], Memory: sum.Process.Kload.MaxRSS,
+		CPU: map[string]float64{},
+	}
+	for engine, count := range engines {
+		c.CPU[engine] = process * float64(count) / float64(max(1, samples))
+	}
+	c.CPU["kload"] = process - c.CPU["target"] // which shares the process in virtual time
+	if own := sum.Process.Target; own != nil {
+		c.CPU["target"] = perRecord(own.CPUS)
+	}
+	return c, nil
+}
+
 // TestShards runs the scenario on ten shards and on a thousand, each in fresh
-// processes: a small one unless KLOAD_BENCH=full.
+// processes, and again in virtual time: a small one unless KLOAD_BENCH=full.
 func TestShards(t *testing.T) {
+	for name, start := range map[string]func(*testing.T, string, []string) []byte{"real": runReal, "virtual": runVirtual} {
+		t.Run(name, func(t *testing.T) { compareShards(t, name, start) })
+	}
+}
+
+func compareShards(t *testing.T, name string, start func(t *testing.T, profile string, set []string) []byte) {
 	full, out, n := os.Getenv("KLOAD_BENCH") == "full", io.Discard, 1
 	rows, set := []int{2, 50}, []string{"vars.rate=1k/s", "vars.span=1s", "consumers.reader.read.polling.every=200ms"}
 	if full {
 		out, n, rows, set = os.Stdout, *rounds, []int{10, 1000}, nil
 	}
+	dir := *profiles
+	if dir == "" {
+		dir = t.TempDir()
+	}
 	machine.Describe(t.Context(), out, "make bench-e2e")
 	got := make([][]costs, len(rows))
 	for round := range n {
 		for i, shards := range rows {
-			c := runShards(t, shards, round, set)
+			profile := filepath.Join(dir, fmt.Sprintf("shards-%s-%d-%d.pprof", name, shards, round))
+			text := start(t, profile, append([]string{"vars.shards=" + strconv.Itoa(shards)}, set...))
+			var c costs
+			if err := json.Unmarshal(text, &c); err != nil {
+				t.Fatalf("%d shards: %v: %s", shards, err, text)
+			}
+			if c.Records == 0 || c.Calls < uint64(shards) || c.CPU["kload"] <= 0 || c.Memory == 0 {
+				t.Errorf("%d shards: %+v", shards, c)
+			}
 			got[i] = append(got[i], c)
-			c.write(out, shards)
+			c.write(out, name, shards)
 		}
 	}
 	fmt.Fprintf(out, "\n# medians of %d\n", n)
 	mid := make([]costs, len(rows))
 	for i, shards := range rows {
 		mid[i] = medians(got[i])
-		mid[i].write(out, shards)
+		mid[i].write(out, name, shards)
 	}
 	few, many := mid[0].CPU["kload"], mid[1].CPU["kload"]
-	fmt.Fprintf(out, "# kload process: %d shards / %d shards: %.2f (bar %.1f), of the pairs", rows[1], rows[0], many/few, mostGrowth)
+	fmt.Fprintf(out, "# kload process, %s time: %d shards / %d shards: %.2f (bar %.1f), of the pairs", name, rows[1], rows[0], many/few, mostGrowth)
 	for i := range n {
 		fmt.Fprintf(out, " %.2f", got[1][i].CPU["kload"]/got[0][i].CPU["kload"])
 	}
 	fmt.Fprintf(out, "; peak memory %d MiB (bar %d)\n", mid[1].Memory>>20, mostMemory>>20)
 }
 
-// runShards measures one run in a process of its own.
-func runShards(t *testing.T, shards, round int, set []string) costs {
+// runReal measures one run in a process of its own.
+func runReal(t *testing.T, profile string, set []string) []byte {
 	t.Helper()
-	dir := *profiles
-	if dir == "" {
-		dir = t.TempDir()
-	}
-	profile := filepath.Join(dir, fmt.Sprintf("shards-%d-%d.pprof", shards, round))
-	args := append([]string{shardsVerb, profile, "vars.shards=" + strconv.Itoa(shards)}, set...)
-	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{shardsVerb, profile}, set...)...)
 	cmd.Stderr = os.Stderr
 	text, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%d shards: %v: %s", shards, err, text)
+		t.Fatalf("%q: %v: %s", set, err, text)
 	}
-	var c costs
-	if err := json.Unmarshal(text, &c); err != nil {
-		t.Fatalf("%d shards: %v: %s", shards, err, text)
+	return text
+}
+
+// runVirtual is runReal in virtual time, which is a test's.
+func runVirtual(t *testing.T, profile string, set []string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestVirtualRun$", "-test.v")
+	cmd.Env = append(os.Environ(), virtualVar+"="+strings.Join(append([]string{profile}, set...), " "))
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%q: %v: %s", set, err, text)
 	}
-	if c.Records == 0 || c.Calls < uint64(shards) || c.CPU["kload"] <= 0 || c.Memory == 0 {
-		t.Errorf("%d shards: %+v", shards, c)
+	text, err := os.ReadFile(profile + ".json")
+	if err != nil {
+		t.Fatal(err)
 	}
-	return c
+	return text
 }
 
 // write prints lines for benchstat.
-func (c *costs) write(out io.Writer, shards int) {
+func (c *costs) write(out io.Writer, time string, shards int) {
 	for _, part := range []string{"kload", "producer", "consumer", "runtime", "target"} {
-		fmt.Fprintf(out, "BenchmarkShards/shards=%d/part=%s \t%d\t%.1f cpu-ns/record\n", shards, part, c.Records, c.CPU[part])
+		fmt.Fprintf(out, "BenchmarkShards/time=%s/shards=%d/part=%s \t%d\t%.1f cpu-ns/record\n", time, shards, part, c.Records, c.CPU[part])
 	}
 	fmt.Fprintf(out, "# %d shards: peak memory %d MiB, %d calls\n", shards, c.Memory>>20, c.Calls)
 }
