@@ -63,7 +63,7 @@ func putKPL(ctx context.Context, e *rows.Env, size int) (*rows.Figures, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the server's address: %w", err)
 	}
-	dir, err := os.MkdirTemp("", "kload-kpl-")
+	dir, err := os.MkdirTemp(filepath.Dir(e.CAFile), "kpl-") // which goes even if we are killed
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for the KPL's executable: %w", err)
 	}

@@ -144,7 +144,7 @@ func (tb *Table) measure(t *testing.T, r prepared, mb float64) {
 		all := strings.TrimSpace(stderr.String())
 		said, _, _ := strings.Cut(all, "\n")
 		if !r.Fragile {
-			t.Errorf("%s: %v: %s", r.Name, err, all)
+			t.Errorf("%s: %v: %s", r.Name, err, all[max(0, len(all)-4<<10):])
 		}
 		fmt.Fprintf(tb.Out, "# %s did not survive: %v: %s\n", r.Name, errors.Join(err, ctx.Err()), said)
 		return
