@@ -83,6 +83,10 @@ func (r report) bars(p map[string]float64) []bar {
 // printKPL tells where the KPL's time goes, and what kload does in it.
 func (r report) printKPL(row string, ours float64) {
 	theirs := r.Median(row, "records/core-s")
+	if math.IsNaN(theirs) {
+		fmt.Fprintln(r.Out, "#         KPL not measured")
+		return
+	}
 	fmt.Fprintf(r.Out, "#         KPL %.3f (its JVM %.0f, its native process %.0f ns a record), kload / KPL %.1f\n",
 		theirs/1e6, r.Median(row, unitJVM), r.Median(row, unitNative), ours/theirs)
 }
