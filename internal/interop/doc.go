@@ -11,6 +11,7 @@
 // folder locks its packages: node, python and java hold programs that are clients
 // and decoders, the others services, which serve.js starts. What is downloaded is
 // kept in $XDG_CACHE_HOME/kload-ci/interop, in a folder for each lock file.
+// KplBench.java is for the producer's benchmark, which shares them.
 //
 // The programs are unmodified applications of their libraries: they are told the
 // endpoint by the environment variables that AWS tools read, print what they saw

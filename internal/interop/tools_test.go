@@ -3,101 +3,43 @@
 package interop_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
-	"time"
+
+	"github.com/kload/kload/internal/foreign"
 )
 
-// installing bounds one download of packages.
-const installing = 5 * time.Minute
-
-// need skips the test where a tool is missing, or fails it under
-// KLOAD_INTEROP=must.
-func need(t *testing.T, hint string, tools ...string) {
+// provided skips the test where a tool is missing, and fails it under
+// KLOAD_INTEROP=must and where packages cannot be had.
+func provided(t *testing.T, err error) {
 	t.Helper()
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("KLOAD_INTEROP") == "must" {
-				t.Fatalf("KLOAD_INTEROP=must: %v", err)
-			}
-			t.Skipf("install %s to run this test: %v", hint, err)
-		}
+	switch {
+	case err == nil:
+	case errors.Is(err, exec.ErrNotFound) && os.Getenv("KLOAD_INTEROP") != "must":
+		t.Skip(err)
+	default:
+		t.Fatal(err)
 	}
 }
 
-// packages returns a folder that holds what install puts there. It is made once
-// per content of the lock file and version of the tool.
-func packages(t *testing.T, lock string, version []string, install func(dir string) []*exec.Cmd) string {
+// folder returns the folder of packages.
+func folder(t *testing.T, p foreign.Packages) string {
 	t.Helper()
-	text, err := os.ReadFile(lock)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := sha256.New()
-	sum.Write(text)
-	sum.Write(output(t, exec.CommandContext(t.Context(), version[0], version[1:]...)))
-	dir := filepath.Join(cacheDir(t), fmt.Sprintf("%s-%x", filepath.Dir(lock), sum.Sum(nil)[:8]))
-	defer lockFile(t, dir+".lock")()
-	done := filepath.Join(dir, ".installed")
-	if _, err := os.Stat(done); err == nil {
-		return dir
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), installing)
-	defer cancel()
-	for _, c := range install(dir) {
-		c := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
-		t.Logf("once per lock file: %s", c)
-		output(t, c)
-	}
-	if err := os.WriteFile(done, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	dir, err := p.Folder(t.Context(), t.Logf)
+	provided(t, err)
 	return dir
-}
-
-func cacheDir(t *testing.T) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(cache, "kload-ci", "interop")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-// lockFile keeps other test processes out until the returned function is called.
-func lockFile(t *testing.T, name string) (unlock func()) {
-	t.Helper()
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
-	return func() { f.Close() }
 }
 
 func output(t *testing.T, c *exec.Cmd) []byte {
 	t.Helper()
-	var stderr bytes.Buffer
-	c.Stderr = &stderr
-	out, err := c.Output()
+	out, err := foreign.Output(c)
 	if err != nil {
-		t.Fatalf("running %s: %v\n%s%s", c, err, out, &stderr)
+		t.Fatal(err)
 	}
 	return out
 }
@@ -119,13 +61,15 @@ func startNode(t *testing.T, dir string) (endpoint string) {
 
 func nodeIn(t *testing.T, from, script string, args ...string) *program {
 	t.Helper()
-	need(t, "Node.js and npm", "node", "npm")
 	lock := filepath.Join(from, "package-lock.json")
-	dir := packages(t, lock, []string{"node", "--version"}, func(dir string) []*exec.Cmd {
-		return []*exec.Cmd{
-			exec.Command("cp", filepath.Join(from, "package.json"), lock, dir),
-			exec.Command("npm", "ci", "--prefix", dir, "--ignore-scripts", "--no-audit", "--no-fund"),
-		}
+	dir := folder(t, foreign.Packages{
+		Lock: lock, Tools: []string{"node", "npm"}, Hint: "Node.js and npm",
+		Install: func(ctx context.Context, dir string) []*exec.Cmd {
+			return []*exec.Cmd{
+				exec.CommandContext(ctx, "cp", filepath.Join(from, "package.json"), lock, dir),
+				exec.CommandContext(ctx, "npm", "ci", "--prefix", dir, "--ignore-scripts", "--no-audit", "--no-fund"),
+			}
+		},
 	})
 	p := newProgram(t, "node", append([]string{filepath.Join(from, script)}, args...)...)
 	p.env("NODE_PATH", filepath.Join(dir, "node_modules"))
@@ -141,13 +85,15 @@ func python(t *testing.T, script string, args ...string) *program {
 // venv returns the folder of the executables that Python packages bring.
 func venv(t *testing.T) string {
 	t.Helper()
-	need(t, "Python 3 with venv", "python3")
-	dir := packages(t, "python/requirements.txt", []string{"python3", "--version"}, func(dir string) []*exec.Cmd {
-		pip := filepath.Join(dir, "bin", "pip")
-		return []*exec.Cmd{
-			exec.Command("python3", "-m", "venv", dir),
-			exec.Command(pip, "install", "--quiet", "--require-hashes", "--only-binary=:all:", "-r", "python/requirements.txt"),
-		}
+	const lock = "python/requirements.txt"
+	dir := folder(t, foreign.Packages{
+		Lock: lock, Tools: []string{"python3"}, Hint: "Python 3 with venv",
+		Install: func(ctx context.Context, dir string) []*exec.Cmd {
+			return []*exec.Cmd{
+				exec.CommandContext(ctx, "python3", "-m", "venv", dir),
+				exec.CommandContext(ctx, filepath.Join(dir, "bin", "pip"), "install", "--quiet", "--require-hashes", "--only-binary=:all:", "-r", lock),
+			}
+		},
 	})
 	return filepath.Join(dir, "bin")
 }
@@ -161,29 +107,14 @@ func java(t *testing.T, source string, args ...string) *program {
 // javaIn returns a program of a folder with a pom.xml.
 func javaIn(t *testing.T, from, source string, args ...string) *program {
 	t.Helper()
-	dir := jars(t, from)
-	classpath, err := os.ReadFile(filepath.Join(dir, "classpath"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	repository, classpath, err := foreign.Jars(t.Context(), from, t.Logf)
+	provided(t, err)
 	p := newProgram(t, "java", append([]string{
 		"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx512m", "-Djava.io.tmpdir=" + t.TempDir(),
 		"-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-		"-Dsqlite4java.library.path=" + filepath.Join(dir, "repository/com/almworks/sqlite4java/libsqlite4java-linux-amd64/1.0.392"),
+		"-Dsqlite4java.library.path=" + filepath.Join(repository, "com/almworks/sqlite4java/libsqlite4java-linux-amd64/1.0.392"),
 		filepath.Join(from, source),
 	}, args...)...)
-	p.env("CLASSPATH", string(classpath))
+	p.env("CLASSPATH", classpath)
 	return p
-}
-
-// jars returns the folder with what the programs of a folder run with.
-func jars(t *testing.T, from string) (dir string) {
-	t.Helper()
-	need(t, "a JDK, 17 or later, and Maven", "java", "javac", "mvn")
-	pom := filepath.Join(from, "pom.xml")
-	return packages(t, pom, []string{"java", "--version"}, func(dir string) []*exec.Cmd {
-		return []*exec.Cmd{exec.Command("mvn", "--batch-mode", "--quiet", "--file", pom,
-			"-Dmaven.repo.local="+filepath.Join(dir, "repository"),
-			"dependency:build-classpath", "-Dmdep.outputFile="+filepath.Join(dir, "classpath"))}
-	})
 }

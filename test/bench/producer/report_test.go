@@ -61,6 +61,7 @@ func (r report) bars(p map[string]float64) []bar {
 		best := 1e9 / floor(p, size)
 		fmt.Fprintf(r.Out, "# %4d B, M records per core-second: kload %.3f, a8m aggregator + SDK %.3f, a8m producer %.3f, floor %.3f\n",
 			size, ours/1e6, peer/1e6, r.Median(at+"/a8m-producer", perCore)/1e6, best/1e6)
+		r.printKPL(at+"/kpl", ours)
 		list = append(list,
 			bar{fmt.Sprintf("%d B: kload / a8m aggregator + SDK", size), ours / peer, true, []float64{1.6, 2, 1.9}[i]},
 			bar{fmt.Sprintf("%d B: kload / floor", size), ours / best, true, 0.8})
@@ -77,6 +78,17 @@ func (r report) bars(p map[string]float64) []bar {
 		bar{"CPU per record, 2 processors / 1, of a8m's producer", perRecord("Put2/size=250/a8m-producer") / perRecord("Put/size=250/a8m-producer"), false, math.Inf(1)},
 		bar{"waits for mutexes on 2 processors, % of the goroutines' time", r.Median("Put2/size=250/kload", "%mutex-waits"), false, 2},
 	)
+}
+
+// printKPL tells where the KPL's time goes, and what kload does in it.
+func (r report) printKPL(row string, ours float64) {
+	theirs := r.Median(row, "records/core-s")
+	if math.IsNaN(theirs) {
+		fmt.Fprintln(r.Out, "#         KPL not measured")
+		return
+	}
+	fmt.Fprintf(r.Out, "#         KPL %.3f (its JVM %.0f, its native process %.0f ns a record), kload / KPL %.1f\n",
+		theirs/1e6, r.Median(row, unitJVM), r.Median(row, unitNative), ours/theirs)
 }
 
 // beside compares a primitive with openssl's, where that can be run.

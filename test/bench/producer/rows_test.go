@@ -21,6 +21,7 @@ func all() []rows.Row {
 			rows.Row{Name: at + "/kload", Run: func(ctx context.Context, e *rows.Env) (*rows.Figures, error) { return putKload(ctx, e, size) }},
 			rows.Row{Name: at + "/a8m-aggregator+sdk", Share: 50, Run: func(ctx context.Context, e *rows.Env) (*rows.Figures, error) { return putAggregator(ctx, e, size) }},
 			rows.Row{Name: at + "/a8m-producer", Share: 50, Fragile: true, Run: func(ctx context.Context, e *rows.Env) (*rows.Figures, error) { return putA8M(ctx, e, size) }},
+			kplRow(at+"/kpl", size),
 		)
 	}
 	return append(list,

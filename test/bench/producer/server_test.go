@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/kload/kload/internal/awscbor"
+	"github.com/kload/kload/internal/local/httpapi"
 	"github.com/kload/kload/internal/shard"
 	"github.com/kload/kload/test/bench/rows"
 )
@@ -145,15 +146,15 @@ func (n *null) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	media := r.Header.Get("Content-Type")
 	var answer []byte
-	switch {
-	case strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".ListShards"):
+	switch action := r.Header.Get("X-Amz-Target"); {
+	case strings.HasSuffix(action, ".ListShards"):
 		media, answer = "application/x-amz-json-1.1", n.list
+	case strings.HasSuffix(action, ".DescribeStreamSummary"): // the KPL asks who chooses the shard
+		answer = []byte(`{"StreamDescriptionSummary":{"RecordDistributionStrategy":"USER_PARTITION_KEY"}}`)
 	case media == awscbor.Media:
 		answer = n.acceptCBOR(body)
 	default:
-		one := `{"SequenceNumber":"` + sequence + `","ShardId":"shardId-000000000000"},`
-		all := strings.Repeat(one, bytes.Count(body, []byte(`"PartitionKey":`)))
-		answer = []byte(`{"FailedRecordCount":0,"Records":[` + strings.TrimSuffix(all, ",") + `]}`)
+		answer = n.acceptJSON(body)
 	}
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
@@ -178,6 +179,40 @@ func (n *null) acceptCBOR(body []byte) []byte {
 	return awscbor.AppendBreak(b)
 }
 
+// acceptJSON does what acceptCBOR does.
+func (n *null) acceptJSON(body []byte) []byte {
+	b := []byte(`{"FailedRecordCount":0,"Records":[`)
+	l := httpapi.NewLexer(body)
+	for l.Open('{'); l.Next('}'); {
+		if string(l.Key()) != "Records" {
+			l.Skip()
+			continue
+		}
+		for l.Open('['); l.Next(']'); {
+			b = fmt.Appendf(b, `{"SequenceNumber":%q,"ShardId":%q},`, sequence, n.shardOfJSON(&l))
+		}
+	}
+	return append(bytes.TrimSuffix(b, []byte(",")), "]}"...)
+}
+
+// shardOfJSON reads one entry.
+func (n *null) shardOfJSON(l *httpapi.Lexer) string {
+	var key, hash []byte
+	for l.Open('{'); l.Next('}'); {
+		switch string(l.Key()) {
+		case "PartitionKey":
+			key = l.Text()
+		case "ExplicitHashKey":
+			hash = l.Text()
+		case "Data":
+			l.Base64Text() // skipped faster than others
+		default:
+			l.Skip()
+		}
+	}
+	return n.locate(key, hash)
+}
+
 // shardOf reads one entry.
 func (n *null) shardOf(d *awscbor.Decoder) string {
 	var key, hash []byte
@@ -191,6 +226,11 @@ func (n *null) shardOf(d *awscbor.Decoder) string {
 			d.Skip()
 		}
 	}
+	return n.locate(key, hash)
+}
+
+// locate returns the shard of an explicit hash key or else of a key.
+func (n *null) locate(key, hash []byte) string {
 	h, err := shard.ParseHashBytes(hash)
 	if err != nil {
 		h = shard.HashOf(key)

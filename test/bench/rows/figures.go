@@ -33,13 +33,19 @@ func Now() Mark {
 // Since returns the figures of n records of the given payload each since then.
 func (m Mark) Since(n, size int) *Figures {
 	end := Now()
-	cpu := end.cpu - m.cpu
+	f := Of(end.cpu-m.cpu, n, size)
+	f.Values["B/record"] = float64(end.allocated-m.allocated) / float64(n)
+	// of the time of the goroutines that put and send: one and eight
+	f.Values["%mutex-waits"] = 100 * (end.mutex - m.mutex) / end.at.Sub(m.at).Seconds() / 9
+	return f
+}
+
+// Of returns the figures of n records of the given payload each that took so much
+// processor time.
+func Of(cpu time.Duration, n, size int) *Figures {
 	return &Figures{N: n, Values: map[string]float64{
 		"cpu-ns/record":  float64(cpu) / float64(n),
 		"records/core-s": float64(n) / cpu.Seconds(),
 		"cpu-s/GB":       cpu.Seconds() / float64(n) / float64(size) * 1e9,
-		"B/record":       float64(end.allocated-m.allocated) / float64(n),
-		// of the time of the goroutines that put and send: one and eight
-		"%mutex-waits": 100 * (end.mutex - m.mutex) / end.at.Sub(m.at).Seconds() / 9,
 	}}
 }

@@ -30,12 +30,16 @@ type Row struct {
 	Share int    // of the payload that other rows move, percent; 0 is 100
 	// Fragile rows may crash or hang: that is their figure.
 	Fragile bool
+	// Prepare, if set, gets what the row needs beyond kload, however long that takes,
+	// and returns additions to its environment. Its error is why the row is left out.
+	Prepare func(*testing.T) (env []string, err error)
 	Run     func(context.Context, *Env) (*Figures, error)
 }
 
 // Env is what the process of a row knows.
 type Env struct {
 	Endpoint, Sink string
+	CAFile         string // the server's certificate, PEM
 	Roots          *x509.CertPool
 	Bytes          int // payload to move
 }
@@ -100,13 +104,14 @@ func newEnv() (*Env, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the amount of payload: %w", err)
 	}
-	ca, err := os.ReadFile(os.Getenv(caVar))
+	file := os.Getenv(caVar)
+	ca, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading the server's certificate: %w", err)
 	}
 	e := &Env{
 		Endpoint: os.Getenv(endpointVar), Sink: os.Getenv(sinkVar),
-		Roots: x509.NewCertPool(), Bytes: int(mb * 1e6),
+		CAFile: file, Roots: x509.NewCertPool(), Bytes: int(mb * 1e6),
 	}
 	e.Roots.AppendCertsFromPEM(ca)
 	return e, nil

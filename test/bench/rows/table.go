@@ -56,14 +56,40 @@ func (s Suite) Measure(t *testing.T, p Plan) *Table {
 	table := &Table{Out: os.Stdout, dir: t.TempDir(), taken: map[string]map[string][]float64{}}
 	machine.Describe(t.Context(), table.Out, fmt.Sprintf("%s -rounds %d -mb %d", p.Command, p.Rounds, p.Megabytes))
 	table.serve(t)
+	list := table.prepare(t, s.Rows, p.Only)
 	for range p.Rounds {
-		for _, r := range s.Rows {
-			if strings.Contains(r.Name, p.Only) {
-				table.measure(t, r, float64(p.Megabytes*cmp.Or(r.Share, 100))/100)
-			}
+		for _, r := range list {
+			table.measure(t, r, float64(p.Megabytes*cmp.Or(r.Share, 100))/100)
 		}
 	}
 	return table
+}
+
+// prepared is a row with what it needs.
+type prepared struct {
+	Row
+	env []string
+}
+
+// prepare returns the rows that are asked for and can be measured here.
+func (tb *Table) prepare(t *testing.T, all []Row, only string) (list []prepared) {
+	t.Helper()
+	for _, r := range all {
+		if !strings.Contains(r.Name, only) {
+			continue
+		}
+		var env []string
+		if r.Prepare != nil {
+			var err error
+			if env, err = r.Prepare(t); err != nil {
+				why, _, _ := strings.Cut(err.Error(), "\n")
+				fmt.Fprintf(tb.Out, "# %s was not measured: %s\n", r.Name, why)
+				continue
+			}
+		}
+		list = append(list, prepared{r, env})
+	}
+	return list
 }
 
 // serve starts the server, which ends with its standard input.
@@ -98,13 +124,13 @@ func (tb *Table) serve(t *testing.T) {
 }
 
 // measure runs a row in a process of its own.
-func (tb *Table) measure(t *testing.T, r Row, mb float64) {
+func (tb *Table) measure(t *testing.T, r prepared, mb float64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	procs := strconv.Itoa(cmp.Or(r.Procs, 1))
 	cmd := exec.CommandContext(ctx, os.Args[0])
-	cmd.Env = append(os.Environ(),
+	cmd.Env = append(append(os.Environ(), r.env...),
 		roleVar+"="+r.Name, megabyteVar+"="+strconv.FormatFloat(mb, 'f', -1, 64), "GOMAXPROCS="+procs,
 		endpointVar+"="+tb.hello.Endpoint, sinkVar+"="+tb.hello.Sink, caVar+"="+filepath.Join(tb.dir, "ca.pem"))
 	var stderr bytes.Buffer
@@ -115,9 +141,10 @@ func (tb *Table) measure(t *testing.T, r Row, mb float64) {
 		err = json.Unmarshal(out, &f)
 	}
 	if err != nil {
-		said, _, _ := strings.Cut(strings.TrimSpace(stderr.String()), "\n")
+		all := strings.TrimSpace(stderr.String())
+		said, _, _ := strings.Cut(all, "\n")
 		if !r.Fragile {
-			t.Errorf("%s: %v: %s", r.Name, err, said)
+			t.Errorf("%s: %v: %s", r.Name, err, all[max(0, len(all)-4<<10):])
 		}
 		fmt.Fprintf(tb.Out, "# %s did not survive: %v: %s\n", r.Name, errors.Join(err, ctx.Err()), said)
 		return
