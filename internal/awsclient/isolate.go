@@ -17,24 +17,21 @@ import (
 // and requests are retried or lost that nobody asked for. Every SDK client of
 // kload sends through this.
 type isolating struct {
-	next     *http.Client
+	next     http.RoundTripper
 	attempts *atomic.Uint64
 	bodies   protocol.Bodies // copies of bodies whose memory the SDK owns
 }
 
 func newIsolating(t http.RoundTripper, attempts *atomic.Uint64) *isolating {
-	return &isolating{attempts: attempts, next: &http.Client{
-		Transport: t,
-		// A redirect would be an attempt that nobody counts.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	return &isolating{attempts: attempts, next: t}
 }
 
-// Do sends one attempt.
+// Do sends one attempt. It leaves out what [http.Client] adds for browsers:
+// cookies, and redirects, which would be attempts that nobody counts.
 func (c *isolating) Do(req *http.Request) (*http.Response, error) {
 	c.attempts.Add(1)
 	if req.Body == nil || req.Body == http.NoBody {
-		return c.next.Do(req)
+		return c.next.RoundTrip(req)
 	}
 	body := protocol.BodyOf(req.Context())
 	if body == nil || int64(body.Len()) != req.ContentLength {
@@ -46,7 +43,7 @@ func (c *isolating) Do(req *http.Request) (*http.Response, error) {
 	}
 	started := startOf(req.Context())
 	if started == nil && body.Len() <= smallBody {
-		return c.next.Do(withCopy(req, body))
+		return c.next.RoundTrip(withCopy(req, body))
 	}
 	// req stays as it is: smithy-go closes its body, and that must not be the
 	// transport's.
@@ -55,7 +52,7 @@ func (c *isolating) Do(req *http.Request) (*http.Response, error) {
 	// Lets net/http start over when an idle connection was closed under it before
 	// anything was written; that is no second attempt.
 	own.GetBody = func() (io.ReadCloser, error) { return body.Open(started), nil }
-	return c.next.Do(own)
+	return c.next.RoundTrip(own)
 }
 
 // smallBody is the size in bytes up to which a body is copied for the transport.
