@@ -192,7 +192,7 @@ func TestManyShards(t *testing.T) {
 			runtime.GC()
 			runtime.ReadMemStats(&live)
 		})
-		o := run(t.Context(), t, string(src), scenarios.RunOptions{}, fmt.Sprint("vars.shards=", shards), fmt.Sprintf("vars.span=%ds", seconds))
+		o := run(t.Context(), t, string(src), scenarios.RunOptions{}, fmt.Sprint("vars.shards=", shards), fmt.Sprintf("vars.span=%ds", seconds), "vars.every=1s")
 		o.judged(t, results.Pass, 0)
 		if d := cmp.Diff(all(100_000*seconds), o.ledger("reader")); d != "" || o.err != nil {
 			t.Errorf("%v (-want +got)\n%s", o.err, d)

@@ -138,18 +138,26 @@ func costsOf(sum *results.Summary, profile string) (*costs, error) {
 }
 
 // TestShards runs the scenario on ten shards and on a thousand, each in fresh
-// processes, and again in virtual time: a small one unless KLOAD_BENCH=full.
+// processes, and again in virtual time, where peak memory is that of the target, too:
+// a small one unless KLOAD_BENCH=full.
 func TestShards(t *testing.T) {
-	for name, start := range map[string]func(*testing.T, string, []string) []byte{"real": runReal, "virtual": runVirtual} {
-		t.Run(name, func(t *testing.T) { compareShards(t, name, start) })
-	}
+	t.Run("real", func(t *testing.T) { compareShards(t, "real", runReal) })
+	t.Run("virtual", func(t *testing.T) { compareShards(t, "virtual", runVirtual) })
 }
+
+// row is one way to run the scenario.
+type row struct {
+	shards int
+	every  string // interval between polls of a shard
+}
+
+func (r row) String() string { return fmt.Sprintf("shards=%d/every=%s", r.shards, r.every) }
 
 func compareShards(t *testing.T, name string, start func(t *testing.T, profile string, set []string) []byte) {
 	full, out, n := os.Getenv("KLOAD_BENCH") == "full", io.Discard, 1
-	rows, set := []int{2, 50}, []string{"vars.rate=1k/s", "vars.span=1s", "consumers.reader.read.polling.every=200ms"}
+	rows, set := []row{{2, "200ms"}, {50, "200ms"}}, []string{"vars.rate=1k/s", "vars.span=1s"}
 	if full {
-		out, n, rows, set = os.Stdout, *rounds, []int{10, 1000}, nil
+		out, n, rows, set = os.Stdout, *rounds, []row{{10, "kcl3"}, {1000, "kcl3"}, {1000, "lambda"}}, nil
 	}
 	dir := *profiles
 	if dir == "" {
@@ -158,32 +166,32 @@ func compareShards(t *testing.T, name string, start func(t *testing.T, profile s
 	machine.Describe(t.Context(), out, "make bench-e2e")
 	got := make([][]costs, len(rows))
 	for round := range n {
-		for i, shards := range rows {
-			profile := filepath.Join(dir, fmt.Sprintf("shards-%s-%d-%d.pprof", name, shards, round))
-			text := start(t, profile, append([]string{"vars.shards=" + strconv.Itoa(shards)}, set...))
+		for i, r := range rows {
+			profile := filepath.Join(dir, fmt.Sprintf("shards-%s-%d-%s-%d.pprof", name, r.shards, r.every, round))
+			text := start(t, profile, append([]string{"vars.shards=" + strconv.Itoa(r.shards), "vars.every=" + r.every}, set...))
 			var c costs
 			if err := json.Unmarshal(text, &c); err != nil {
-				t.Fatalf("%d shards: %v: %s", shards, err, text)
+				t.Fatalf("%v: %v: %s", r, err, text)
 			}
-			if c.Records == 0 || c.Calls < uint64(shards) || c.CPU["kload"] <= 0 || c.Memory == 0 {
-				t.Errorf("%d shards: %+v", shards, c)
+			if c.Records == 0 || c.Calls < uint64(r.shards) || c.CPU["kload"] <= 0 || c.Memory == 0 {
+				t.Errorf("%v: %+v", r, c)
 			}
 			got[i] = append(got[i], c)
-			c.write(out, name, shards)
+			c.write(out, name, r)
 		}
 	}
 	fmt.Fprintf(out, "\n# medians of %d\n", n)
-	mid := make([]costs, len(rows))
-	for i, shards := range rows {
-		mid[i] = medians(got[i])
-		mid[i].write(out, name, shards)
+	few := medians(got[0])
+	few.write(out, name, rows[0])
+	for i, r := range rows[1:] {
+		many := medians(got[i+1])
+		many.write(out, name, r)
+		fmt.Fprintf(out, "# kload process, %s time, %v / %v: %.2f (bar %.1f), of the pairs", name, r, rows[0], many.CPU["kload"]/few.CPU["kload"], mostGrowth)
+		for k := range n {
+			fmt.Fprintf(out, " %.2f", got[i+1][k].CPU["kload"]/got[0][k].CPU["kload"])
+		}
+		fmt.Fprintf(out, "; peak memory %d MiB (bar %d)\n", many.Memory>>20, mostMemory>>20)
 	}
-	few, many := mid[0].CPU["kload"], mid[1].CPU["kload"]
-	fmt.Fprintf(out, "# kload process, %s time: %d shards / %d shards: %.2f (bar %.1f), of the pairs", name, rows[1], rows[0], many/few, mostGrowth)
-	for i := range n {
-		fmt.Fprintf(out, " %.2f", got[1][i].CPU["kload"]/got[0][i].CPU["kload"])
-	}
-	fmt.Fprintf(out, "; peak memory %d MiB (bar %d)\n", mid[1].Memory>>20, mostMemory>>20)
 }
 
 // runReal measures one run in a process of its own.
@@ -214,11 +222,11 @@ func runVirtual(t *testing.T, profile string, set []string) []byte {
 }
 
 // write prints lines for benchstat.
-func (c *costs) write(out io.Writer, time string, shards int) {
+func (c *costs) write(out io.Writer, time string, r row) {
 	for _, part := range []string{"kload", "producer", "consumer", "runtime", "target"} {
-		fmt.Fprintf(out, "BenchmarkShards/time=%s/shards=%d/part=%s \t%d\t%.1f cpu-ns/record\n", time, shards, part, c.Records, c.CPU[part])
+		fmt.Fprintf(out, "BenchmarkShards/time=%s/%v/part=%s \t%d\t%.1f cpu-ns/record\n", time, r, part, c.Records, c.CPU[part])
 	}
-	fmt.Fprintf(out, "# %d shards: peak memory %d MiB, %d calls\n", shards, c.Memory>>20, c.Calls)
+	fmt.Fprintf(out, "# %v: peak memory %d MiB, %d calls\n", r, c.Memory>>20, c.Calls)
 }
 
 // medians returns the median of each figure.
