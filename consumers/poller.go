@@ -76,8 +76,8 @@ func (p *poller) next(now int64) (due bool, at int64, closed bool) {
 	if due = p.ready(now); due || len(p.due) > 0 && !p.paused {
 		at = p.due[0].due
 	}
-	if due {
-		at = min(at, now)
+	if p.hurrying {
+		at = atOnce
 	}
 	return due, at, p.closed
 }

@@ -122,7 +122,7 @@ func most(a, b kload.HashKey) kload.HashKey {
 // start opens an aggregate with its first record.
 func (a *aggregator) start(i int, r *kload.Record, hash kload.HashKey, now int64) {
 	l := &a.lanes[i]
-	rec := a.pool.get()
+	rec := a.pool.get(len(r.Data))
 	if a.books != nil {
 		rec.epoch = a.books.Begin(1)
 	}

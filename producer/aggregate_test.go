@@ -35,7 +35,7 @@ func shapes(k *drivertest.Kinesis) []shape {
 }
 
 func TestAggregation(t *testing.T) {
-	hash := kload.HashKey{Hi: 1 << 63}
+	hashOf := func(seq uint64) kload.HashKey { return kload.HashKey{Hi: 1 << 63, Lo: seq} }
 	tests := []struct {
 		name   string
 		tweak  func(*producer.Aggregation)
@@ -45,12 +45,21 @@ func TestAggregation(t *testing.T) {
 		want   []shape
 	}{
 		{name: "several go into one", n: 5, want: []shape{{5, true, true}}},
+		{name: "keys repeat under other hash keys", n: 65, hashed: true, want: []shape{{65, true, true}}},
 		{name: "a lone record goes plain", n: 1, want: []shape{{1, false, false}}},
 		{name: "a lone record keeps its hash key", n: 1, hashed: true, want: []shape{{1, false, true}}},
 		{name: "a tag needs the envelope", n: 1, feed: drivertest.Feed{Tag: "trace"}, want: []shape{{1, true, true}}},
 		{
 			name: "count", n: 7, tweak: func(a *producer.Aggregation) { a.MaxCount = 3 },
 			want: []shape{{3, true, true}, {3, true, true}, {1, false, false}},
+		},
+		{
+			name: "count of 16", n: 33, tweak: func(a *producer.Aggregation) { a.MaxCount = 16 },
+			want: []shape{{16, true, true}, {16, true, true}, {1, false, false}},
+		},
+		{
+			name: "count of 17", n: 50, tweak: func(a *producer.Aggregation) { a.MaxCount = 17 },
+			want: []shape{{17, true, true}, {17, true, true}, {16, true, true}},
 		},
 		{
 			name: "larger than an aggregate", n: 3, feed: drivertest.Feed{Size: 60_000},
@@ -78,7 +87,7 @@ func TestAggregation(t *testing.T) {
 				tt.feed.Size, tt.feed.Keys = max(tt.feed.Size, 100), 10
 				recs := tt.feed.Next(tt.n)
 				for i := range recs {
-					recs[i].Hash, recs[i].HasHash = hash, tt.hashed
+					recs[i].Hash, recs[i].HasHash = hashOf(recs[i].Seq), tt.hashed
 				}
 				r.send(t, recs)
 				r.finish(t)
@@ -86,7 +95,7 @@ func TestAggregation(t *testing.T) {
 					t.Errorf("stream records (-want +got):\n%s", diff)
 				}
 				for _, s := range r.kinesis.Stored() {
-					if tt.hashed && s.Hash != hash || s.Key != drivertest.KeyOf(s.Seq, 10) || s.Tag != tt.feed.Tag {
+					if tt.hashed && s.Hash != hashOf(s.Seq) || s.Key != drivertest.KeyOf(s.Seq, 10) || s.Tag != tt.feed.Tag {
 						t.Errorf("stored as %+v", s)
 					}
 				}

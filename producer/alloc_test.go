@@ -2,8 +2,10 @@ package producer_test
 
 import (
 	"context"
+	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
@@ -34,12 +36,15 @@ func (n *nullAPI) PutRecords(_ context.Context, in *kinesis.PutRecordsInput, _ .
 }
 
 // nullProducer returns a producer of so many shards and one connection into
-// nothing.
-func nullProducer(tb testing.TB, shards int) *producer.Producer {
+// nothing. The changes may be to its configuration.
+func nullProducer(tb testing.TB, shards int, changes ...func(*producer.Config)) *producer.Producer {
 	tb.Helper()
 	k := drivertest.NewKinesis(shards, nil)
 	cfg := producer.DefaultConfig()
 	cfg.Connections, cfg.WrongShard = 1, "accept" // all answers name the first shard
+	for _, change := range changes {
+		change(&cfg)
+	}
 	p, err := producer.New(tb.Context(), producer.Options{
 		API:    &nullAPI{Kinesis: k, out: types.PutRecordsResultEntry{ShardId: &k.ShardIDs()[0], SequenceNumber: aws.String("1")}},
 		Stream: "demo", Config: cfg, Clock: pace.NewClock(), Outcomes: func([]kload.Outcome) {},
@@ -88,6 +93,37 @@ func TestAllocations(t *testing.T) {
 	if sealed > 7 || perRun > 20*sealed {
 		t.Errorf("%v allocations for 1000 records in %v stream records, want at most 20 for each of these", perRun, sealed)
 	}
+}
+
+// TestLargeBuffers opens an aggregate of small records after each large one: what
+// the large ones needed does not stay with these.
+func TestLargeBuffers(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip("the race detector takes memory")
+	}
+	const shards = 64
+	p := nullProducer(t, shards, func(cfg *producer.Config) { cfg.Aggregation.Linger = time.Hour })
+	large := drivertest.Feed{Size: 1<<20 - 100, Keys: 1}
+	before := heap()
+	for _, keys := range shard.Split(shards) {
+		if _, err := p.PutSync(t.Context(), large.Next(1)[0]); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Put(t.Context(), kload.Record{Data: []byte("small"), Key: []byte("k"), Hash: keys.Start, HasHash: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if grown := heap() - min(before, heap()); grown > 10<<20 {
+		t.Errorf("%d MiB are in use after %d records of 1 MiB, one at a time", grown>>20, shards)
+	}
+	runtime.KeepAlive(p)
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // BenchmarkIntake is records of 250 bytes with 65,536 keys through prediction,

@@ -140,7 +140,7 @@ func New(ctx context.Context, o Options) (*Producer, error) {
 	}
 	cfg := &o.Config
 	p := &Producer{
-		budget: newBudget(int(cfg.Memory)), books: epochs.New(), pool: &recordPool{limit: int(cfg.Memory) / 4 * 5},
+		budget: newBudget(int(cfg.Memory)), books: epochs.New(), pool: newRecordPool(cfg),
 		stats: newCounters(int(cfg.Aggregation.MaxBytes)), scatter: sync.Pool{New: newScatter},
 		nonEmpty: make(chan struct{}, 1), refresh: newRefresher(),
 	}

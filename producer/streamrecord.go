@@ -53,12 +53,15 @@ func (r *streamRecord) outcome(status kload.Status) kload.Outcome {
 	return o
 }
 
-// recordPool recycles stream records with their buffers.
+// recordPool recycles stream records with their buffers. Those of large records are
+// for large records only: in time, every small aggregate would have one.
 type recordPool struct {
 	limit int // bytes kept at most
+	usual int // bytes of a buffer that is for all
 	mu    sync.Mutex
 	held  int
 	free  []*streamRecord
+	large []*streamRecord
 }
 
 // size is about what a record of the pool takes.
@@ -66,16 +69,29 @@ func (r *streamRecord) size() int { return cap(r.buf) + recordBytes + receiptByt
 
 const recordBytes, receiptBytes = 320, 40
 
-func (p *recordPool) get() *streamRecord {
+func newRecordPool(cfg *Config) *recordPool {
+	return &recordPool{limit: int(cfg.Memory) / 4 * 5, usual: max(64<<10, 2*int(cfg.Aggregation.MaxBytes))}
+}
+
+// get returns a record for so many bytes.
+func (p *recordPool) get(bytes int) *streamRecord {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if n := len(p.free); n > 0 {
-		r := p.free[n-1]
-		p.free = p.free[:n-1]
+	free := p.list(bytes)
+	if n := len(*free); n > 0 {
+		r := (*free)[n-1]
+		*free = (*free)[:n-1]
 		p.held -= r.size()
 		return r
 	}
 	return new(streamRecord)
+}
+
+func (p *recordPool) list(bytes int) *[]*streamRecord {
+	if bytes > p.usual {
+		return &p.large
+	}
+	return &p.free
 }
 
 func (p *recordPool) put(recs []*streamRecord) {
@@ -83,6 +99,10 @@ func (p *recordPool) put(recs []*streamRecord) {
 	defer p.mu.Unlock()
 	for _, r := range recs {
 		size := r.size()
+		for ; p.held+size > p.limit && len(p.large) > 0; p.large = p.large[:len(p.large)-1] {
+			p.held -= p.large[len(p.large)-1].size()
+			p.large[len(p.large)-1] = nil
+		}
 		if p.held+size > p.limit {
 			continue
 		}
@@ -90,6 +110,7 @@ func (p *recordPool) put(recs []*streamRecord) {
 		clear(r.waiters)
 		*r = streamRecord{buf: r.buf[:0], receipts: r.receipts[:0], waiters: r.waiters[:0]}
 		p.held += size
-		p.free = append(p.free, r)
+		free := p.list(cap(r.buf))
+		*free = append(*free, r)
 	}
 }

@@ -136,7 +136,8 @@ func (c *Client) countCalls(s *middleware.Stack) error {
 		}), middleware.Before)
 }
 
-// Sizes of a connection's buffers. A small request goes out in one write; what is left of a larger answer is read to where it belongs.
+// Sizes of a connection's buffers. A small request goes out in one write; what is
+// left of a larger answer is read to where it belongs.
 const readBuffer, writeBuffer = 4 << 10, 8 << 10
 
 // newTransport keeps data calls on HTTP/1.1: HTTP/2 would put all of them on

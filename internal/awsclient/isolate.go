@@ -3,6 +3,9 @@ package awsclient
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -31,7 +34,7 @@ func newIsolating(t http.RoundTripper, attempts *atomic.Uint64) *isolating {
 func (c *isolating) Do(req *http.Request) (*http.Response, error) {
 	c.attempts.Add(1)
 	if req.Body == nil || req.Body == http.NoBody {
-		return c.next.RoundTrip(req)
+		return c.send(req)
 	}
 	body := protocol.BodyOf(req.Context())
 	if body == nil || int64(body.Len()) != req.ContentLength {
@@ -43,7 +46,7 @@ func (c *isolating) Do(req *http.Request) (*http.Response, error) {
 	}
 	started := startOf(req.Context())
 	if started == nil && body.Len() <= smallBody {
-		return c.next.RoundTrip(withCopy(req, body))
+		return c.send(withCopy(req, body))
 	}
 	// req stays as it is: smithy-go closes its body, and that must not be the
 	// transport's.
@@ -52,7 +55,19 @@ func (c *isolating) Do(req *http.Request) (*http.Response, error) {
 	// Lets net/http start over when an idle connection was closed under it before
 	// anything was written; that is no second attempt.
 	own.GetBody = func() (io.ReadCloser, error) { return body.Open(started), nil }
-	return c.next.RoundTrip(own)
+	return c.send(own)
+}
+
+// send says where an attempt went that was not answered.
+func (c *isolating) send(req *http.Request) (*http.Response, error) {
+	resp, err := c.next.RoundTrip(req)
+	if err == nil {
+		return resp, nil
+	}
+	if header, ok := errors.AsType[tls.RecordHeaderError](err); ok && string(header.RecordHeader[:]) == "HTTP/" {
+		err = http.ErrSchemeMismatch
+	}
+	return nil, fmt.Errorf("sending to %s: %w", req.URL.Host, err)
 }
 
 // smallBody is the size in bytes up to which a body is copied for the transport.

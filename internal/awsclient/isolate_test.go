@@ -12,6 +12,7 @@ import (
 
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/invariants"
+	"github.com/kload/kload/internal/memnet"
 )
 
 // TestEveryCallSurvives has large requests answered at length over pipes. Without
@@ -88,6 +89,26 @@ func TestBufferOutlivesTheCall(t *testing.T) {
 	}
 	if attempts.Load() != uint64(len(bodies)) {
 		t.Errorf("%d attempts", attempts.Load())
+	}
+}
+
+// TestUnanswered names the server, and says what is wrong with a common mistake: to
+// speak TLS to one that does not.
+func TestUnanswered(t *testing.T) {
+	l, stop := memnet.Serve(http.NotFoundHandler())
+	defer stop()
+	transport := &http.Transport{DialContext: l.Dial}
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://server:4567/", strings.NewReader("body"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := awsclient.NewIsolating(transport, new(atomic.Uint64)).Do(req)
+	if err == nil {
+		resp.Body.Close()
+	}
+	if !errors.Is(err, http.ErrSchemeMismatch) || !strings.Contains(err.Error(), "server:4567") {
+		t.Errorf("TLS to a server without it: %v", err)
 	}
 }
 

@@ -135,34 +135,41 @@ func TestKeysAreWrittenOnce(t *testing.T) {
 		inTurn, repeat bool
 	}{
 		{name: "one key", keys: 1, each: 50},
-		{name: "16 keys in turn", keys: 16, each: 20, inTurn: true},
+		{name: "31 keys in turn", keys: 31, each: 20, inTurn: true},
+		{name: "32 keys in turn", keys: 32, each: 20, inTurn: true},
+		{name: "33 keys in turn", keys: 33, each: 20, inTurn: true},
 		{name: "as many as are remembered", keys: 512, each: 3, inTurn: true},
 		{name: "more than are remembered, in runs", keys: 600, each: 3},
 		{name: "more than are remembered, in turn", keys: 513, each: 2, inTurn: true, repeat: true},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			var e kpl.Encoder
-			e.Reset(nil)
-			data := []byte("payload")
-			add := func(key int) {
-				e.Add(fmt.Appendf(nil, "the-key-%d", key), kload.HashKey{Hi: uint64(key)}, true, nil, data)
-			}
-			for i := range tc.keys * tc.each {
-				if tc.inTurn {
-					add(i % tc.keys)
-				} else {
-					add(i / tc.each)
+		for _, hashed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, hashed=%v", tc.name, hashed), func(t *testing.T) {
+				var e kpl.Encoder
+				for range 2 { // again with what is left of the first time
+					e.Reset(nil)
+					for i := range tc.keys * tc.each {
+						n := i / tc.each
+						if tc.inTurn {
+							n = i % tc.keys
+						}
+						key := fmt.Appendf(nil, "the-key-%03d", n)
+						hash := shard.HashOf(key)
+						if hashed { // another one each time
+							hash.Lo += uint64(i)
+						}
+						e.Add(key, hash, hashed, nil, []byte("payload"))
+					}
+					sealed := e.Seal()
+					for i := range tc.keys {
+						key := fmt.Sprintf("the-key-%03d", i)
+						repeats := tc.repeat && i == tc.keys-1
+						if n := bytes.Count(sealed, []byte(key)); (n > 1) != repeats || n < 1 {
+							t.Errorf("%s is there %d times, want repeats: %v", key, n, repeats)
+						}
+					}
 				}
-			}
-			sealed := e.Seal()
-			last := fmt.Sprintf("the-key-%d", tc.keys-1)
-			if n := bytes.Count(sealed, []byte(last)); (n > 1) != tc.repeat {
-				t.Errorf("%s is there %d times, want repeats: %v", last, n, tc.repeat)
-			}
-			if n := bytes.Count(sealed, []byte("the-key-0")); n != 1 {
-				t.Errorf("the first key is there %d times, want once", n)
-			}
-		})
+			})
+		}
 	}
 }
 

@@ -119,7 +119,7 @@ func (t *keyTable) add(p place, s span) {
 	switch {
 	case t.count == few:
 		t.spread()
-	case int(t.count) == len(t.spans) && t.count > few && t.count < maxRemembered:
+	case int(t.count) == len(t.spans) && t.count < maxRemembered:
 		t.grow()
 	}
 }

@@ -51,6 +51,7 @@ type stream struct {
 	// Guarded by mu.
 	buf             []byte // written and not yet read: buf[from:]
 	from            int
+	writing         bool // somebody is, and others wait: what one call writes stays together
 	ended, left     bool // the writer's end was closed, the reader's
 	readBy, writeBy limit
 }
@@ -95,6 +96,14 @@ func (s *stream) read(b []byte) (int, error) {
 func (s *stream) write(b []byte) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for s.writing { // ends as this call would: by the same close or deadline
+		s.changed.Wait()
+	}
+	s.writing = true
+	defer func() {
+		s.writing = false
+		s.changed.Broadcast()
+	}()
 	for {
 		switch {
 		case s.ended, s.left:

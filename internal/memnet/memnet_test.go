@@ -1,12 +1,14 @@
 package memnet_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -108,6 +110,36 @@ func TestWindow(t *testing.T) {
 		client.Close()
 		if n := <-got; n != written || n != 257<<10 {
 			t.Errorf("%d bytes arrived of %d, want 256 KiB before the first was read and the one that waited", n, written)
+		}
+	})
+}
+
+// TestWritesStayTogether has two write at a time more than the window holds.
+func TestWritesStayTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 1 << 20
+		client, server := connect(t)
+		var writers sync.WaitGroup
+		for _, what := range []string{"a", "b"} {
+			writers.Go(func() {
+				if n, err := client.Write(bytes.Repeat([]byte(what), size)); n != size || err != nil {
+					t.Errorf("wrote %d of %d bytes: %v", n, size, err)
+				}
+			})
+		}
+		synctest.Wait() // both do
+		go func() {
+			writers.Wait()
+			client.Close()
+		}()
+		all, err := io.ReadAll(server)
+		if err != nil || len(all) != 2*size {
+			t.Fatalf("%d bytes arrived of %d: %v", len(all), 2*size, err)
+		}
+		for half := range 2 {
+			if part := all[half*size:][:size]; bytes.Count(part, part[:1]) != size {
+				t.Error("what two wrote arrived mixed")
+			}
 		}
 	})
 }
