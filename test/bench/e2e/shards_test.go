@@ -12,7 +12,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -58,9 +57,11 @@ func measureShards(args []string) error {
 // TestVirtualRun is measureShards in virtual time, whose result goes to a file:
 // a process of TestShards, which says so by the arguments in this variable.
 func TestVirtualRun(t *testing.T) {
-	args := strings.Fields(os.Getenv(virtualVar))
-	if len(args) == 0 {
+	var args []string
+	if text := os.Getenv(virtualVar); text == "" {
 		t.Skip("is for TestShards")
+	} else if err := json.Unmarshal([]byte(text), &args); err != nil {
+		t.Fatal(err)
 	}
 	c, err := measure(args[0], args[1:], true, func(f func(context.Context)) {
 		synctest.Test(t, func(t *testing.T) { f(t.Context()) })
@@ -77,7 +78,7 @@ func TestVirtualRun(t *testing.T) {
 	}
 }
 
-// virtualVar holds the arguments of a run in virtual time.
+// virtualVar holds the arguments of a run in virtual time, as JSON.
 const virtualVar = "KLOAD_BENCH_VIRTUAL"
 
 // measure runs the scenario with settings, under the CPU profile, where within has
@@ -210,7 +211,11 @@ func runReal(t *testing.T, profile string, set []string) []byte {
 func runVirtual(t *testing.T, profile string, set []string) []byte {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestVirtualRun$", "-test.v")
-	cmd.Env = append(os.Environ(), virtualVar+"="+strings.Join(append([]string{profile}, set...), " "))
+	args, err := json.Marshal(append([]string{profile}, set...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(os.Environ(), virtualVar+"="+string(args))
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%q: %v: %s", set, err, text)
 	}
