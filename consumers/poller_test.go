@@ -110,11 +110,15 @@ func TestDistant(t *testing.T) {
 					c.Resume()
 				}
 				<-time.After(time.Second)
+				ended := time.Now()
 				cancel()
 				fail(t, wait())
 				calls, closed := in.all()
 				counts := map[string]int{}
 				for _, call := range calls {
+					if !call.at.Before(ended) { // everything is due then, and a call may begin before its context is over
+						continue
+					}
 					since := call.due
 					if pause > 0 && !call.at.Before(resumed) && since.Before(resumed) {
 						since = resumed
