@@ -166,7 +166,7 @@ func weather(t *testing.T, open func(*awsclient.Client) kload.Opener) {
 			writers.Go(func() { s.write(fmt.Sprint("key ", k), records) })
 		}
 		for s.done < reshards {
-			<-time.After(time.Duration(s.rand.IntN(600)) * time.Millisecond)
+			<-time.After(time.Duration(1+s.rand.IntN(600)) * time.Millisecond)
 			for range 1 + s.rand.IntN(5)/4*4 {
 				s.reshard()
 			}

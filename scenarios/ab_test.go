@@ -95,8 +95,9 @@ func TestABEndsEarly(t *testing.T) {
 				defer stop()
 				if after == 0 {
 					stop()
+				} else {
+					time.AfterFunc(after, stop)
 				}
-				time.AfterFunc(after, stop)
 				dir := filepath.Join(t.TempDir(), "ab")
 				r, err := scenarios.RunAB(ctx, a, b, scenarios.ABOptions{Runs: 5, CoolDown: 20 * time.Second}, abOptions(dir))
 				if want == nil {

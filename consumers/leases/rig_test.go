@@ -166,7 +166,9 @@ func (m *member) Assign(_ context.Context, p kload.Partition, from kload.Positio
 }
 
 func (m *member) Revoke(ctx context.Context, id string) error {
-	<-time.After(m.revoke)
+	if m.revoke > 0 {
+		<-time.After(m.revoke)
+	}
 	m.mu.Lock()
 	_, reading := m.reads[id]
 	m.mu.Unlock()

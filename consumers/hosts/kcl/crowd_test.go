@@ -198,7 +198,7 @@ func (c *crowd) disturb() {
 	case n < 5:
 		c.leave(i, n == 3)
 	default:
-		c.procs[i].freeze(time.Duration(c.rand.IntN(25)) * time.Second)
+		c.procs[i].freeze(time.Duration(1+c.rand.IntN(25)) * time.Second)
 	}
 }
 
@@ -277,7 +277,7 @@ func storm(c *crowd, events int) {
 		writers.Go(func() { c.write(over, fmt.Sprint("key ", k)) })
 	}
 	for i := range events {
-		<-time.After(time.Duration(c.rand.IntN(12_000)) * time.Millisecond)
+		<-time.After(time.Duration(1+c.rand.IntN(12_000)) * time.Millisecond)
 		if i%4 == 3 {
 			c.reshard()
 			continue

@@ -45,7 +45,7 @@ func TestCuts(t *testing.T) {
 			for left.Load() > 0 {
 				want = append(want, fmt.Sprint(len(want)))
 				r.put(want[len(want)-1])
-				<-time.After(time.Duration(rng.IntN(400)) * time.Millisecond)
+				<-time.After(time.Duration(1+rng.IntN(400)) * time.Millisecond)
 			}
 		}()
 		op := r.opener("")

@@ -60,7 +60,7 @@ func bubble(t *testing.T, c local.Config, f func(r *rig)) {
 		if _, err := r.api.Control.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String(stream), ShardCount: aws.Int32(1)}); err != nil {
 			t.Fatal(err)
 		}
-		<-time.After(c.StateDelay)
+		<-time.After(max(1, c.StateDelay))
 		out, err := r.api.Control.DescribeStreamSummary(t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: aws.String(stream)})
 		if err != nil {
 			t.Fatal(err)

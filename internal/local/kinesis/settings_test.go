@@ -189,7 +189,7 @@ func TestModes(t *testing.T) {
 				StreamARN: aws.String(streamARN), StreamModeDetails: &types.StreamModeDetails{StreamMode: mode},
 			})
 			now := status(t, c)
-			<-time.After(wait)
+			<-time.After(max(1, wait))
 			return complaint(err) + now
 		}
 		got := []string{

@@ -146,7 +146,7 @@ func (sub *subscription) watch() {
 
 // run pushes events until the subscription ends.
 func (sub *subscription) run(ctx context.Context, out io.Writer) {
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(idleEvent)
 	defer timer.Stop()
 	told := time.Now() // when the last event was sent
 	for {
@@ -168,7 +168,7 @@ func (sub *subscription) run(ctx context.Context, out io.Writer) {
 		} else if e.got.behind == 0 {
 			wait = told.Add(idleEvent).Sub(now)
 		}
-		timer.Reset(max(0, min(wait, sub.until.Sub(now))))
+		timer.Reset(max(1, min(wait, sub.until.Sub(now)))) // 1: see Tests in CONTRIBUTING.md
 		select {
 		case <-wake:
 		case <-timer.C:
