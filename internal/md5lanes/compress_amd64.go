@@ -2,10 +2,22 @@ package md5lanes
 
 import "golang.org/x/sys/cpu"
 
-// wide says whether this machine can run compress.
-func wide() bool { return cpu.X86.HasAVX2 }
+// compressions returns those that this machine can run, for eight lanes and for
+// all of them.
+func compressions() (half, full compression) {
+	if cpu.X86.HasAVX2 {
+		half = compressAVX2
+		if cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL {
+			full = compressAVX512
+		}
+	}
+	return half, full
+}
 
-// compress takes the next blocks of 64 bytes, at least one, of every message.
+// compressAVX2 leaves out the second half of the lanes.
 //
 //go:noescape
-func compress(state *[4][lanes]uint32, data *[lanes]*byte, blocks int, k *[64]uint32)
+func compressAVX2(w *work, blocks int)
+
+//go:noescape
+func compressAVX512(w *work, blocks int)

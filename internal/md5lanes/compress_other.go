@@ -2,8 +2,5 @@
 
 package md5lanes
 
-// wide says whether this machine can run compress.
-func wide() bool { return false }
-
-// compress is never called: see wide.
-func compress(*[4][lanes]uint32, *[lanes]*byte, int, *[64]uint32) {}
+// compressions returns those that this machine can run: none.
+func compressions() (half, full compression) { return nil, nil }

@@ -11,7 +11,14 @@ import (
 )
 
 // check holds the digests of messages against crypto/md5.
-func check(t *testing.T, h *md5lanes.Hasher, messages [][]byte) {
+func check(t *testing.T, hashers []*md5lanes.Hasher, messages [][]byte) {
+	t.Helper()
+	for _, h := range hashers {
+		checkOne(t, h, messages)
+	}
+}
+
+func checkOne(t *testing.T, h *md5lanes.Hasher, messages [][]byte) {
 	t.Helper()
 	for name, sum := range map[string]func([][md5.Size]byte, [][]byte){"Sum": h.Sum, "SumShort": h.SumShort} {
 		sums := make([][md5.Size]byte, len(messages))
@@ -35,7 +42,7 @@ func message(r *rand.Rand, n int) []byte {
 // TestSum crosses numbers of messages with their lengths, among them those at
 // which the padding needs a block of its own.
 func TestSum(t *testing.T) {
-	r, h := rand.New(rand.NewPCG(1, 2)), md5lanes.New()
+	r, h := rand.New(rand.NewPCG(1, 2)), md5lanes.Every()
 	for count := range 40 {
 		messages := make([][]byte, count)
 		for _, n := range []int{0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 1000, 51_184} {
@@ -53,7 +60,7 @@ func TestSum(t *testing.T) {
 
 func FuzzSum(f *testing.F) {
 	f.Add([]byte("abc"), uint16(1), uint16(60), uint16(500))
-	h := md5lanes.New()
+	h := md5lanes.Every()
 	f.Fuzz(func(t *testing.T, data []byte, a, b, c uint16) {
 		var messages [][]byte
 		for _, cut := range []uint16{a, b, c} {
@@ -77,19 +84,22 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// BenchmarkSum is aggregates of the usual size, by how many are ready at once.
+// BenchmarkSum is aggregates of the usual size, by how many are ready at once, in
+// each way that this machine has, the slowest first.
 func BenchmarkSum(b *testing.B) {
-	for _, n := range []int{1, 2, 3, 4, 8, 12, 40} {
-		b.Run(fmt.Sprintf("messages=%d", n), func(b *testing.B) {
-			h, sums, messages := md5lanes.New(), make([][md5.Size]byte, n), make([][]byte, n)
-			for i := range messages {
-				messages[i] = make([]byte, 51_180-100*i)
-			}
-			b.SetBytes(int64(n) * 51_180)
-			for b.Loop() {
-				h.Sum(sums, messages)
-			}
-		})
+	for way, h := range md5lanes.Every() {
+		for _, n := range []int{1, 2, 3, 4, 8, 12, 40} {
+			b.Run(fmt.Sprintf("way=%d/messages=%d", way, n), func(b *testing.B) {
+				sums, messages := make([][md5.Size]byte, n), make([][]byte, n)
+				for i := range messages {
+					messages[i] = make([]byte, 51_180-100*i)
+				}
+				b.SetBytes(int64(n) * 51_180)
+				for b.Loop() {
+					h.Sum(sums, messages)
+				}
+			})
+		}
 	}
 }
 
