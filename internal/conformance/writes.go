@@ -46,25 +46,25 @@ func (k *kit) batch(ctx context.Context, stream string, entries []obj) answer {
 // they are.
 func (k *kit) store(ctx context.Context, stream string, entries []obj) []record {
 	out := make([]record, len(entries))
-	todo := make([]int, 0, len(entries))
+	left := make([]int, 0, len(entries))
 	for i := range entries {
-		todo = append(todo, i)
+		left = append(left, i)
 	}
-	for try := 0; k.ok() && len(todo) > 0; try++ {
-		k.must(try < 60, "PutRecords: %d records still refused after %d tries", len(todo), try)
-		n := min(len(todo), 500)
+	for try := 0; k.ok() && len(left) > 0; try++ {
+		k.must(try < 60, "PutRecords: %d records still refused after %d tries", len(left), try)
+		n := min(len(left), 500)
 		var some []obj
-		for _, i := range todo[:n] {
+		for _, i := range left[:n] {
 			some = append(some, entries[i])
 		}
 		a := k.batch(ctx, stream, some)
 		var again []int
 		for j, r := range a.Records {
-			if out[todo[j]] = r; r.ErrorCode != "" {
-				again = append(again, todo[j])
+			if out[left[j]] = r; r.ErrorCode != "" {
+				again = append(again, left[j])
 			}
 		}
-		todo = append(again, todo[n:]...)
+		left = append(again, left[n:]...)
 		if len(again) > 0 {
 			k.wait(ctx, 300*time.Millisecond)
 		}
