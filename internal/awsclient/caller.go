@@ -4,53 +4,74 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/schemas"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // Caller is a Kinesis client whose data calls are cheap to make. The SDK builds a
-// stack of 25 middlewares for each call, which costs more than to run it; a Caller
-// has the SDK build it, keeps it for the calls that follow, and replaces its ten
-// finalizers, which resolve, sign and retry, by one (see attempt). What goes over
-// the wire and what comes back is the same. Options for a single call, and
-// configurations with which the finalizers do more, take the SDK's way.
+// stack of 25 middlewares for each call and runs it, which takes most of the call's
+// CPU time; a Caller has the SDK build it once, and makes the calls that follow
+// itself, with what it has learnt from the stack (see kept). What goes over the wire
+// is the same, and so is what comes back, but for the output's ResultMetadata, which
+// is empty. Options for a single call, and configurations with which the middlewares
+// do more, take the SDK's way.
 //
 // It is safe for concurrent use.
 type Caller struct {
 	*kinesis.Client
 	options  kinesis.Options
+	http     *isolating
 	plain    bool         // calls take the SDK's way
 	skew     atomic.Int64 // of the service's clock, ns
 	endpoint atomic.Pointer[endpoint]
 
-	getRecords       stacks[kinesis.GetRecordsInput, kinesis.GetRecordsOutput]
-	getShardIterator stacks[kinesis.GetShardIteratorInput, kinesis.GetShardIteratorOutput]
-	putRecord        stacks[kinesis.PutRecordInput, kinesis.PutRecordOutput]
-	putRecords       stacks[kinesis.PutRecordsInput, kinesis.PutRecordsOutput]
+	getRecords       operation[kinesis.GetRecordsInput, kinesis.GetRecordsOutput]
+	getShardIterator operation[kinesis.GetShardIteratorInput, kinesis.GetShardIteratorOutput]
+	putRecord        operation[kinesis.PutRecordInput, kinesis.PutRecordOutput]
+	putRecords       operation[kinesis.PutRecordsInput, kinesis.PutRecordsOutput]
 }
 
 // newCaller returns a caller with the configuration of a client.
 func newCaller(api *kinesis.Client) *Caller {
 	c := &Caller{Client: api, options: api.Options()}
-	c.plain = unusual(&c.options)
-	c.getRecords.operation, c.getRecords.build = "GetRecords", api.GetRecords
-	c.getShardIterator.operation, c.getShardIterator.build = "GetShardIterator", api.GetShardIterator
-	c.putRecord.operation, c.putRecord.build = "PutRecord", api.PutRecord
-	c.putRecords.operation, c.putRecords.build = "PutRecords", api.PutRecords
+	var isolates bool
+	c.http, isolates = c.options.HTTPClient.(*isolating)
+	c.plain = !isolates || unusual(&c.options)
+	c.getRecords = operation[kinesis.GetRecordsInput, kinesis.GetRecordsOutput]{
+		schema: smithy.NewOperationSchema(schemas.GetRecords, schemas.GetRecordsInput, schemas.GetRecordsOutput),
+		plain:  api.GetRecords, output: func() smithy.Deserializable { return new(kinesis.GetRecordsOutput) },
+	}
+	c.getShardIterator = operation[kinesis.GetShardIteratorInput, kinesis.GetShardIteratorOutput]{
+		schema: smithy.NewOperationSchema(schemas.GetShardIterator, schemas.GetShardIteratorInput, schemas.GetShardIteratorOutput),
+		plain:  api.GetShardIterator, output: func() smithy.Deserializable { return new(kinesis.GetShardIteratorOutput) },
+	}
+	c.putRecord = operation[kinesis.PutRecordInput, kinesis.PutRecordOutput]{
+		schema: smithy.NewOperationSchema(schemas.PutRecord, schemas.PutRecordInput, schemas.PutRecordOutput),
+		plain:  api.PutRecord, output: func() smithy.Deserializable { return new(kinesis.PutRecordOutput) },
+	}
+	c.putRecords = operation[kinesis.PutRecordsInput, kinesis.PutRecordsOutput]{
+		schema: smithy.NewOperationSchema(schemas.PutRecords, schemas.PutRecordsInput, schemas.PutRecordsOutput),
+		plain:  api.PutRecords, output: func() smithy.Deserializable { return new(kinesis.PutRecordsOutput) },
+	}
 	return c
 }
 
-// unusual reports whether the finalizers of a client do more than those of a
+// unusual reports whether the middlewares of a client do more than those of a
 // client that is configured by files and environment: interceptors, loggers, more
-// than one attempt, other ways to find the service and to authenticate.
+// than one attempt, other ways to find the service and to authenticate, and traces
+// of the Lambda function that it runs in.
 func unusual(o *kinesis.Options) bool {
+	if _, lambda := os.LookupEnv("AWS_LAMBDA_FUNCTION_NAME"); lambda {
+		return true
+	}
 	i := &o.Interceptors
 	return len(i.BeforeRetryLoop)+len(i.BeforeAttempt)+len(i.AfterAttempt)+len(i.BeforeSigning)+len(i.AfterSigning) > 0 ||
 		o.EndpointOptions.DisableHTTPS || o.ClientLogMode != 0 ||
@@ -91,55 +112,46 @@ func (c *Caller) PutRecords(ctx context.Context, in *kinesis.PutRecordsInput, op
 	return c.putRecords.call(ctx, c, in)
 }
 
-// stacks keeps the stacks of one operation that no call is using.
-type stacks[In, Out any] struct {
-	operation string
-	build     func(context.Context, *In, ...func(*kinesis.Options)) (*Out, error) // of the client
-	free      sync.Pool                                                           // of middleware.Handler
+// operation is one of the data calls.
+type operation[In, Out any] struct {
+	schema *smithy.OperationSchema
+	plain  func(context.Context, *In, ...func(*kinesis.Options)) (*Out, error) // the SDK's way
+	output func() smithy.Deserializable
+	free   sync.Pool // of *kept that no call is using
 }
 
-// errKept stops the SDK before it would run a stack.
-var errKept = errors.New("the stack is kept")
-
-// stack returns one that is ready to be run.
-func (s *stacks[In, Out]) stack(ctx context.Context, c *Caller) (middleware.Handler, error) {
-	if h, ok := s.free.Get().(middleware.Handler); ok {
-		return h, nil
+// stack returns one that is ready for a call.
+func (o *operation[In, Out]) stack(ctx context.Context, c *Caller) (*kept, error) {
+	if k, ok := o.free.Get().(*kept); ok {
+		return k, nil
 	}
-	var built *middleware.Stack
-	_, err := s.build(ctx, new(In), func(o *kinesis.Options) {
-		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
-			built = stack
+	k := &kept{caller: c, schema: o.schema, output: o.output}
+	_, err := o.plain(ctx, new(In), func(ko *kinesis.Options) {
+		ko.APIOptions = append(ko.APIOptions, func(stack *middleware.Stack) error {
+			k.stack = stack
 			return errKept
 		})
 	})
-	if !errors.Is(err, errKept) {
-		return nil, fmt.Errorf("building the middlewares of %s: %w", s.operation, err)
+	if errors.Is(err, errKept) {
+		err = k.learn(ctx, new(In))
 	}
-	built.Finalize.Clear()
-	if err := built.Finalize.Add(&attempt{caller: c}, middleware.After); err != nil {
-		return nil, fmt.Errorf("building the middlewares of %s: %w", s.operation, err)
+	if err != nil {
+		return nil, fmt.Errorf("building the middlewares of %s: %w", o.schema.ID().Name, err)
 	}
-	return middleware.DecorateHandler(smithyhttp.NewClientHandlerWithOptions(c.options.HTTPClient), built), nil
+	return k, nil
 }
 
-// call runs a stack.
-func (s *stacks[In, Out]) call(ctx context.Context, c *Caller, in *In) (*Out, error) {
-	h, err := s.stack(ctx, c)
+// call makes a call with a kept stack.
+func (o *operation[In, Out]) call(ctx context.Context, c *Caller, in *In) (*Out, error) {
+	k, err := o.stack(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	// What the SDK tells its middlewares by the context is for those that are gone. The
-	// caller's may come from a call of its own.
-	result, _, err := h.Handle(middleware.ClearStackValues(ctx), in)
-	var out *Out
-	if kept, ok := result.(*Out); ok {
-		out = new(Out) // the stack's own is for its next call
-		*out, *kept = *kept, *out
-	}
-	s.free.Put(h)
+	result, _, err := k.stack.Initialize.HandleMiddleware(ctx, in, k)
+	o.free.Put(k)
 	if err != nil {
-		return nil, &smithy.OperationError{ServiceID: kinesis.ServiceID, OperationName: s.operation, Err: err}
+		return nil, &smithy.OperationError{ServiceID: kinesis.ServiceID, OperationName: o.schema.ID().Name, Err: err}
 	}
+	out, _ := result.(*Out)
 	return out, nil
 }

@@ -277,10 +277,10 @@ func TestCallerOfRetries(t *testing.T) {
 	})
 }
 
-// canned is an HTTP client with one answer.
+// canned is a transport with one answer.
 type canned []byte
 
-func (c canned) Do(r *http.Request) (*http.Response, error) {
+func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{
 		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {awscbor.Media}}, Request: r,
 		Body: io.NopCloser(bytes.NewReader(c)), ContentLength: int64(len(c)),
@@ -299,7 +299,8 @@ func TestCallerAllocations(t *testing.T) {
 	}
 	from := c.Over(awsclient.CBOR).Options()
 	caller := awsclient.NewCaller(kinesis.New(from, func(o *kinesis.Options) {
-		o.Protocol, o.HTTPClient = from.Protocol, canned(awscbor.AppendMap(nil, 0))
+		o.Protocol = from.Protocol
+		o.HTTPClient = awsclient.NewIsolating(canned(awscbor.AppendMap(nil, 0)), new(atomic.Uint64))
 	}))
 	if n := testing.AllocsPerRun(100, func() {
 		if _, err := getRecords(t.Context(), caller, "i"); err != nil {

@@ -32,34 +32,53 @@ func newIsolating(t http.RoundTripper, attempts *atomic.Uint64) *isolating {
 // Do sends one attempt. It leaves out what [http.Client] adds for browsers:
 // cookies, and redirects, which would be attempts that nobody counts.
 func (c *isolating) Do(req *http.Request) (*http.Response, error) {
-	c.attempts.Add(1)
 	if req.Body == nil || req.Body == http.NoBody {
 		return c.send(req)
 	}
-	body := protocol.BodyOf(req.Context())
-	if body == nil || int64(body.Len()) != req.ContentLength {
-		body = c.bodies.Get()
-		defer body.Release()
-		if err := body.Fill(req.Body, req.ContentLength); err != nil {
-			return nil, err
-		}
+	body, err := c.body(req.Context(), req.Body, req.ContentLength)
+	if err != nil {
+		return nil, err
 	}
-	started := startOf(req.Context())
-	if started == nil && body.Len() <= smallBody {
-		return c.send(withCopy(req, body))
-	}
+	defer body.Release()
 	// req stays as it is: smithy-go closes its body, and that must not be the
 	// transport's.
-	own := req.WithContext(req.Context())
-	own.Body = body.Open(started)
-	// Lets net/http start over when an idle connection was closed under it before
-	// anything was written; that is no second attempt.
-	own.GetBody = func() (io.ReadCloser, error) { return body.Open(started), nil }
-	return c.send(own)
+	return c.sendBody(req.WithContext(req.Context()), body)
 }
 
-// send says where an attempt went that was not answered.
+// body returns the body of a call's request, with a reference that is the caller's.
+func (c *isolating) body(ctx context.Context, r io.Reader, length int64) (*protocol.Body, error) {
+	if body := protocol.BodyOf(ctx); body != nil && int64(body.Len()) == length {
+		return body.Hold(), nil
+	}
+	body := c.bodies.Get()
+	if err := body.Fill(r, length); err != nil {
+		body.Release()
+		return nil, err
+	}
+	return body, nil
+}
+
+// sendBody sends one attempt with a body. The request is the transport's from then
+// on.
+func (c *isolating) sendBody(req *http.Request, body *protocol.Body) (*http.Response, error) {
+	started := startOf(req.Context())
+	open := func() (io.ReadCloser, error) { return body.Open(started), nil }
+	if started == nil && body.Len() <= smallBody {
+		// A copy, which is the transport's for as long as it likes. From a type that
+		// net/http knows to be in memory it writes header and body in one piece.
+		content := slices.Clone(body.Bytes())
+		open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
+	}
+	req.Body, _ = open()
+	// Lets net/http start over when an idle connection was closed under it before
+	// anything was written; that is no second attempt.
+	req.GetBody = open
+	return c.send(req)
+}
+
+// send counts an attempt, and says where it went if it was not answered.
 func (c *isolating) send(req *http.Request) (*http.Response, error) {
+	c.attempts.Add(1)
 	resp, err := c.next.RoundTrip(req)
 	if err == nil {
 		return resp, nil
@@ -72,17 +91,6 @@ func (c *isolating) send(req *http.Request) (*http.Response, error) {
 
 // smallBody is the size in bytes up to which a body is copied for the transport.
 const smallBody = 4 << 10
-
-// withCopy returns the request with a copy of the body, which is the transport's for
-// as long as it likes. From a type that net/http knows to be in memory it writes
-// header and body in one piece.
-func withCopy(req *http.Request, body *protocol.Body) *http.Request {
-	content := slices.Clone(body.Bytes())
-	own := req.WithContext(req.Context())
-	own.Body = io.NopCloser(bytes.NewReader(content))
-	own.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
-	return own
-}
 
 // Start learns when the latest attempt of a call got its connection: then it asks
 // for the first byte of the request. Waiting for a free connection, connecting,

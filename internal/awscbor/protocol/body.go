@@ -67,6 +67,12 @@ func (b *Body) Fill(r io.Reader, size int64) error {
 	}
 }
 
+// Hold returns the body with one more reference.
+func (b *Body) Hold() *Body {
+	b.refs.Add(1)
+	return b
+}
+
 // Release gives up the caller's reference.
 func (b *Body) Release() {
 	if left := b.refs.Add(-1); left == 0 {
@@ -81,8 +87,7 @@ func (b *Body) Release() {
 // closed. started is called before the first byte is handed out, which is when
 // the transport has a connection; nil calls nothing.
 func (b *Body) Open(started func()) *BodyReader {
-	b.refs.Add(1)
-	return &BodyReader{body: b, started: started}
+	return &BodyReader{body: b.Hold(), started: started}
 }
 
 // BodyReader reads a [Body]. Reading after or during Close is safe: what is under

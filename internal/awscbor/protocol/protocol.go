@@ -36,6 +36,7 @@ type Protocol struct {
 	bodies    Bodies    // of ordinary requests, a few hundred bytes each
 	puts      Bodies    // of PutRecords: up to 10 MiB, which a small request must not hold
 	responses sync.Pool // of *Buffer
+	blank     smithyhttp.Request
 }
 
 var _ smithyhttp.ClientProtocol = (*Protocol)(nil)
@@ -46,6 +47,7 @@ func New(o Options) *Protocol {
 		opts:      o,
 		json:      awsjson.New11(schemas.Kinesis_20131202),
 		responses: sync.Pool{New: func() any { return new(Buffer) }},
+		blank:     smithyhttp.Request{Request: new(http.Request)},
 	}
 }
 
@@ -102,13 +104,14 @@ func (p *Protocol) SerializeRequest(ctx context.Context, op *smithy.OperationSch
 	if req.URL.Path == "" {
 		req.URL.Path = "/"
 	}
-	withBody, err := req.SetStream(bytes.NewReader(b.buf)) // a copy with copies of the headers
+	withBody, err := p.blank.SetStream(bytes.NewReader(b.buf)) // it would copy the headers of req
 	if err != nil {
 		return fmt.Errorf("setting the request body: %w", err)
 	}
-	withBody.Header["X-Amz-Target"] = []string{schemas.Kinesis_20131202.ID().Name + "." + op.ID().Name}
-	withBody.Header["Content-Type"] = []string{awscbor.Media}
+	req.ContentLength, withBody.Request = withBody.ContentLength, req.Request
 	*req = *withBody
+	req.Header["X-Amz-Target"] = []string{schemas.Kinesis_20131202.ID().Name + "." + op.ID().Name}
+	req.Header["Content-Type"] = []string{awscbor.Media}
 	return nil
 }
 
