@@ -61,18 +61,19 @@ func (c *isolating) body(ctx context.Context, r io.Reader, length int64) (*proto
 // sendBody sends one attempt with a body. The request is the transport's from then
 // on.
 func (c *isolating) sendBody(req *http.Request, body *protocol.Body) (*http.Response, error) {
+	// GetBody lets net/http start over when an idle connection was closed under it
+	// before anything was written; that is no second attempt.
 	started := startOf(req.Context())
-	open := func() (io.ReadCloser, error) { return body.Open(started), nil }
-	if started == nil && body.Len() <= smallBody {
-		// A copy, which is the transport's for as long as it likes. From a type that
-		// net/http knows to be in memory it writes header and body in one piece.
-		content := slices.Clone(body.Bytes())
-		open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
+	if started != nil || body.Len() > smallBody {
+		req.Body = body.Open(started)
+		req.GetBody = func() (io.ReadCloser, error) { return body.Open(started), nil }
+		return c.send(req)
 	}
-	req.Body, _ = open()
-	// Lets net/http start over when an idle connection was closed under it before
-	// anything was written; that is no second attempt.
-	req.GetBody = open
+	// A copy, which is the transport's for as long as it likes. From a type that
+	// net/http knows to be in memory it writes header and body in one piece.
+	content := slices.Clone(body.Bytes())
+	req.Body = io.NopCloser(bytes.NewReader(content))
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
 	return c.send(req)
 }
 

@@ -15,10 +15,12 @@ import (
 
 // Signer signs requests as clients of AWS do. From one request to the next it
 // keeps what does not change: the key that is derived from the credentials for a
-// day. The zero value is ready; it is not safe for concurrent use.
+// day, and which headers are signed. The zero value is ready; it is not safe for
+// concurrent use.
 type Signer struct {
-	derived struct{ secret, scope string } // what mac is for
-	mac     hash.Hash
+	secret, scope string // what mac is for
+	mac           hash.Hash
+	signed        string // the latest list of headers
 
 	names []string // scratch: the headers that are signed
 	text  []byte   // scratch
@@ -43,42 +45,44 @@ func (s *Signer) Sign(r *http.Request, key Key, payloadHash, region, service str
 	if key.Token != "" {
 		r.Header["X-Amz-Security-Token"] = []string{key.Token}
 	}
-	scope := when[:8] + "/" + region + "/" + service + "/" + terminator
-	signed := s.canonical(r, payloadHash)
+	s.derive(key.Secret, when[:8], region, service)
+	s.canonical(r, payloadHash)
 	sum := sha256.Sum256(s.text)
 
 	s.text = append(s.text[:0], algorithm+"\n"...)
 	s.text = append(append(s.text, when...), '\n')
-	s.text = append(append(s.text, scope...), '\n')
+	s.text = append(append(s.text, s.scope...), '\n')
 	s.text = hex.AppendEncode(s.text, sum[:])
-	s.derive(key.Secret, scope)
 	s.mac.Reset()
 	s.mac.Write(s.text)
 
 	s.text = append(append(s.text[:0], algorithm+" Credential="...), key.ID...)
-	s.text = append(append(s.text, '/'), scope...)
-	s.text = append(append(s.text, ", SignedHeaders="...), signed...)
+	s.text = append(append(s.text, '/'), s.scope...)
+	s.text = append(append(s.text, ", SignedHeaders="...), s.signed...)
 	s.text = append(s.text, ", Signature="...)
 	s.text = hex.AppendEncode(s.text, s.mac.Sum(sum[:0]))
 	r.Header["Authorization"] = []string{string(s.text)}
 }
 
 // derive makes mac the one for the secret and the scope.
-func (s *Signer) derive(secret, scope string) {
-	if s.mac != nil && s.derived.secret == secret && s.derived.scope == scope {
+func (s *Signer) derive(secret, day, region, service string) {
+	s.text = append(append(s.text[:0], day...), '/')
+	s.text = append(append(s.text, region...), '/')
+	s.text = append(append(s.text, service...), "/"+terminator...)
+	if s.mac != nil && s.secret == secret && s.scope == string(s.text) {
 		return
 	}
+	s.secret, s.scope = secret, string(s.text)
 	key := []byte("AWS4" + secret)
-	for part := range strings.SplitSeq(scope, "/") {
+	for part := range strings.SplitSeq(s.scope, "/") {
 		key = mac(key, part)
 	}
 	s.mac = hmac.New(sha256.New, key)
-	s.derived.secret, s.derived.scope = secret, scope
 }
 
-// canonical writes the canonical request to s.text and returns the names of the
-// headers in it.
-func (s *Signer) canonical(r *http.Request, payloadHash string) (signed string) {
+// canonical writes the canonical request to s.text, and the names of the headers in
+// it to s.signed.
+func (s *Signer) canonical(r *http.Request, payloadHash string) {
 	s.names = append(s.names[:0], "Host")
 	if r.ContentLength > 0 {
 		s.names = append(s.names, "Content-Length")
@@ -107,9 +111,10 @@ func (s *Signer) canonical(r *http.Request, payloadHash string) (signed string) 
 		}
 		s.text = appendLower(s.text, name)
 	}
-	signed = string(s.text[from:])
+	if s.signed != string(s.text[from:]) {
+		s.signed = string(s.text[from:])
+	}
 	s.text = append(append(s.text, '\n'), payloadHash...)
-	return signed
 }
 
 func (*Signer) appendValue(text []byte, r *http.Request, name string) []byte {

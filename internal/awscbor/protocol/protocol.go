@@ -110,8 +110,10 @@ func (p *Protocol) SerializeRequest(ctx context.Context, op *smithy.OperationSch
 	}
 	req.ContentLength, withBody.Request = withBody.ContentLength, req.Request
 	*req = *withBody
-	req.Header["X-Amz-Target"] = []string{schemas.Kinesis_20131202.ID().Name + "." + op.ID().Name}
-	req.Header["Content-Type"] = []string{awscbor.Media}
+	if len(req.Header["X-Amz-Target"]) == 0 { // else there is an earlier request's header
+		req.Header["X-Amz-Target"] = []string{schemas.Kinesis_20131202.ID().Name + "." + op.ID().Name}
+		req.Header["Content-Type"] = []string{awscbor.Media}
+	}
 	return nil
 }
 
