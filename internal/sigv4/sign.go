@@ -21,6 +21,8 @@ type Signer struct {
 	secret, scope string // what mac is for
 	mac           hash.Hash
 	signed        string // the latest list of headers
+	second        int64  // the latest time, and
+	when          string // as it is written
 
 	names []string // scratch: the headers that are signed
 	text  []byte   // scratch
@@ -39,18 +41,19 @@ func unsigned(name string) bool {
 // and Authorization. The payload's hash is the hexadecimal SHA-256 of the body. The
 // request's query is empty and the names of its headers are canonical.
 func (s *Signer) Sign(r *http.Request, key Key, payloadHash, region, service string, at time.Time) {
-	at = at.UTC()
-	when := at.Format(timeFormat)
-	r.Header["X-Amz-Date"] = []string{when}
+	if second := at.Unix(); second != s.second || s.when == "" {
+		s.second, s.when = second, at.UTC().Format(timeFormat)
+	}
+	r.Header["X-Amz-Date"] = []string{s.when}
 	if key.Token != "" {
 		r.Header["X-Amz-Security-Token"] = []string{key.Token}
 	}
-	s.derive(key.Secret, when[:8], region, service)
+	s.derive(key.Secret, s.when[:8], region, service)
 	s.canonical(r, payloadHash)
 	sum := sha256.Sum256(s.text)
 
 	s.text = append(s.text[:0], algorithm+"\n"...)
-	s.text = append(append(s.text, when...), '\n')
+	s.text = append(append(s.text, s.when...), '\n')
 	s.text = append(append(s.text, s.scope...), '\n')
 	s.text = hex.AppendEncode(s.text, sum[:])
 	s.mac.Reset()

@@ -1,13 +1,17 @@
 package protocol
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/kload/kload/internal/invariants"
 )
@@ -19,6 +23,9 @@ type Body struct {
 	serializer
 	refs atomic.Int32
 	home *Bodies
+
+	reader  bytes.Reader        // for the SDK
+	request *smithyhttp.Request // any that has it
 }
 
 // Bodies keeps bodies for reuse. The zero value is ready; it is safe for
@@ -45,6 +52,21 @@ func BodyOf(ctx context.Context) *Body {
 	if b, ok := ctx.Value(bodyKey{}).(*Body); ok && len(b.buf) > 0 {
 		return b
 	}
+	return nil
+}
+
+// stream makes the body that of a request. The SDK's SetStream, if called on req
+// itself, would copy all that is in it.
+func (b *Body) stream(req *smithyhttp.Request) (err error) {
+	b.reader.Reset(b.buf)
+	if b.request == nil {
+		if b.request, err = (&smithyhttp.Request{Request: new(http.Request)}).SetStream(&b.reader); err != nil {
+			return err
+		}
+	}
+	of := req.Request
+	*req = *b.request
+	req.Request, of.ContentLength = of, int64(len(b.buf))
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -36,7 +35,6 @@ type Protocol struct {
 	bodies    Bodies    // of ordinary requests, a few hundred bytes each
 	puts      Bodies    // of PutRecords: up to 10 MiB, which a small request must not hold
 	responses sync.Pool // of *Buffer
-	blank     smithyhttp.Request
 }
 
 var _ smithyhttp.ClientProtocol = (*Protocol)(nil)
@@ -47,7 +45,6 @@ func New(o Options) *Protocol {
 		opts:      o,
 		json:      awsjson.New11(schemas.Kinesis_20131202),
 		responses: sync.Pool{New: func() any { return new(Buffer) }},
-		blank:     smithyhttp.Request{Request: new(http.Request)},
 	}
 }
 
@@ -104,12 +101,9 @@ func (p *Protocol) SerializeRequest(ctx context.Context, op *smithy.OperationSch
 	if req.URL.Path == "" {
 		req.URL.Path = "/"
 	}
-	withBody, err := p.blank.SetStream(bytes.NewReader(b.buf)) // it would copy the headers of req
-	if err != nil {
+	if err := b.stream(req); err != nil {
 		return fmt.Errorf("setting the request body: %w", err)
 	}
-	req.ContentLength, withBody.Request = withBody.ContentLength, req.Request
-	*req = *withBody
 	if len(req.Header["X-Amz-Target"]) == 0 { // else there is an earlier request's header
 		req.Header["X-Amz-Target"] = []string{schemas.Kinesis_20131202.ID().Name + "." + op.ID().Name}
 		req.Header["Content-Type"] = []string{awscbor.Media}
