@@ -66,10 +66,14 @@ func (k *kept) Handle(ctx context.Context, in any) (any, middleware.Metadata, er
 	if !ok {
 		return nil, middleware.Metadata{}, fmt.Errorf("input %T is not Serializable", in)
 	}
-	req := &smithyhttp.Request{Request: k.request.WithContext(ctx)}
-	req.Header = maps.Clone(k.request.Header)
+	own := k.request.WithContext(ctx)
+	own.Header = maps.Clone(k.request.Header)
+	req := &smithyhttp.Request{Request: own}
 	if err := k.caller.options.Protocol.SerializeRequest(ctx, k.schema, input, req); err != nil {
 		return nil, middleware.Metadata{}, err
+	}
+	if req.Request != own { // a copy, which JSON makes, knows nothing of the context
+		req.Request = req.WithContext(ctx)
 	}
 	body, err := k.caller.http.body(ctx, req.GetStream(), req.ContentLength)
 	if err != nil {

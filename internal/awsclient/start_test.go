@@ -8,9 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-
 	"github.com/kload/kload/internal/awscbor"
 	"github.com/kload/kload/internal/awsclient"
 	"github.com/kload/kload/internal/memnet"
@@ -39,11 +36,10 @@ func TestStart(t *testing.T) {
 				began := clock.Now()
 				var starts [2]*awsclient.Start
 				var wg sync.WaitGroup
-				for i := range starts {
+				for i, api := range []dataAPI{c.Over(wire).Client, c.Over(wire)} {
 					starts[i] = awsclient.NewStart(clock.Now)
 					wg.Go(func() {
-						_, _ = c.Over(wire).DescribeStreamSummary(awsclient.WithStart(t.Context(), starts[i]),
-							&kinesis.DescribeStreamSummaryInput{StreamName: aws.String("s")}) // the JSON client cannot read the answer
+						_, _ = getRecords(awsclient.WithStart(t.Context(), starts[i]), api, "i") // the JSON client cannot read the answer
 					})
 				}
 				wg.Wait()
