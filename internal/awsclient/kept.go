@@ -88,12 +88,12 @@ func (k *kept) Handle(ctx context.Context, in any) (any, middleware.Metadata, er
 	if err != nil {
 		return nil, middleware.Metadata{}, k.fail(ctx, req, nil, err)
 	}
+	defer resp.Body.Close() // has been read to its end, if only by fail
 	k.follow(resp, sent)
 	answer, out := &smithyhttp.Response{Response: resp}, k.output()
 	if err := k.caller.options.Protocol.DeserializeResponse(ctx, k.schema, kinesis.TypeRegistry, answer, out); err != nil {
 		return nil, middleware.Metadata{}, k.fail(ctx, req, answer, err)
 	}
-	smithyhttp.CloseResponseBody(ctx, answer, false, nil)
 	return out, middleware.Metadata{}, nil
 }
 

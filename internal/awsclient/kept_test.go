@@ -164,6 +164,19 @@ func TestCallerAnswers(t *testing.T) {
 	}
 }
 
+// TestCallersErrors names the operation that was refused as the SDK does.
+func TestCallersErrors(t *testing.T) {
+	against(t, refusal(400, "ResourceNotFoundException"), func(t *testing.T, c *awsclient.Client) {
+		caller := c.Over(awsclient.CBOR)
+		for _, call := range dataCalls {
+			theirs, ours := call(t.Context(), caller.Client), call(t.Context(), caller)
+			if d := cmp.Diff(chain(theirs), chain(ours)); d != "" || ours == nil || ours.Error() != theirs.Error() {
+				t.Errorf("%v\nSDK: %v\n%s", ours, theirs, d)
+			}
+		}
+	})
+}
+
 // rotating are credentials that are others each time.
 type rotating struct{ n *atomic.Int64 }
 

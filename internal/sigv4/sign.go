@@ -26,6 +26,7 @@ type Signer struct {
 
 	names []string // scratch: the headers that are signed
 	text  []byte   // scratch
+	sum   [sha256.Size]byte
 }
 
 // unsigned are the headers that proxies and transports may change.
@@ -50,12 +51,12 @@ func (s *Signer) Sign(r *http.Request, key Key, payloadHash, region, service str
 	}
 	s.derive(key.Secret, s.when[:8], region, service)
 	s.canonical(r, payloadHash)
-	sum := sha256.Sum256(s.text)
+	s.sum = sha256.Sum256(s.text)
 
 	s.text = append(s.text[:0], algorithm+"\n"...)
 	s.text = append(append(s.text, s.when...), '\n')
 	s.text = append(append(s.text, s.scope...), '\n')
-	s.text = hex.AppendEncode(s.text, sum[:])
+	s.text = hex.AppendEncode(s.text, s.sum[:])
 	s.mac.Reset()
 	s.mac.Write(s.text)
 
@@ -63,7 +64,7 @@ func (s *Signer) Sign(r *http.Request, key Key, payloadHash, region, service str
 	s.text = append(append(s.text, '/'), s.scope...)
 	s.text = append(append(s.text, ", SignedHeaders="...), s.signed...)
 	s.text = append(s.text, ", Signature="...)
-	s.text = hex.AppendEncode(s.text, s.mac.Sum(sum[:0]))
+	s.text = hex.AppendEncode(s.text, s.mac.Sum(s.sum[:0]))
 	r.Header["Authorization"] = []string{string(s.text)}
 }
 

@@ -15,7 +15,8 @@ import (
 // the whole body once more, megabytes later.
 type payloadDigest struct {
 	hash hash.Hash
-	done int // bytes digested
+	done int               // bytes digested
+	sums [sha256.Size]byte // scratch
 }
 
 // digestStep is how much is digested at a time: a fraction of a first-level cache.
@@ -46,8 +47,9 @@ func (d *payloadDigest) add(buf []byte) {
 // sum returns the digest of all of buf, in hexadecimal.
 func (d *payloadDigest) sum(buf []byte) string {
 	d.add(buf)
-	var sum [sha256.Size]byte
-	return hex.EncodeToString(d.hash.Sum(sum[:0]))
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], d.hash.Sum(d.sums[:0]))
+	return string(text[:])
 }
 
 // Digest returns the SHA-256 of the body, in hexadecimal.
