@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -72,9 +73,13 @@ func unusual(o *kinesis.Options) bool {
 	if _, lambda := os.LookupEnv("AWS_LAMBDA_FUNCTION_NAME"); lambda {
 		return true
 	}
-	i := &o.Interceptors
-	return len(i.BeforeRetryLoop)+len(i.BeforeAttempt)+len(i.AfterAttempt)+len(i.BeforeSigning)+len(i.AfterSigning) > 0 ||
-		o.EndpointOptions.DisableHTTPS || o.ClientLogMode != 0 ||
+	interceptors := reflect.ValueOf(o.Interceptors)
+	for i := range interceptors.NumField() { // of a kind each
+		if interceptors.Field(i).Len() > 0 {
+			return true
+		}
+	}
+	return o.EndpointOptions.DisableHTTPS || o.ClientLogMode != 0 ||
 		o.AccountIDEndpointMode == aws.AccountIDEndpointModeRequired || strings.Contains(o.Region, "fips") ||
 		len(o.AuthSchemes) != 1 || o.Credentials == nil || aws.IsCredentialsProvider(o.Credentials, (*aws.AnonymousCredentials)(nil)) ||
 		o.Retryer.MaxAttempts() != 1

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kload/kload/internal/awscbor"
@@ -235,13 +236,36 @@ func TestCallerSkew(t *testing.T) {
 	})
 }
 
-// TestCallerOptions takes the SDK's way for a call with options of its own.
+// seen counts what passes it.
+type seen int
+
+func (s *seen) BeforeTransmit(context.Context, *smithyhttp.InterceptorContext) error {
+	*s++
+	return nil
+}
+
+// TestCallerOptions takes the SDK's way for a call with options of its own, and for
+// a client with interceptors.
 func TestCallerOptions(t *testing.T) {
 	against(t, echo, func(t *testing.T, c *awsclient.Client) {
 		used := false
 		_, err := getRecords(t.Context(), c.Over(awsclient.CBOR), "i", func(*kinesis.Options) { used = true })
 		if err != nil || !used {
 			t.Errorf("%v, options used: %v", err, used)
+		}
+		var s seen
+		from := c.Over(awsclient.CBOR).Options()
+		caller := awsclient.NewCaller(kinesis.New(from, func(o *kinesis.Options) {
+			o.Protocol = from.Protocol
+			o.Interceptors.AddBeforeTransmit(&s)
+		}))
+		for range 2 {
+			if _, err := getRecords(t.Context(), caller, "i"); err != nil {
+				t.Error(err)
+			}
+		}
+		if s != 2 {
+			t.Errorf("%d of 2 calls seen", s)
 		}
 	})
 }
