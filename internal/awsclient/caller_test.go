@@ -296,26 +296,47 @@ func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
+// offline returns a caller whose transport has one answer, with no records.
+func offline(tb testing.TB) *awsclient.Caller {
+	tb.Helper()
+	c, err := awsclient.New(tb.Context(), awsclient.Options{Local: true, Endpoint: "http://kinesis.local"})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	from := c.Over(awsclient.CBOR).Options()
+	return awsclient.NewCaller(kinesis.New(from, func(o *kinesis.Options) {
+		o.Protocol = from.Protocol
+		o.HTTPClient = awsclient.NewIsolating(canned(awscbor.AppendMap(nil, 0)), new(atomic.Uint64))
+	}))
+}
+
 // TestCallerAllocations bounds what a call allocates, with a transport that makes
 // four of the allocations. The SDK's client makes 280.
 func TestCallerAllocations(t *testing.T) {
 	if invariants.Enabled {
 		t.Skip("nothing is reused then")
 	}
-	c, err := awsclient.New(t.Context(), awsclient.Options{Local: true, Endpoint: "http://kinesis.local"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	from := c.Over(awsclient.CBOR).Options()
-	caller := awsclient.NewCaller(kinesis.New(from, func(o *kinesis.Options) {
-		o.Protocol = from.Protocol
-		o.HTTPClient = awsclient.NewIsolating(canned(awscbor.AppendMap(nil, 0)), new(atomic.Uint64))
-	}))
+	caller := offline(t)
 	if n := testing.AllocsPerRun(100, func() {
 		if _, err := getRecords(t.Context(), caller, "i"); err != nil {
 			t.Fatal(err)
 		}
 	}); n > 32 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// BenchmarkCaller measures a call without the network.
+func BenchmarkCaller(b *testing.B) {
+	caller := offline(b)
+	for name, api := range map[string]dataAPI{"sdk": caller.Client, "caller": caller} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := getRecords(b.Context(), api, "i"); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
