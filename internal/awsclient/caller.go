@@ -73,9 +73,8 @@ func unusual(o *kinesis.Options) bool {
 	if _, lambda := os.LookupEnv("AWS_LAMBDA_FUNCTION_NAME"); lambda {
 		return true
 	}
-	interceptors := reflect.ValueOf(o.Interceptors)
-	for i := range interceptors.NumField() { // of a kind each
-		if interceptors.Field(i).Len() > 0 {
+	for _, kind := range reflect.ValueOf(o.Interceptors).Fields() {
+		if kind.Len() > 0 {
 			return true
 		}
 	}
