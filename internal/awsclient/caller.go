@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -67,8 +68,9 @@ func newCaller(api *kinesis.Client) *Caller {
 
 // unusual reports whether the middlewares of a client do more than those of a
 // client that is configured by files and environment: interceptors, loggers, more
-// than one attempt, other ways to find the service and to authenticate, and traces
-// of the Lambda function that it runs in.
+// than one attempt, other ways to find the service and to authenticate, regions that
+// the SDK refuses or reads as another one, and traces of the Lambda function that it
+// runs in.
 func unusual(o *kinesis.Options) bool {
 	if _, lambda := os.LookupEnv("AWS_LAMBDA_FUNCTION_NAME"); lambda {
 		return true
@@ -78,8 +80,9 @@ func unusual(o *kinesis.Options) bool {
 			return true
 		}
 	}
+	region, _ := regexp.MatchString(`^[a-z0-9]+(-[a-z0-9]+)*$`, o.Region) // it becomes part of a host's name
 	return o.EndpointOptions.DisableHTTPS || o.ClientLogMode != 0 ||
-		o.AccountIDEndpointMode == aws.AccountIDEndpointModeRequired || strings.Contains(o.Region, "fips") ||
+		o.AccountIDEndpointMode == aws.AccountIDEndpointModeRequired || !region || strings.Contains(o.Region, "fips") ||
 		len(o.AuthSchemes) != 1 || o.Credentials == nil || aws.IsCredentialsProvider(o.Credentials, (*aws.AnonymousCredentials)(nil)) ||
 		o.Retryer.MaxAttempts() != 1
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
@@ -39,7 +38,7 @@ func (c *Caller) endpointFor(ctx context.Context, account string) (*endpoint, er
 		Path: smithyhttp.JoinPath(resolved.URI.Path, "/"), RawPath: smithyhttp.JoinPath(resolved.URI.RawPath, ""),
 	}
 	if port := e.url.Port(); port != "" && port == map[string]string{"http": "80", "https": "443"}[e.url.Scheme] {
-		e.host = strings.TrimSuffix(e.url.Host, ":"+port)
+		e.host = e.url.Hostname()
 	}
 	if err := smithyhttp.ValidateEndpointHost(e.host); err != nil {
 		return nil, err
