@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -197,14 +198,14 @@ func TestSmallRequests(t *testing.T) {
 }
 
 // TestCallerSkew has a service whose clock is ahead: from the second call on
-// requests are signed for that, as the SDK does, unless the answer comes from a
-// cache or its date cannot be read.
+// requests are signed for that, and say until when the call lasts, as the SDK does,
+// unless the answer comes from a cache or its date cannot be read.
 func TestCallerSkew(t *testing.T) {
 	now := time.Now()
 	var calls int
-	var dates []string
+	var dates, lasts []string
 	against(t, func(w http.ResponseWriter, r *http.Request) {
-		dates = append(dates, r.Header.Get("X-Amz-Date"))
+		dates, lasts = append(dates, r.Header.Get("X-Amz-Date")), append(lasts, r.Header.Get("Amz-Sdk-Request"))
 		ahead := []time.Duration{time.Hour, 2 * time.Hour, 3 * time.Hour, 4 * time.Hour, 4 * time.Hour, 5 * time.Hour, 0}[calls]
 		w.Header().Set("Date", now.Add(ahead).UTC().Format(http.TimeFormat))
 		switch calls++; calls {
@@ -219,10 +220,12 @@ func TestCallerSkew(t *testing.T) {
 		echo(w, r)
 	}, func(t *testing.T, c *awsclient.Client) {
 		now = time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
 		caller := c.Over(awsclient.CBOR)
 		for _, api := range []dataAPI{caller.Client, caller} {
 			for calls = 0; calls < 6; {
-				_, _ = getRecords(t.Context(), api, "i") // the last one fails
+				_, _ = getRecords(ctx, api, "i") // the last one fails
 			}
 			_, _ = getRecords(t.Context(), api, "i")
 		}
@@ -232,6 +235,9 @@ func TestCallerSkew(t *testing.T) {
 		}
 		if ours := dates[7:]; !slices.Equal(dates[:7], want) || !slices.Equal(ours, want) {
 			t.Errorf("the SDK signed at %v,\nthe caller at %v, want\n%v", dates[:7], ours, want)
+		}
+		if d := cmp.Diff(lasts[:7], lasts[7:]); d != "" || !strings.Contains(lasts[1], "; ttl=") {
+			t.Errorf("-SDK +caller\n%s", d)
 		}
 	})
 }

@@ -42,12 +42,16 @@ type kept struct {
 // errKept stops the SDK before it would go on.
 var errKept = errors.New("the stack is kept")
 
+// firstAttempt is what the header of retries says of a call that is not retried. The
+// SDK adds until when the call lasts, once the service's clock is known to be ahead.
+const firstAttempt = "attempt=1; max=1"
+
 // learn has the SDK prepare a request, of no use in itself.
 func (k *kept) learn(ctx context.Context, in any) error {
 	last := middleware.HandlerFunc(func(_ context.Context, in any) (any, middleware.Metadata, error) {
 		if req, ok := in.(*smithyhttp.Request); ok {
 			k.request = &http.Request{Method: req.Method, URL: req.URL, Header: req.Header}
-			k.request.Header["Amz-Sdk-Request"] = []string{"attempt=1; max=1"}
+			k.request.Header["Amz-Sdk-Request"] = []string{firstAttempt}
 		}
 		return nil, middleware.Metadata{}, errKept
 	})
@@ -116,8 +120,12 @@ func (k *kept) prepare(ctx context.Context, req *http.Request, hash string) erro
 		return err
 	}
 	to.address(req)
+	skew := time.Duration(k.caller.skew.Load())
+	if deadline, ok := ctx.Deadline(); ok && skew > 0 {
+		req.Header["Amz-Sdk-Request"] = []string{firstAttempt + deadline.Add(skew).Format("; ttl=20060102T150405Z")}
+	}
 	k.signer.Sign(req, sigv4.Key{ID: creds.AccessKeyID, Secret: creds.SecretAccessKey, Token: creds.SessionToken},
-		hash, to.region, to.service, time.Now().Add(time.Duration(k.caller.skew.Load())))
+		hash, to.region, to.service, time.Now().Add(skew))
 	return nil
 }
 

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,6 +23,7 @@ import (
 
 	"github.com/kload/kload/internal/awscbor"
 	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/memnet"
 	"github.com/kload/kload/internal/sigv4"
 )
 
@@ -83,11 +87,11 @@ func halfSilent(w http.ResponseWriter, r *http.Request) {
 // through a caller, in both wires: outputs are equal, errors in words, in the types
 // they consist of and in their class. Then the caller works again.
 func TestCallerAnswers(t *testing.T) {
-	const json, missing = "application/x-amz-json-1.1", "-"
+	const json, missing, late = "application/x-amz-json-1.1", "-", time.Hour
 	behind := awscbor.AppendInt(awscbor.AppendText(awscbor.AppendMap(nil, 1), "MillisBehindLatest"), 5)
 	for _, tc := range []struct {
 		name     string
-		after    time.Duration // the context ends, 0 for never
+		after    time.Duration // the context is cancelled, 0 for never; from late on, at a deadline
 		iterator string
 		handler  http.HandlerFunc
 		code     string // "" for success
@@ -112,6 +116,9 @@ func TestCallerAnswers(t *testing.T) {
 		{"cancelled before", -1, "i", nil, "Cancelled"},
 		{"cancelled while waiting", time.Second, "i", silent, "Cancelled"},
 		{"cancelled while reading", time.Second, "i", halfSilent, "Cancelled"},
+		{"late before", late, "i", nil, "Timeout"},
+		{"late while waiting", late + time.Second, "i", silent, "Timeout"},
+		{"late while reading", late + time.Second, "i", halfSilent, "Timeout"},
 		{"invalid", 0, missing, nil, "ClientError"},
 	} {
 		for _, wire := range []awsclient.Wire{awsclient.CBOR, awsclient.JSON} {
@@ -128,9 +135,13 @@ func TestCallerAnswers(t *testing.T) {
 					call := func(api dataAPI) (*kinesis.GetRecordsOutput, error) {
 						ctx, cancel := context.WithCancel(t.Context())
 						defer cancel()
-						if tc.after < 0 {
+						switch {
+						case tc.after >= late:
+							ctx, cancel = context.WithTimeout(ctx, tc.after-late)
+							defer cancel()
+						case tc.after < 0:
 							cancel()
-						} else if tc.after > 0 {
+						case tc.after > 0:
 							defer time.AfterFunc(tc.after, cancel).Stop()
 						}
 						return api.GetRecords(ctx, in)
@@ -161,6 +172,44 @@ func TestCallerAnswers(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestCallerReuses keeps the connection, whatever is answered and however much of it.
+func TestCallerReuses(t *testing.T) {
+	const json = "application/x-amz-json-1.1"
+	behind, empty := strings.Repeat(" ", 300<<10), string(awscbor.AppendMap(nil, 0))
+	for name, handler := range map[string]http.HandlerFunc{
+		"CBOR": answer(200, awscbor.Media, empty, nil), "CBOR and more": answer(200, awscbor.Media, empty+behind, nil),
+		"JSON": answer(200, json, "{}", nil), "JSON and more": answer(200, json, "{}"+behind, nil),
+		"a page": answer(200, "text/html", behind, nil), "elsewhere": answer(307, "text/html", behind, nil),
+		"a refusal in CBOR": answer(400, awscbor.Media, behind, nil), "a failure in JSON": answer(500, json, `{"__type":"x"}`+behind, nil),
+		"no content": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l, stop := memnet.Serve(handler)
+			defer stop()
+			dials := 0
+			c, err := awsclient.New(t.Context(), awsclient.Options{
+				Local: true, Endpoint: "http://kinesis.local", Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+					dials++
+					return l.Dial(ctx, network, addr)
+				},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			for _, wire := range []awsclient.Wire{awsclient.CBOR, awsclient.JSON} {
+				for range 2 {
+					_, _ = getRecords(t.Context(), c.Over(wire), "i") // some fail, as they should
+					synctest.Wait()
+				}
+			}
+			if dials != 1 || c.Attempts() != 4 {
+				t.Errorf("%s: %d connections for %d requests", name, dials, c.Attempts())
+			}
+		})
 	}
 }
 
