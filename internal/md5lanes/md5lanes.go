@@ -2,9 +2,9 @@
 //
 // One MD5 cannot be computed in parallel: each step needs the one before. But
 // eight of them can, side by side in the elements of AVX2 registers, in little
-// more time than one, and sixteen in those of AVX-512. Aggregated records need one each, of about 50 KiB, and a
-// busy producer has dozens ready at a time. See docs/adr/0003 for why no library does
-// it here.
+// more time than one, and sixteen in those of AVX-512. Aggregated records need one
+// each, of about 50 KiB, and a busy producer has dozens ready at a time. See
+// docs/adr/0003 for why no library does it here.
 //
 // Formula: RFC 1321.
 package md5lanes
@@ -75,7 +75,7 @@ func newHasher(half, full compression) *Hasher {
 }
 
 // Sum writes the digest of each message to the element of sums with its index.
-// It does not allocate and keeps nothing of messages.
+// It does not allocate and keeps nothing of messages, in which no sum may lie.
 func (h *Hasher) Sum(sums [][md5.Size]byte, messages [][]byte) {
 	if !h.Wide() || len(messages) < worthwhile {
 		for i, m := range messages {

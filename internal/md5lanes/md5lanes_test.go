@@ -4,7 +4,9 @@ import (
 	"crypto/md5"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
+	"weak"
 
 	"github.com/kload/kload/internal/invariants"
 	"github.com/kload/kload/internal/md5lanes"
@@ -82,6 +84,31 @@ func TestAllocations(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { h.Sum(sums, messages); h.SumShort(sums, messages) }); n != 0 {
 		t.Errorf("%v allocations, want none", n)
 	}
+}
+
+// TestHoldsNothing has messages collected although the hasher lives on.
+func TestHoldsNothing(t *testing.T) {
+	for way, h := range md5lanes.Every() {
+		for _, sum := range []func([][md5.Size]byte, [][]byte){h.Sum, h.SumShort} {
+			for i, p := range digested(sum) {
+				if runtime.GC(); p.Value() != nil {
+					t.Errorf("way %d holds message %d", way, i)
+				}
+			}
+		}
+		runtime.KeepAlive(h)
+	}
+}
+
+// digested returns where messages were that nobody needs any more.
+func digested(sum func([][md5.Size]byte, [][]byte)) (where []weak.Pointer[byte]) {
+	messages := make([][]byte, 12)
+	for i := range messages {
+		messages[i] = make([]byte, 1000*i+64)
+		where = append(where, weak.Make(&messages[i][0]))
+	}
+	sum(make([][md5.Size]byte, len(messages)), messages)
+	return where
 }
 
 // BenchmarkSum is aggregates of the usual size, by how many are ready at once, in
