@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"regexp"
@@ -18,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/aws/smithy-go/logging"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/google/go-cmp/cmp"
 
@@ -197,49 +199,78 @@ func TestSmallRequests(t *testing.T) {
 	})
 }
 
-// TestCallerSkew has a service whose clock is ahead: from the second call on
-// requests are signed for that, and say until when the call lasts, as the SDK does,
-// unless the answer comes from a cache or its date cannot be read.
+// TestCallerSkew has a service whose clock is wrong: from the second call on requests
+// are signed for that, and say until when the call lasts, as the SDK does, unless the
+// answer comes from a cache or late or its date cannot be read.
 func TestCallerSkew(t *testing.T) {
-	now := time.Now()
-	var calls int
-	var dates, lasts []string
-	against(t, func(w http.ResponseWriter, r *http.Request) {
-		dates, lasts = append(dates, r.Header.Get("X-Amz-Date")), append(lasts, r.Header.Get("Amz-Sdk-Request"))
-		ahead := []time.Duration{time.Hour, 2 * time.Hour, 3 * time.Hour, 4 * time.Hour, 4 * time.Hour, 5 * time.Hour, 0}[calls]
-		w.Header().Set("Date", now.Add(ahead).UTC().Format(http.TimeFormat))
-		switch calls++; calls {
-		case 3:
-			w.Header().Set("Age", "1")
-		case 4:
-			w.Header().Set("Date", "now")
-		case 6:
-			refusal(400, "RequestTimeTooSkewed")(w, r)
-			return
-		}
-		echo(w, r)
-	}, func(t *testing.T, c *awsclient.Client) {
-		now = time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		caller := c.Over(awsclient.CBOR)
-		for _, api := range []dataAPI{caller.Client, caller} {
-			for calls = 0; calls < 6; {
-				_, _ = getRecords(ctx, api, "i") // the last one fails
+	answers := []struct {
+		ahead   time.Duration
+		header  http.Header
+		takes   time.Duration
+		handler http.HandlerFunc
+	}{
+		{ahead: 1 * time.Hour},
+		{ahead: 2 * time.Hour},
+		{ahead: 3 * time.Hour, header: http.Header{"Age": {"1"}}},
+		{header: http.Header{"Date": {"now"}}},
+		{ahead: 4 * time.Hour, takes: 16 * time.Minute},
+		{ahead: 5 * time.Hour, takes: 14 * time.Minute},
+		{ahead: -6 * time.Hour, handler: refusal(400, "RequestTimeTooSkewed")},
+		{},
+	}
+	for _, off := range []bool{false, true} {
+		calls := 0
+		var dates, ttls []time.Duration // from now on
+		against(t, func(w http.ResponseWriter, r *http.Request) {
+			at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+			if err != nil {
+				t.Error(err)
 			}
-			_, _ = getRecords(t.Context(), api, "i")
+			dates, ttls = append(dates, time.Until(at)), append(ttls, 0)
+			if _, ttl, ok := strings.Cut(r.Header.Get("Amz-Sdk-Request"), "; ttl="); ok {
+				if at, err = time.Parse("20060102T150405Z", ttl); err != nil {
+					t.Error(err)
+				}
+				ttls[len(ttls)-1] = time.Until(at)
+			}
+			a := answers[calls%len(answers)]
+			calls++
+			if a.takes > 0 {
+				<-time.After(a.takes)
+			}
+			w.Header().Set("Date", time.Now().Add(a.ahead).UTC().Format(http.TimeFormat))
+			maps.Copy(w.Header(), a.header)
+			if a.handler == nil {
+				a.handler = echo
+			}
+			a.handler(w, r)
+		}, func(t *testing.T, c *awsclient.Client) {
+			from := c.Over(awsclient.CBOR).Options()
+			caller := awsclient.NewCaller(kinesis.New(from, func(o *kinesis.Options) {
+				o.Protocol, o.DisableClockSkewCorrection = from.Protocol, off
+			}))
+			for _, api := range []dataAPI{caller.Client, caller} {
+				for range answers {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+					_, _ = getRecords(ctx, api, "i") // the last but one fails
+					cancel()
+				}
+			}
+		})
+		var want []time.Duration
+		for _, ahead := range []time.Duration{0, 1, 2, 2, 2, 2, 5, -6} {
+			if off {
+				ahead = 0
+			}
+			want = append(want, ahead*time.Hour)
 		}
-		var want []string
-		for _, ahead := range []time.Duration{0, 1, 2, 2, 2, 4, 5} {
-			want = append(want, now.Add(ahead*time.Hour).UTC().Format("20060102T150405Z"))
+		if n := len(answers); !slices.Equal(dates[:n], want) || !slices.Equal(dates[n:], want) {
+			t.Errorf("the SDK signed for %v,\nthe caller for %v, want\n%v", dates[:n], dates[n:], want)
 		}
-		if ours := dates[7:]; !slices.Equal(dates[:7], want) || !slices.Equal(ours, want) {
-			t.Errorf("the SDK signed at %v,\nthe caller at %v, want\n%v", dates[:7], ours, want)
-		}
-		if d := cmp.Diff(lasts[:7], lasts[7:]); d != "" || !strings.Contains(lasts[1], "; ttl=") {
+		if d := cmp.Diff(ttls[:len(answers)], ttls[len(answers):]); d != "" || off == (ttls[1] > 0) {
 			t.Errorf("-SDK +caller\n%s", d)
 		}
-	})
+	}
 }
 
 // seen counts what passes it.
@@ -251,27 +282,34 @@ func (s *seen) BeforeTransmit(context.Context, *smithyhttp.InterceptorContext) e
 }
 
 // TestCallerOptions takes the SDK's way for a call with options of its own, and for
-// a client with interceptors.
+// a client with interceptors or a log.
 func TestCallerOptions(t *testing.T) {
-	against(t, echo, func(t *testing.T, c *awsclient.Client) {
-		used := false
-		_, err := getRecords(t.Context(), c.Over(awsclient.CBOR), "i", func(*kinesis.Options) { used = true })
-		if err != nil || !used {
-			t.Errorf("%v, options used: %v", err, used)
+	against(t, answer(200, "application/x-amz-json-1.1", "{}", nil), func(t *testing.T, c *awsclient.Client) {
+		caller, used := c.Over(awsclient.CBOR), 0
+		mark := func(*kinesis.Options) { used++ }
+		_, _ = caller.GetRecords(t.Context(), nil, mark)
+		_, _ = caller.GetShardIterator(t.Context(), nil, mark)
+		_, _ = caller.PutRecord(t.Context(), nil, mark)
+		_, _ = caller.PutRecords(t.Context(), nil, mark)
+		if used != 4 {
+			t.Errorf("options of %d of 4 calls used", used)
 		}
 		var s seen
-		from := c.Over(awsclient.CBOR).Options()
-		caller := awsclient.NewCaller(kinesis.New(from, func(o *kinesis.Options) {
-			o.Protocol = from.Protocol
-			o.Interceptors.AddBeforeTransmit(&s)
-		}))
-		for range 2 {
-			if _, err := getRecords(t.Context(), caller, "i"); err != nil {
-				t.Error(err)
+		var log bytes.Buffer
+		from := caller.Options()
+		for _, set := range []func(*kinesis.Options){
+			func(o *kinesis.Options) { o.Interceptors.AddBeforeTransmit(&s) },
+			func(o *kinesis.Options) { o.ClientLogMode, o.Logger = aws.LogRequest, logging.NewStandardLogger(&log) },
+		} {
+			caller := awsclient.NewCaller(kinesis.New(from, func(o *kinesis.Options) { o.Protocol = from.Protocol }, set))
+			for range 2 {
+				if _, err := getRecords(t.Context(), caller, "i"); err != nil {
+					t.Error(err)
+				}
 			}
 		}
-		if s != 2 {
-			t.Errorf("%d of 2 calls seen", s)
+		if n := strings.Count(log.String(), "POST /"); s != 2 || n != 2 {
+			t.Errorf("%d of 2 calls seen, %d logged", s, n)
 		}
 	})
 }

@@ -55,7 +55,7 @@ func (k *kept) learn(ctx context.Context, in any) error {
 		}
 		return nil, middleware.Metadata{}, errKept
 	})
-	_, _, err := middleware.DecorateHandler(last, k.stack.Serialize, k.stack.Build).Handle(middleware.ClearStackValues(ctx), in)
+	_, _, err := middleware.DecorateHandler(last, k.stack.Serialize, k.stack.Build).Handle(ctx, in)
 	if k.request == nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (k *kept) fail(ctx context.Context, req *smithyhttp.Request, answer *smithy
 			return nil, err
 		}))
 	}
-	_, _, err = k.stack.Deserialize.HandleMiddleware(middleware.ClearStackValues(ctx), req, last)
+	_, _, err = k.stack.Deserialize.HandleMiddleware(ctx, req, last)
 	return err
 }
 
