@@ -23,8 +23,8 @@ import (
 // CPU time; a Caller has the SDK build it once, and makes the calls that follow
 // itself, with what it has learnt from the stack (see kept). What goes over the wire
 // is the same, and so is what comes back, but for the output's ResultMetadata, which
-// is empty. Options for a single call, and configurations with which the middlewares
-// do more, take the SDK's way.
+// is empty. Calls with options of their own or of streams that are named by ARN, and
+// configurations with which the middlewares do more, take the SDK's way.
 //
 // It is safe for concurrent use.
 type Caller struct {
@@ -83,7 +83,7 @@ func unusual(o *kinesis.Options) bool {
 	region, _ := regexp.MatchString(`^[a-z0-9]+(-[a-z0-9]+)*$`, o.Region) // it becomes part of a host's name
 	return o.EndpointOptions.DisableHTTPS || o.ClientLogMode != 0 ||
 		o.AccountIDEndpointMode == aws.AccountIDEndpointModeRequired || !region || strings.Contains(o.Region, "fips") ||
-		len(o.AuthSchemes) != 1 || o.Credentials == nil || aws.IsCredentialsProvider(o.Credentials, (*aws.AnonymousCredentials)(nil)) ||
+		len(o.AuthSchemes) != 1 || o.Credentials == nil ||
 		o.Retryer.MaxAttempts() != 1
 }
 

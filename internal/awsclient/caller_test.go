@@ -287,10 +287,10 @@ func TestCallerOptions(t *testing.T) {
 	against(t, answer(200, "application/x-amz-json-1.1", "{}", nil), func(t *testing.T, c *awsclient.Client) {
 		caller, used := c.Over(awsclient.CBOR), 0
 		mark := func(*kinesis.Options) { used++ }
-		_, _ = caller.GetRecords(t.Context(), nil, mark)
-		_, _ = caller.GetShardIterator(t.Context(), nil, mark)
-		_, _ = caller.PutRecord(t.Context(), nil, mark)
-		_, _ = caller.PutRecords(t.Context(), nil, mark)
+		_, _ = caller.GetRecords(t.Context(), new(kinesis.GetRecordsInput), mark)
+		_, _ = caller.GetShardIterator(t.Context(), new(kinesis.GetShardIteratorInput), mark)
+		_, _ = caller.PutRecord(t.Context(), new(kinesis.PutRecordInput), mark)
+		_, _ = caller.PutRecords(t.Context(), new(kinesis.PutRecordsInput), mark)
 		if used != 4 {
 			t.Errorf("options of %d of 4 calls used", used)
 		}
