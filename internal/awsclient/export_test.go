@@ -1,7 +1,9 @@
 package awsclient
 
 import (
+	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
@@ -17,3 +19,17 @@ func NewIsolating(t http.RoundTripper, attempts *atomic.Uint64) *Isolating {
 
 // NewCaller returns a [Caller] of any client.
 func NewCaller(api *kinesis.Client) *Caller { return newCaller(api) }
+
+// Gathering is a connection that gathers.
+type Gathering struct{ *gathering }
+
+// NewGathering returns one over a connection.
+func NewGathering(c net.Conn) Gathering {
+	return Gathering{&gathering{Conn: c, buffers: new(sync.Pool)}}
+}
+
+// Gather begins to gather.
+func (g Gathering) Gather() { g.gather() }
+
+// Flush ends it.
+func (g Gathering) Flush() error { return g.flush() }
