@@ -6,8 +6,8 @@ import (
 )
 
 // gathering is the connection under TLS, which writes records of 16 KiB each. While
-// it gathers, it makes larger writes of them: what the network takes for a byte is
-// half as much then. It is safe for concurrent use, as TLS may answer what it reads
+// it gathers, it makes larger writes of them: what the network takes for a byte is a
+// third less then. It is safe for concurrent use, as TLS may answer what it reads
 // while a body is written.
 type gathering struct {
 	net.Conn

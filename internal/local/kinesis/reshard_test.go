@@ -465,11 +465,11 @@ func readLineage(t *testing.T, c *caller) (data []string) {
 		ID           string `json:"ShardId"`
 		ParentShards []string
 	}
-	todo, seen := []string{"shardId-000000000000", "shardId-000000000001", "shardId-000000000002", "shardId-000000000003"}, map[string]bool{}
+	left, seen := []string{"shardId-000000000000", "shardId-000000000001", "shardId-000000000002", "shardId-000000000003"}, map[string]bool{}
 	var waiting []child
-	for len(todo) > 0 {
-		id := todo[0]
-		todo = todo[1:]
+	for len(left) > 0 {
+		id := left[0]
+		left = left[1:]
 		seen[id] = true
 		var it struct{ ShardIterator string }
 		c.must(t, "GetShardIterator", fmt.Sprintf(`{"StreamName":"s","ShardId":%q,"ShardIteratorType":"TRIM_HORIZON"}`, id), &it)
@@ -495,8 +495,8 @@ func readLineage(t *testing.T, c *caller) (data []string) {
 					return false
 				}
 			}
-			if !seen[ch.ID] && !slices.Contains(todo, ch.ID) {
-				todo = append(todo, ch.ID)
+			if !seen[ch.ID] && !slices.Contains(left, ch.ID) {
+				left = append(left, ch.ID)
 			}
 			return true
 		})
