@@ -215,7 +215,7 @@ func strange(err error) bool { return strings.Contains(err.Error(), "header") }
 // FuzzDecode has payloads decoded that encoding/json takes too, and others that
 // must do no harm.
 func FuzzDecode(f *testing.F) {
-	for _, payload := range []string{event("5"), event("5", "1", "22"), large(3, 30), `{"Records":[],"ChildShards":[{"ShardId":"a"}]}`, `{`} {
+	for _, payload := range []string{event("5"), event("5", "1", "22"), large(3, 30), `{"Records":[],"ChildShards":[{"ShardId":"a"}]}`, `{`, strings.Replace(event("5", "1"), "ZGF0YQ==", "ZGF0\rYQ==", 1)} {
 		f.Add(payload)
 	}
 	f.Fuzz(func(t *testing.T, payload string) {

@@ -9,23 +9,25 @@ import (
 	"github.com/kload/kload/internal/local/httpapi"
 )
 
-// FuzzDecodeBase64 compares with the encoding's own decoder.
+// FuzzDecodeBase64 compares with the encoding's own decoder, which passes over
+// line breaks.
 func FuzzDecodeBase64(f *testing.F) {
 	enc := base64.StdEncoding.Strict()
 	for size := range 60 {
 		f.Add([]byte(enc.EncodeToString(bytes.Repeat([]byte{0xfb, 0xff, 0, 7, 0x3e}, size)[:size])))
 	}
 	f.Add([]byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAA\nAAAAAAAAAAAAAAAAAAAAAAA"))
+	f.Add([]byte("AA\r\r=="))
 	f.Add([]byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAA=AAAAAAAAAAAAAAAAAAAAAAA"))
 	f.Add([]byte("AAAAAAAAAAA-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		want, got := make([]byte, enc.DecodedLen(len(text))), make([]byte, enc.DecodedLen(len(text)))
 		wn, wantErr := enc.Decode(want, text)
 		gn, gotErr := httpapi.DecodeBase64(enc, got, text)
-		if (wantErr == nil) != (gotErr == nil) {
+		if lines := bytes.ContainsAny(text, "\r\n"); (wantErr == nil && !lines) != (gotErr == nil) {
 			t.Fatalf("%v, want %v", gotErr, wantErr)
 		}
-		if wantErr == nil && !bytes.Equal(got[:gn], want[:wn]) {
+		if gotErr == nil && !bytes.Equal(got[:gn], want[:wn]) {
 			t.Fatalf("%x, want %x", got[:gn], want[:wn])
 		}
 	})
