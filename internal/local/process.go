@@ -160,6 +160,10 @@ func (p *Process) Stop(ctx context.Context) (Report, error) {
 		case <-p.done:
 		case <-ctx.Done():
 			p.kill()
+			if p.err == nil {
+				return // it ended just then
+			}
+			p.err = fmt.Errorf("stopping the embedded target: it was killed, since it had not ended in time: %w", p.err)
 		}
 	})
 	<-p.done
