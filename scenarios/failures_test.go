@@ -183,6 +183,18 @@ func TestBrokenOff(t *testing.T) {
 			verdict: results.Interrupted, exit: 130, within: 5 * time.Second,
 		},
 		{
+			name: "interrupted while no call is answered", // 10 s in all, to write and to read
+			src:  scenario(events(slow)),
+			during: func(_ *scenarios.RunOptions, net *network, cancel context.CancelFunc) {
+				began := time.Now()
+				net.lose = func(op string, _ int) bool {
+					return time.Since(began) > 2*time.Second && (op == "GetRecords" || op == "PutRecords")
+				}
+				time.AfterFunc(3*time.Second, cancel)
+			},
+			verdict: results.Interrupted, exit: 130, within: 15 * time.Second,
+		},
+		{
 			name: "a loss that is certain is not waited for",
 			src:  scenario(events("rate: {profile: [{constant: 1/s, for: 1s}]}"), "drain_timeout: 1h"),
 			during: func(o *scenarios.RunOptions, _ *network, _ context.CancelFunc) {

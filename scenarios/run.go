@@ -364,7 +364,9 @@ func (r *run) watchOver(going context.Context, stop context.CancelCauseFunc) *sy
 // drain closes the ingresses, waits until every record sent has its outcome and
 // every consumer has read everything, or until the time for that is up.
 func (r *run) drain(ctx, work context.Context) error {
-	closing, stop := r.patience(ctx, work)
+	patient, stopWaiting := r.patience(ctx, work)
+	defer stopWaiting()
+	closing, stop := context.WithTimeout(patient, r.plan.spec.DrainTimeout)
 	defer stop()
 	var g errgroup.Group
 	for _, l := range r.loads {
@@ -374,7 +376,7 @@ func (r *run) drain(ctx, work context.Context) error {
 	// Draining goes on after Ctrl-C. When target or consumer have failed, nothing
 	// more will be read.
 	failed := func() bool { return work.Err() != nil && ctx.Err() == nil }
-	reading, stopReading := r.patience(ctx, work)
+	reading, stopReading := context.WithTimeout(patient, r.plan.spec.DrainTimeout)
 	defer stopReading()
 	settled := r.clock.Now() + int64(r.endpoint.hidden())
 	for !failed() && !r.allRead(settled) && !r.hopeless(settled) {
@@ -400,10 +402,9 @@ func (r *run) hopeless(settled int64) bool {
 	return true
 }
 
-// patience is how long to wait for what is under way: for the drain timeout, and
-// less from the moment the work is broken off.
+// patience ends some time after the work was broken off, and not otherwise.
 func (r *run) patience(ctx, work context.Context) (context.Context, context.CancelFunc) {
-	waiting, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.plan.spec.DrainTimeout)
+	waiting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	release := context.AfterFunc(work, func() {
 		limit := abortDrain
 		if r.endpoint.gone() {

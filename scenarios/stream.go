@@ -23,6 +23,7 @@ const (
 	streamPoll  = 250 * time.Millisecond
 	lastWord    = 3 * time.Second // for a call under way when the user gives up
 	cleanUp     = 30 * time.Second
+	lastReport  = 10 * time.Second // for the embedded target to finish calls and report
 )
 
 // sleeper waits, or returns ctx's error.

@@ -156,7 +156,9 @@ func (e *endpoint) close(ctx context.Context) (local.Report, error) {
 	if e.local == nil {
 		return local.Report{}, errors.Join(errs...)
 	}
-	report, err := e.local.Stop(ctx)
+	ending, stop := context.WithTimeout(ctx, lastReport)
+	defer stop()
+	report, err := e.local.Stop(ending)
 	return report, errors.Join(append(errs, err)...)
 }
 
