@@ -103,7 +103,8 @@ func TestBreadth(t *testing.T) {
 	}
 }
 
-// TestWarmUp leaves a phase out of the latencies and keeps it in the ledger.
+// TestWarmUp leaves a phase out of the latencies and keeps it in the ledger and in
+// the counts of the shards, which have each record once.
 func TestWarmUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := run(t.Context(), t, scenario(
@@ -113,6 +114,13 @@ func TestWarmUp(t *testing.T) {
 		o.judged(t, results.Pass, 0)
 		if d := cmp.Diff(all(200+600+100), o.ledger("reader")); d != "" {
 			t.Errorf("(-want +got)\n%s", d)
+		}
+		stored := uint64(0)
+		for _, n := range o.Load["events"].Shards.Acked {
+			stored += n
+		}
+		if stored != 900 {
+			t.Errorf("%d records in the shards, want 900", stored)
 		}
 		for name, h := range o.Hops {
 			if name == "reader/handle" {

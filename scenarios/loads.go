@@ -153,10 +153,13 @@ func (l *loadRun) outcomes(out []kload.Outcome) {
 	})
 }
 
-// measure records one stream record's hops. Times shared by all its user records
-// are recorded once, weighted.
+// measure counts a stream record for its shard, whatever its phase, and records
+// its hops. Times shared by all its user records are recorded once, weighted.
 func (l *loadRun) measure(o *kload.Outcome) {
 	phase, n := -1, int64(0)
+	if o.Status == kload.Acked {
+		l.shards[o.Shard] += uint64(len(o.Records))
+	}
 	for i := range o.Records {
 		r := &o.Records[i]
 		if l.phase != nil {
@@ -184,7 +187,6 @@ func (l *loadRun) measure(o *kload.Outcome) {
 // shared records the times of a stream record that n of its user records share.
 func (l *loadRun) shared(o *kload.Outcome, n int64) {
 	if o.Status == kload.Acked {
-		l.shards[o.Shard] += uint64(len(o.Records))
 		l.rec.RecordN(kload.HopRetry, o.LastAttempt-o.FirstAttempt, n)
 		l.rec.RecordN(kload.HopPut, o.Acked-o.LastAttempt, n)
 	}
