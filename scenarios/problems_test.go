@@ -128,6 +128,7 @@ func problemCases() []problemCase {
 		plain("closed loop with a rate", events("in_flight: 5, rate: 100/s")),
 		plain("closed loop without end", events("in_flight: 5")),
 		plain("closed loop of none", events("in_flight: -1, total: 5")),
+		plain("closed loop that sheds", events("in_flight: 5, total: 5, on_saturation: shed")),
 		plain("closed loop of a replay", "load: {trips: {source: {replay: {}}, in_flight: 5}}"),
 		plain("skewed keys", events("rate: {profile: [{constant: 1/s, for: 1s}]}, keys: {zipf: {n: 0, exponent: -1}}")),
 		plain("more hot keys than keys", events("rate: {profile: [{constant: 1/s, for: 1s}]}, keys: {hotspot: {n: 5, hot: {keys: 6}}}")),

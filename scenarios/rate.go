@@ -8,6 +8,7 @@ import (
 	"github.com/kload/kload/internal/conf"
 	"github.com/kload/kload/internal/pace"
 	"github.com/kload/kload/internal/units"
+	"github.com/kload/kload/producer"
 )
 
 // Rate is the schedule of a load.
@@ -262,6 +263,8 @@ func (v *validator) closedLoop(path string, p *loadPlan) {
 		v.problem(path+".in_flight", "must be at least 1", "write how many records may be under way, such as in_flight: 64")
 	case len(p.spec.Rate.Profile) > 0:
 		v.problem(path+".in_flight", "a closed loop has no rate: answers set its pace", "remove rate or in_flight")
+	case p.spec.OnSaturation == string(producer.Shed):
+		v.problem(path+".on_saturation", "a closed loop has nothing to shed: no record is due before there is room for it", "set on_saturation: block or abort, or a rate in place of in_flight")
 	case p.spec.Total == 0 && p.span == 0:
 		v.problem(path+".in_flight", "the length of this load is not known", "add total: 10k to the load, or phases")
 	}
