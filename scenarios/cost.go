@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"bytes"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -24,10 +25,13 @@ type Budget struct {
 //go:embed prices/us-east-1.json
 var builtinPrices []byte
 
-// prices are those of a provisioned stream.
+// prices are those of a provisioned stream, in USD.
 type prices struct {
+	Schema          string  `json:"schema"`
 	Region          string  `json:"region"`
 	Date            string  `json:"date"`
+	Source          string  `json:"source"`
+	Currency        string  `json:"currency"`
 	ShardHour       float64 `json:"shard_hour"`
 	PutUnitsMillion float64 `json:"put_units_million"`
 	PutUnitBytes    float64 `json:"put_unit_bytes"`
@@ -36,27 +40,39 @@ type prices struct {
 	ConsumerGB        float64 `json:"consumer_gb"`
 }
 
+// unset stands for prices that a file leaves out: none is free by oversight.
+const unset = -1
+
 // loadPrices reads a price file; an empty name stands for the built-in one.
-func loadPrices(name string) (p prices, err error) {
-	text := builtinPrices
+func loadPrices(name string) (prices, error) {
+	text, err := builtinPrices, error(nil)
 	if name != "" {
 		if text, err = os.ReadFile(name); err != nil {
-			return p, fmt.Errorf("reading prices: %w", err)
+			return prices{}, fmt.Errorf("reading prices: %w", err)
 		}
 	}
-	if err := json.Unmarshal(text, &p); err != nil {
-		return p, fmt.Errorf("reading prices from %s: %w", name, err)
+	p := prices{Currency: "USD", ShardHour: unset, PutUnitsMillion: unset}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&p); err != nil {
+		return prices{}, fmt.Errorf("reading prices from %s: %w", name, err)
 	}
-	if !(p.ShardHour >= 0 && p.PutUnitsMillion >= 0 && p.PutUnitBytes >= 1) || p.Date == "" {
-		return p, fmt.Errorf("%w: prices from %s: date, shard_hour, put_units_million and put_unit_bytes are needed", kload.ErrInvalid, name)
+	switch {
+	case p.Date == "" || p.ShardHour == unset || p.PutUnitsMillion == unset || p.PutUnitBytes == 0:
+		err = fmt.Errorf("%w: prices from %s: date, shard_hour, put_units_million and put_unit_bytes are needed", kload.ErrInvalid, name)
+	case min(p.ShardHour, p.PutUnitsMillion, p.ConsumerShardHour, p.ConsumerGB) < 0 || p.PutUnitBytes < 1:
+		err = fmt.Errorf("%w: prices from %s: no price is below 0, and no unit below one byte", kload.ErrInvalid, name)
+	case p.Currency != "USD":
+		err = fmt.Errorf("%w: prices from %s: they are in %s, and max_cost in USD", kload.ErrInvalid, name, p.Currency)
 	}
-	return p, nil
+	return p, err
 }
 
 // Validate checks that prices can be read.
 func (b *Budget) Validate() []conf.Issue {
 	if _, err := loadPrices(b.Prices); err != nil {
-		return []conf.Issue{{Field: "prices", Msg: err.Error(), Hint: "the built-in file shows the format: kload explain --target aws names its date"}}
+		return []conf.Issue{{Field: "prices", Msg: err.Error(), Hint: `write them as in {"region": "us-east-1", "date": "2026-10-01", "shard_hour": 0.015, ` +
+			`"put_units_million": 0.014, "put_unit_bytes": 25600, "consumer_shard_hour": 0.015, "consumer_gb": 0.013}`}}
 	}
 	return nil
 }
@@ -84,7 +100,7 @@ func (p *plan) estimate() (cost, error) {
 		return cost{}, err
 	}
 	c := cost{Prices: prices.Region + " of " + prices.Date}
-	span, bytes := phaseSpan(p.spec.Phases), 0.0
+	span, pushed := phaseSpan(p.spec.Phases), 0.0
 	for i := range p.loads {
 		l := &p.loads[i]
 		if l.schedule == nil {
@@ -93,16 +109,16 @@ func (p *plan) estimate() (cost, error) {
 		}
 		span = max(span, time.Duration(l.schedule.Span()))
 		c.PutUnits += l.putUnits(p.forecast, prices.PutUnitBytes)
-		bytes += float64(l.schedule.Total()) * l.meanBytes
+		pushed += float64(l.schedule.Total()) * mean(l.sizes)
 	}
 	shardHours := float64(p.spec.Stream.Shards) * math.Ceil((span + p.spec.DrainTimeout).Hours())
 	if p.spec.Stream.Create && !p.resumes {
 		c.ShardHours = shardHours
 	}
 	for _, consumer := range p.spec.Consumers.All() {
-		if _, pushed := consumer.Read.Config.(*fanout.Config); pushed {
+		if _, registered := consumer.Read.Config.(*fanout.Config); registered {
 			c.ConsumerShardHours += shardHours
-			c.ConsumerGB += bytes / (1 << 30)
+			c.ConsumerGB += pushed / (1 << 30)
 		}
 	}
 	c.USD = c.ShardHours*prices.ShardHour + c.PutUnits/1e6*prices.PutUnitsMillion +
@@ -110,20 +126,26 @@ func (p *plan) estimate() (cost, error) {
 	return c, nil
 }
 
-// putUnits returns the PUT payload units of a whole load. Without a forecast a
-// record counts as one unit.
+// putUnits returns the PUT payload units of a whole load, by the sizes of its
+// sample. Where the shards are not known, each record may be sealed by lingering.
 func (l *loadPlan) putUnits(f *forecast, unit float64) float64 {
 	records := float64(l.schedule.Total())
-	if f == nil || l.meanBytes == 0 {
-		return records
-	}
 	if pack := l.can.Packing; pack.Bytes > 0 {
 		// Full aggregates, and one sealed by lingering per shard and linger time.
-		full := records * l.meanBytes / float64(pack.Bytes)
-		lingering := float64(len(f.Shards)) * float64(l.schedule.Span()) / math.Max(float64(pack.Linger), 1)
-		return full*math.Ceil(float64(pack.Bytes)/unit) + min(records, lingering)
+		full, lingering := records*mean(l.sizes)/float64(pack.Bytes), records
+		if f != nil {
+			lingering = min(records, float64(len(f.Shards))*float64(l.schedule.Span())/math.Max(float64(pack.Linger), 1))
+		}
+		return full*math.Ceil(float64(pack.Bytes)/unit) + lingering
 	}
-	return records * math.Ceil(l.meanBytes/unit)
+	if len(l.sizes) == 0 {
+		return records
+	}
+	each := 0.0
+	for _, size := range l.sizes {
+		each += math.Ceil(size / unit)
+	}
+	return records * each / float64(len(l.sizes))
 }
 
 // String says the estimate in one line.

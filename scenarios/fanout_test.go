@@ -155,7 +155,7 @@ func TestFanoutLeavesNothing(t *testing.T) {
 			},
 		},
 		{name: "failed", registered: 1, inject: []string{"drop=1@consumer:reader"}, verdict: results.Fail, exit: 3},
-		{name: "the load fails", sets: []string{"load.events.source={generate: {stock: {}}}", "load.events.keys={field: {name: nope}}"}, registered: 1, verdict: results.Errored, exit: 2},
+		{name: "the load fails", sets: []string{"load.events.source={generate: {stock: {}}}", "load.events.keys={field: {name: nope}}", "load.events.rate=null", "load.events.in_flight=1", "load.events.total=5"}, registered: 1, verdict: results.Errored, exit: 2},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

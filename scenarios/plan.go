@@ -38,21 +38,21 @@ type plan struct {
 
 // loadPlan is one load worked out.
 type loadPlan struct {
-	name      string
-	spec      Load
-	schedule  pace.Schedule // nil for timed, unpaced and closed-loop loads
-	peak      float64       // highest rate of the schedule, records per second
-	meanBytes float64       // of a record in the stream, 0 where it is not known
-	unpaced   bool
-	onLag     producer.LagPolicy // of a timed source, whose records may be so late
-	maxLag    time.Duration
-	inFlight  int           // closed loop, 0 for none
-	span      time.Duration // of a closed loop, 0 for no limit
-	carrier   trace.Carrier
-	keys      producer.KeyerConfig // nil keeps the source's keys
-	byKey     bool                 // the partition key alone decides the shard
-	ingress   *kinesisIngress
-	can       producer.Capabilities // of the driver
+	name     string
+	spec     Load
+	schedule pace.Schedule // nil for timed, unpaced and closed-loop loads
+	peak     float64       // highest rate of the schedule, records per second
+	sizes    []float64     // of a sample of its records, in the stream; empty for loads without a schedule
+	unpaced  bool
+	onLag    producer.LagPolicy // of a timed source, whose records may be so late
+	maxLag   time.Duration
+	inFlight int           // closed loop, 0 for none
+	span     time.Duration // of a closed loop, 0 for no limit
+	carrier  trace.Carrier
+	keys     producer.KeyerConfig // nil keeps the source's keys
+	byKey    bool                 // the partition key alone decides the shard
+	ingress  *kinesisIngress
+	can      producer.Capabilities // of the driver
 }
 
 // Sources may implement these on their configuration, to tell the plan what it

@@ -32,10 +32,10 @@ const (
 	sampleBatches = 8
 )
 
-// forecast works out what the shards will get, and refuses a hot shard: one whose
-// share exceeds its limits by more than the sample may be off.
+// forecast works out what the shards of a new stream will get, and refuses a hot
+// shard: one whose share exceeds its limits by more than the sample may be off.
 func (v *validator) forecast(p *plan) {
-	if !v.spec.Stream.Create || len(v.broken)+len(v.problems) > 0 {
+	if len(v.broken)+len(v.problems) > 0 {
 		return
 	}
 	f := forecast{Shards: make([]shardForecast, v.spec.Stream.Shards)}
@@ -51,7 +51,7 @@ func (v *validator) forecast(p *plan) {
 		}
 		tolerant = tolerant || l.spec.AllowThrottling
 	}
-	if len(f.Loads) == 0 {
+	if len(f.Loads) == 0 || !v.spec.Stream.Create {
 		return
 	}
 	p.forecast = &f
@@ -76,7 +76,6 @@ func (l *loadPlan) addTo(f *forecast, seed uint64) error {
 		return err
 	}
 	f.Loads = append(f.Loads, l.name)
-	l.meanBytes = sum(bytes) / n
 	for i := range counts {
 		s := shardForecast{Records: l.peak * counts[i] / n, Bytes: l.peak * bytes[i] / n}
 		s.StreamRecords = s.Records
@@ -92,11 +91,13 @@ func (l *loadPlan) addTo(f *forecast, seed uint64) error {
 	return nil
 }
 
-func sum(values []float64) (s float64) {
+// mean returns the average, of no values 0.
+func mean(values []float64) float64 {
+	sum := 0.0
 	for _, v := range values {
-		s += v
+		sum += v
 	}
-	return s
+	return sum / float64(max(len(values), 1))
 }
 
 // uniformMap is the shard map of a new stream.
@@ -112,8 +113,8 @@ func uniformMap(n int) (*shard.Map, error) {
 	return m, nil
 }
 
-// sample draws records as the load will, and counts them and their bytes per
-// shard.
+// sample draws records as the load will, keeps their sizes, and counts them and
+// their bytes per shard.
 func (l *loadPlan) sample(m *shard.Map, seed uint64) (counts, bytes []float64, n float64, err error) {
 	source, err := build(newRegistry().sources, l.spec.Source, sourceEnv{seed: seed, replay: unread})
 	if err != nil {
@@ -145,7 +146,9 @@ func (l *loadPlan) sample(m *shard.Map, seed uint64) (counts, bytes []float64, n
 			}
 			at := m.Locate(r.Hash)
 			counts[at]++
-			bytes[at] += float64(len(r.Data)+len(r.Key)) + each
+			size := float64(len(r.Data)+len(r.Key)) + each
+			bytes[at] += size
+			l.sizes = append(l.sizes, size)
 			n++
 		}
 	}

@@ -2,6 +2,8 @@ package scenarios_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -53,18 +55,52 @@ func TestForecast(t *testing.T) {
 // per record without aggregation.
 func TestCost(t *testing.T) {
 	const load = "rate: {profile: [{constant: 1000/s, for: 3600s}]}"
+	sized := func(size string) string {
+		return strings.Replace(opaqueLoad(load+", allow_throttling: true, "+noAggregation), "size: 1KiB", "size: "+size, 1)
+	}
 	tests := []struct {
 		name, src, want string
 	}{
 		{"single records", scenario(events(load+", "+noAggregation), "stream: {shards: 4}"), "about 0.17 USD on AWS: 8 shard hours, 3,600,000 PUT"},
 		{"aggregated", scenario(events(load), "stream: {shards: 4}"), "about 0.12 USD on AWS: 8 shard hours, 1"},
 		{"somebody's stream", scenario(events(load+", "+noAggregation), "stream: {create: false}"), "about 0.05 USD on AWS: 0 shard hours, 3,600,000 PUT"},
+		{"sizes on both sides of a unit", scenario(sized("{empirical: {sizes: [{size: 1KiB}, {size: 40KiB}]}}"), "stream: {shards: 4}"), "about 0.20 USD on AWS: 8 shard hours, 5,"},
+		{"large records in somebody's stream", scenario(sized("40KiB"), "stream: {create: false}"), "0 shard hours, 7,200,000 PUT"},
 		{"pushed to two consumers", scenario(opaqueLoad(load+", "+noAggregation), "stream: {shards: 4}", "consumers: {a: {read: fanout}, b: {read: fanout}, c: {}}"), "about 0.50 USD on AWS: 8 shard hours, 3,600,000 PUT payload units, 16 consumer shard hours and 7.1"},
 		{"of unknown length", scenario(events("in_flight: 1, total: 5")), "at least 0.03 USD"},
 	}
 	for _, tt := range tests {
 		if got := explained(t, tt.src, scenarios.OpenOptions{Target: "aws"}); !strings.Contains(got, tt.want) {
 			t.Errorf("%s lacks %q:\n%s", tt.name, tt.want, got)
+		}
+	}
+}
+
+// TestPrices holds that a price file is used, and that a mistake in one makes
+// nothing free.
+func TestPrices(t *testing.T) {
+	const rest = `"date": "2026-11-01", "region": "eu-west-1", "put_unit_bytes": 25600`
+	for text, want := range map[string]string{
+		`{"shard_hour": 1, "put_units_million": 0, ` + rest + `}`:                          "about 2.00 USD on AWS: 2 shard hours",
+		`{"shard_hours": 1, "put_units_million": 0, ` + rest + `}`:                         `unknown field "shard_hours"`,
+		`{"put_units_million": 0, ` + rest + `}`:                                           "are needed",
+		`{"shard_hour": 1, "put_units_million": 0, "consumer_gb": -1, ` + rest + `}`:       "below 0",
+		`{"shard_hour": 1, "put_units_million": 0, "currency": "EUR", ` + rest + `}`:       "in EUR",
+		`{"shard_hour": 1, "put_units_million": 0, "put_unit_bytes": 0.5, "date": "2026"}`: "below one byte",
+	} {
+		file := filepath.Join(t.TempDir(), "prices.json")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		src := scenario(events("rate: {profile: [{constant: 1/s, for: 1s}]}"), "stream: {shards: 2}", "budget: {prices: "+file+"}")
+		got := ""
+		if _, err := scenarios.Decode("test.yaml", []byte(src), scenarios.OpenOptions{}); err != nil {
+			got = err.Error()
+		} else {
+			got = explained(t, src, scenarios.OpenOptions{Target: "aws"})
+		}
+		if !strings.Contains(got, want) {
+			t.Errorf("%s lacks %q:\n%s", text, want, got)
 		}
 	}
 }
