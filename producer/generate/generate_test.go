@@ -3,6 +3,7 @@ package generate_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -206,6 +207,9 @@ func TestTemplateValidate(t *testing.T) {
 		{`{"a":"{nobody_knows}"}`, "json", 0, "unknown placeholder"},
 		{`{"a":"{key}"}`, "json", 0, "not chosen"},
 		{`{"a":{name}}`, "json", 0, "no JSON"},
+		{`{"a":"{firstName}"}`, "json", 0, "no placeholder: {firstName}"},
+		{`{"a":"{regex:[a-z]{3}}"}`, "json", 0, "no placeholder: {regex:"},
+		{`{"a":"c:\\","b":"{quote}"}`, "json", 0, ""},
 		{``, "text", 0, "between"},
 	}
 	for _, tt := range tests {
@@ -217,6 +221,32 @@ func TestTemplateValidate(t *testing.T) {
 		if said := fmt.Sprint(got); (len(got) == 0) != (tt.says == "") || !strings.Contains(said, tt.says) {
 			t.Errorf("%s as %s: %s, want %q", tt.text, tt.format, said, tt.says)
 		}
+	}
+}
+
+// TestTemplateVariants holds that all variants are checked, under the seed that
+// they are used with: a tenth of these begins with a 0 and is no JSON.
+func TestTemplateVariants(t *testing.T) {
+	refused := 0
+	for seed := range uint64(20) {
+		src, err := template.New(&template.Config{Text: `{"n":{digit}{digit}}`, Format: "json", Variants: 4}, seed)
+		if errors.Is(err, kload.ErrInvalid) {
+			refused++
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		recs := make([]kload.Record, 50)
+		next(t, src, recs)
+		for _, r := range recs {
+			if !json.Valid(r.Data) {
+				t.Errorf("seed %d: %s", seed, r.Data)
+			}
+		}
+	}
+	if refused == 0 || refused == 20 {
+		t.Errorf("%d of 20 refused", refused)
 	}
 }
 

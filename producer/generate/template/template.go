@@ -69,7 +69,8 @@ func (c *Config) RecordBytes() int {
 	return n
 }
 
-// samples is how many records are rendered to check a template.
+// samples is how many records are rendered to check a template before its seed is
+// known.
 const samples = 64
 
 func (c *Config) sample() (meanBytes int, err error) {
@@ -87,9 +88,7 @@ func (c *Config) sample() (meanBytes int, err error) {
 		return 0, err
 	}
 	for i := range recs {
-		if meanBytes += len(recs[i].Data); c.Format == "json" && !json.Valid(recs[i].Data) {
-			return 0, fmt.Errorf("%w: this is no JSON: %.120s", kload.ErrInvalid, recs[i].Data)
-		}
+		meanBytes += len(recs[i].Data)
 	}
 	return meanBytes / samples, nil
 }
@@ -104,15 +103,20 @@ type part struct {
 // placeholder is a name in braces, with gofakeit's parameters.
 func placeholder() *regexp.Regexp { return regexp.MustCompile(`\{([a-z][a-z0-9_]*)(:[^{}"]*)?\}`) }
 
+// mistaken is what JSON has only inside strings, and there most likely is meant as
+// a placeholder.
+func mistaken() *regexp.Regexp { return regexp.MustCompile(`\{[A-Za-z_][^"]{0,40}`) }
+
 // parse cuts the text at its placeholders.
 func (c *Config) parse() ([]part, error) {
 	var parts []part
 	at := 0
+	unescaped := strings.NewReplacer(`\\`, "", `\"`, "")
 	for _, m := range placeholder().FindAllStringSubmatchIndex(c.Text, -1) {
 		if m[0] > at {
 			parts = append(parts, part{text: c.Text[at:m[0]]})
 		}
-		before := strings.ReplaceAll(c.Text[:m[0]], `\"`, "")
+		before := unescaped.Replace(c.Text[:m[0]])
 		name := c.Text[m[0]+1 : m[1]-1]
 		p := part{name: name, quoted: c.Format == "json" && strings.Count(before, `"`)%2 == 1}
 		if function := c.Text[m[2]:m[3]]; !own(name) && gofakeit.GetFuncLookup(function) == nil {
@@ -121,7 +125,13 @@ func (c *Config) parse() ([]part, error) {
 		parts = append(parts, p)
 		at = m[1]
 	}
-	return append(parts, part{text: c.Text[at:]}), nil
+	parts = append(parts, part{text: c.Text[at:]})
+	for _, p := range parts {
+		if bad := mistaken().FindString(p.text); bad != "" && c.Format == "json" {
+			return nil, fmt.Errorf("%w: no placeholder: %s", kload.ErrInvalid, bad)
+		}
+	}
+	return parts, nil
 }
 
 // own reports whether a placeholder is filled in per record.
@@ -133,24 +143,49 @@ func own(name string) bool {
 	return false
 }
 
-// New returns the source.
+// New returns the source. It is an error if a variant of a JSON template is no
+// JSON.
 func New(c *Config, seed uint64) (kload.Source, error) {
 	parts, err := c.parse()
 	if err != nil {
 		return nil, err
 	}
+	if c.Format == "json" {
+		if err := c.check(parts, seed); err != nil {
+			return nil, err
+		}
+	}
+	return c.source(parts, seed, false)
+}
+
+func (c *Config) source(parts []part, seed uint64, inOrder bool) (src *render.Source, err error) {
 	faker := gofakeit.NewFaker(rand.NewPCG(seed, 0x66616b65), false)
-	src := render.New(render.Options{Variants: c.Variants, Seed: seed, Keys: uint64(c.Keys)}, func(d *render.Doc, _ int, _ *rand.Rand) {
+	src = render.New(render.Options{Variants: c.Variants, Seed: seed, InOrder: inOrder, Keys: uint64(c.Keys)}, func(d *render.Doc, _ int, _ *rand.Rand) {
 		for _, p := range parts {
 			if e := p.render(d, faker); e != nil {
 				err = e
 			}
 		}
 	})
+	return src, err
+}
+
+// check renders each variant of a source of its own.
+func (c *Config) check(parts []part, seed uint64) error {
+	src, err := c.source(parts, seed, true)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return src, nil
+	for range c.Variants {
+		rec := []kload.Record{{Intended: 1_700_000_000_000_000_000}}
+		if _, err := src.Next(context.Background(), rec); err != nil {
+			return err
+		}
+		if !json.Valid(rec[0].Data) {
+			return fmt.Errorf("%w: this is no JSON: %.120s", kload.ErrInvalid, rec[0].Data)
+		}
+	}
+	return nil
 }
 
 func (p *part) render(d *render.Doc, faker *gofakeit.Faker) error {
