@@ -155,6 +155,10 @@ func TestPutSync(t *testing.T) {
 				if err := r.Close(t.Context()); err != nil {
 					t.Error(err)
 				}
+				res, err = r.PutSync(t.Context(), tt.rec)
+				if !errors.Is(err, kload.ErrClosed) || res.Seq != tt.rec.Seq || !strings.Contains(res.Err().Error(), "not decided") {
+					t.Errorf("once closed: %+v, %v, %v", res, res.Err(), err)
+				}
 			})
 		})
 	}

@@ -27,16 +27,20 @@ type Result struct {
 	Acked     int64  // T3, Unix ns, 0 unless acknowledged
 }
 
-// Err returns nil for a record that was acknowledged, and else what happened.
+// Err returns nil for a record that was acknowledged, and else what happened. Of
+// a result that came with an error ([Producer.PutSync]) it says only that nothing
+// is known.
 func (r *Result) Err() error {
 	switch r.Status {
 	case kload.Acked:
 		return nil
+	case kload.Rejected:
+		return fmt.Errorf("putting record %d: %s after %d attempts; it was not stored", r.Seq, r.Code, r.Attempts)
 	case kload.Unknown:
 		return kload.WithHint(fmt.Errorf("putting record %d: %s after %d attempts, at least one of which may have stored it", r.Seq, r.Code, r.Attempts),
 			"putting it again may duplicate it")
 	}
-	return fmt.Errorf("putting record %d: %s after %d attempts; it was not stored", r.Seq, r.Code, r.Attempts)
+	return fmt.Errorf("putting record %d: not decided", r.Seq)
 }
 
 // result extracts one user record's share of an outcome.
@@ -73,18 +77,18 @@ func (p *Producer) OnResult(f func(Result)) {
 
 // PutSync puts one record and waits for its result. The error is that of
 // [Producer.Put], or of the record ([Result.Err]). When ctx ends first the record
-// stays under way. The record lingers like every other: many callers at once
+// stays under way, and the result has no status. The record lingers like every other: many callers at once
 // share aggregates.
 func (p *Producer) PutSync(ctx context.Context, r kload.Record) (Result, error) {
 	decided := make(chan Result, 1)
 	if err := p.put(ctx, &r, decided); err != nil {
-		return Result{}, err
+		return Result{Producer: r.Producer, Seq: r.Seq}, err
 	}
 	select {
 	case res := <-decided:
 		return res, res.Err()
 	case <-ctx.Done():
-		return Result{}, fmt.Errorf("waiting for record %d: %w", r.Seq, ctx.Err())
+		return Result{Producer: r.Producer, Seq: r.Seq}, fmt.Errorf("waiting for record %d: %w", r.Seq, ctx.Err())
 	}
 }
 
