@@ -77,8 +77,8 @@ func (p *Producer) OnResult(f func(Result)) {
 
 // PutSync puts one record and waits for its result. The error is that of
 // [Producer.Put], or of the record ([Result.Err]). When ctx ends first the record
-// stays under way, and the result has no status. The record lingers like every other: many callers at once
-// share aggregates.
+// stays under way, and the result has no status. The record lingers like every
+// other: many callers at once share aggregates.
 func (p *Producer) PutSync(ctx context.Context, r kload.Record) (Result, error) {
 	decided := make(chan Result, 1)
 	if err := p.put(ctx, &r, decided); err != nil {

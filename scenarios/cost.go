@@ -93,7 +93,9 @@ type cost struct {
 
 // estimate works out the cost of a run: PUT payload units for each stream record,
 // rounded up to a unit, the hours of the shards it creates, rounded up to an
-// hour, and those of consumers with enhanced fan-out and what they read. Loads whose length is not known beforehand make it a lower bound.
+// hour, and those of consumers with enhanced fan-out and what they read. Loads
+// whose length is not known beforehand make it a lower bound, and so does fan-out
+// from somebody's stream, which may have more shards than the scenario says.
 func (p *plan) estimate() (cost, error) {
 	prices, err := loadPrices(p.spec.Budget.Prices)
 	if err != nil {
@@ -119,6 +121,7 @@ func (p *plan) estimate() (cost, error) {
 		if _, registered := consumer.Read.Config.(*fanout.Config); registered {
 			c.ConsumerShardHours += shardHours
 			c.ConsumerGB += pushed / (1 << 30)
+			c.Unknown = c.Unknown || !p.spec.Stream.Create
 		}
 	}
 	c.USD = c.ShardHours*prices.ShardHour + c.PutUnits/1e6*prices.PutUnitsMillion +

@@ -67,6 +67,7 @@ func TestCost(t *testing.T) {
 		{"sizes on both sides of a unit", scenario(sized("{empirical: {sizes: [{size: 1KiB}, {size: 40KiB}]}}"), "stream: {shards: 4}"), "about 0.20 USD on AWS: 8 shard hours, 5,"},
 		{"large records in somebody's stream", scenario(sized("40KiB"), "stream: {create: false}"), "0 shard hours, 7,200,000 PUT"},
 		{"pushed to two consumers", scenario(opaqueLoad(load+", "+noAggregation), "stream: {shards: 4}", "consumers: {a: {read: fanout}, b: {read: fanout}, c: {}}"), "about 0.50 USD on AWS: 8 shard hours, 3,600,000 PUT payload units, 16 consumer shard hours and 7.1"},
+		{"pushed from somebody's stream", scenario(opaqueLoad(load+", "+noAggregation), "stream: {create: false}", "consumers: {a: {read: fanout}}"), "at least 0."},
 		{"of unknown length", scenario(events("in_flight: 1, total: 5")), "at least 0.03 USD"},
 	}
 	for _, tt := range tests {

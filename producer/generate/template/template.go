@@ -55,7 +55,7 @@ func (c *Config) Validate() []conf.Issue {
 		return []conf.Issue{{Field: "text", Msg: "{key} stands for a key that is not chosen here", Hint: "add keys: 10k beside text"}}
 	}
 	if _, err := c.sample(); err != nil {
-		return []conf.Issue{{Field: "text", Msg: err.Error(), Hint: "placeholders are {seq}, {now}, {unix_ms}, {uuid}, {key} and the functions of gofakeit, such as {name} or {number:1,100}; set format: text for what is not JSON"}}
+		return []conf.Issue{{Field: "text", Msg: err.Error(), Hint: "placeholders are {seq}, {now}, {unix_ms}, {uuid}, {key} and the functions of gofakeit, such as {name} or {number:1,100}; set format: text for what is not JSON, and write \\u007b for a brace that stands for itself"}}
 	}
 	return nil
 }
