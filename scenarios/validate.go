@@ -225,9 +225,6 @@ func (v *validator) names() {
 		}
 		phases[p.Name] = true
 	}
-	if v.spec.Name == "" && v.sound("name") {
-		v.problem("name", "the name is empty", "it names the run directory")
-	}
 	if v.sound("min_delivered_ratio") && v.spec.MinDeliveredRatio < 0 || v.spec.MinDeliveredRatio > 1 {
 		v.problem("min_delivered_ratio", "must be between 0 and 1", "the default is 0.99")
 	}

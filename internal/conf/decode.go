@@ -163,13 +163,23 @@ func (d *decoder) block(dst reflect.Value, n *node, p place, written bool) {
 		sub := place{path: join(p.path, f.key), at: p.at, tags: f}
 		if i := n.find(f.key); i >= 0 {
 			sub.at = n.pairs[i].pos
-			d.value(target, n.pairs[i].value, sub)
+			d.required(target, n.pairs[i].value, sub)
 			continue
 		}
 		d.absent(target, f, sub, written)
 	}
 	if written && d.faults == faults {
 		d.validate(dst, n, p)
+	}
+}
+
+// required decodes the value of a key that is in the file. Where the key is
+// required, an empty text is as good as none.
+func (d *decoder) required(dst reflect.Value, n *node, p place) {
+	faults := d.faults
+	d.value(dst, n, p)
+	if p.tags.required && d.faults == faults && dst.Kind() == reflect.String && dst.String() == "" {
+		d.report(n.pos, p.path, "must not be empty", p.tags.help)
 	}
 }
 

@@ -97,7 +97,7 @@ func FuzzText(f *testing.F) {
 		if !utf8.ValidString(text) {
 			return
 		}
-		s := &scenario{APIVersion: "kload/v1", Name: text, Seed: 1, Stream: stream{Name: "a" + text, Shards: 1}, Expect: []string{text, text}}
+		s := &scenario{APIVersion: "kload/v1", Name: "n" + text, Seed: 1, Stream: stream{Name: "a" + text, Shards: 1}, Expect: []string{text, text}}
 		s.Labels.Put("a", text)
 		checkResolved(t, s)
 	})
