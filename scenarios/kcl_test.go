@@ -76,7 +76,7 @@ func TestFailover(t *testing.T) {
 					t.Errorf("%v (-want +got)\n%s", o.err, d)
 				}
 			})
-			s, err := file.Open(file.Config{Dir: dir})
+			s, err := file.Open(t.Context(), file.Config{Dir: dir})
 			if err != nil {
 				t.Fatal(err)
 			}

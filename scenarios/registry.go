@@ -108,7 +108,7 @@ func newRegistry() registry {
 		},
 		stores: map[string]plugin[dialing, kload.Store]{
 			"memory":   plug(func(*none, dialing) (kload.Store, error) { return memory.New(), nil }),
-			"file":     plug(func(c *leasefile.Config, _ dialing) (kload.Store, error) { return leasefile.Open(*c) }),
+			"file":     plug(func(c *leasefile.Config, e dialing) (kload.Store, error) { return leasefile.Open(e.ctx, *c) }),
 			"dynamodb": plug(func(c *dynamodb.Config, e dialing) (kload.Store, error) { return dynamodb.Open(e.ctx, *c, e.how) }),
 		},
 		sinks: map[string]plugin[sinkEnv, kload.Sink]{

@@ -24,8 +24,12 @@ import (
 	"github.com/kload/kload/consumers/checkpoints"
 )
 
-// lockPoll is how often a store tries for the lock while another holds it.
-const lockPoll = time.Millisecond
+// lockPoll is how often a store tries for the lock while another holds it, which
+// takes milliseconds. openTimeout is how long opening waits for one that hangs.
+const (
+	lockPoll    = time.Millisecond
+	openTimeout = 10 * time.Second
+)
 
 // Config configures the store.
 type Config struct {
@@ -41,7 +45,7 @@ type Store struct {
 }
 
 // Open opens the leases in a directory, which is created if need be.
-func Open(c Config) (*Store, error) {
+func Open(ctx context.Context, c Config) (*Store, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("creating the directory of the leases: %w", err)
 	}
@@ -50,7 +54,9 @@ func Open(c Config) (*Store, error) {
 		return nil, fmt.Errorf("opening the lock of the leases: %w", err)
 	}
 	s := &Store{turn: make(chan struct{}, 1), lock: lock, log: newLog(c.Dir)}
-	err = s.alone(context.Background(), func() error { return nil })
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	err = s.alone(ctx, func() error { return nil })
 	if err != nil {
 		lock.Close()
 		s.log.close()

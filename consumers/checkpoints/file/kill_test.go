@@ -31,11 +31,11 @@ func TestMain(m *testing.M) {
 }
 
 func count(dir string) error {
-	s, err := file.Open(file.Config{Dir: dir})
+	ctx := context.Background()
+	s, err := file.Open(ctx, file.Config{Dir: dir})
 	if err != nil {
 		return err
 	}
-	ctx := context.Background()
 	for {
 		leases, err := s.Leases(ctx)
 		if err != nil {

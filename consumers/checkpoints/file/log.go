@@ -62,6 +62,10 @@ func (l *log) catchUp() error {
 	if err != nil {
 		return fmt.Errorf("reading the log of leases: %w", err)
 	}
+	if l.end == 0 && !begun(fresh) {
+		return kload.WithHint(fmt.Errorf("reading the log of leases %s: %w: it is no log of leases", l.path(), kload.ErrInvalid),
+			"it was left as it is: give the leases a directory of their own")
+	}
 	good, err := l.scan(fresh)
 	if err != nil {
 		return fmt.Errorf("reading the log of leases %s at offset %d: %w", l.path(), l.end+int64(good), err)
@@ -114,6 +118,17 @@ func (l *log) begin() error {
 		return err
 	}
 	return syncDir(l.dir)
+}
+
+// begun reports whether b begins as a log does, perhaps one of another version, or is
+// what is left of one that was interrupted at its first line.
+func begun(b []byte) bool {
+	if bytes.HasPrefix(appendLine(nil, entry{Version: version}), b) {
+		return true
+	}
+	line, _, whole := bytes.Cut(b, []byte{'\n'})
+	_, ok := parseLine(line)
+	return whole && ok
 }
 
 // scan takes in the good lines at the beginning of b and returns how long they

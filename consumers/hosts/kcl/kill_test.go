@@ -60,7 +60,7 @@ func member(endpoint, dir, name string) error {
 	if err != nil {
 		return err
 	}
-	store, err := file.Open(file.Config{Dir: dir})
+	store, err := file.Open(ctx, file.Config{Dir: dir})
 	if err != nil {
 		return err
 	}
