@@ -53,7 +53,7 @@ func (r *run) addConsumer(ctx context.Context, name string, spec Consumer) error
 	}
 	c.host, err = build(reg.hosts, spec.Host, hostEnv{
 		sink: lossy(c.sink, r.inject.sinkDrop[name]), ledger: c.ledger, hops: c.hops, clock: r.clock, phase: r.phases.of(), handler: r.handlers(name, spec.Sinks.Names()),
-		dialing: dialing{ctx, r.endpoint.how}, name: ownName(name) + "-" + r.id, event: r.event,
+		dialing: dialing{ctx, r.endpoint.how}, name: ownName(name) + "-" + r.id, fresh: r.endpoint.created, event: r.event,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the host of consumer %s: %w", name, err)

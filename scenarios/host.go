@@ -1,8 +1,14 @@
 package scenarios
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
 	"github.com/kload/kload"
 	"github.com/kload/kload/consumers/checkpoints/dynamodb"
+	leasefile "github.com/kload/kload/consumers/checkpoints/file"
 	"github.com/kload/kload/consumers/handler"
 	"github.com/kload/kload/consumers/hosts/kcl"
 	"github.com/kload/kload/consumers/hosts/plain"
@@ -27,20 +33,54 @@ func newKCL(c *kcl.Config, e hostEnv) (kload.Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	if e.fresh {
+		if err := unused(e.ctx, store); err != nil {
+			return nil, errors.Join(err, store.Close())
+		}
+	}
 	return kcl.New(kcl.Options{Config: *c, Store: store, Inner: inner, Clock: e.clock, Name: e.name, Event: e.event}), nil
 }
 
-// stores checks that a run that needs no account does not reach out for one.
+// unused refuses a store with leases for a stream that was created just now. They
+// are of another one, most likely of the same name: where they begin is not in this
+// stream, and what they say is done would never be read.
+func unused(ctx context.Context, store kload.Store) error {
+	leases, err := store.Leases(ctx)
+	if err != nil || len(leases) == 0 {
+		return err
+	}
+	return kload.WithHint(fmt.Errorf("%w: the store has leases already, of %s and %d more, and the stream is new", kload.ErrInvalid, leases[0].Partition, len(leases)-1),
+		"they are of another stream, or of an earlier one of this name: delete them, choose another directory or table, or read the stream that they belong to (stream.create: false)")
+}
+
+// stores checks that a run that needs no account does not reach out for one, and
+// that consumers have leases of their own.
 func (v *validator) stores() {
+	users := map[any]string{}
 	for name, c := range v.spec.Consumers.All() {
 		host, ok := c.Host.Config.(*kcl.Config)
-		if !ok || v.spec.Target.Kind != "local" {
+		if !ok {
 			continue
 		}
-		if d, ok := host.Store.Config.(*dynamodb.Config); ok && d.Endpoint == "" {
-			v.problem("consumers."+name+".host.kcl.store.dynamodb", "the embedded target has no DynamoDB",
-				"set endpoint to that of a DynamoDB Local, choose store: {file: {dir: DIR}} or memory, or set target.kind: aws")
+		at := "consumers." + name + ".host.kcl.store." + host.Store.Kind
+		var place any
+		switch s := host.Store.Config.(type) {
+		case *leasefile.Config:
+			place = leasefile.Config{Dir: filepath.Clean(s.Dir)}
+		case *dynamodb.Config:
+			place = dynamodb.Config{Table: s.Table, Endpoint: s.Endpoint}
+			if v.spec.Target.Kind == "local" && s.Endpoint == "" {
+				v.problem(at, "the embedded target has no DynamoDB",
+					"set endpoint to that of a DynamoDB Local, choose store: {file: {dir: DIR}} or memory, or set target.kind: aws")
+			}
+		default:
+			continue
 		}
+		if other, taken := users[place]; taken {
+			v.problem(at, "consumer "+other+" keeps its leases there, too",
+				"they would share the shards, and each would miss what the other reads: give each its own; for more workers raise members")
+		}
+		users[place] = name
 	}
 }
 

@@ -2,14 +2,17 @@ package scenarios_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kload/kload"
 	"github.com/kload/kload/consumers/checkpoints/file"
 	"github.com/kload/kload/results"
 	"github.com/kload/kload/scenarios"
@@ -92,6 +95,22 @@ func TestFailover(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLeasesOfAnEarlierStream keeps the leases of a stream that was deleted: a run
+// that creates it anew is told so before it begins, as one that reads nothing of
+// the shards that the former had done with would look like a loss.
+func TestLeasesOfAnEarlierStream(t *testing.T) {
+	src := fmt.Sprintf(shared, t.TempDir())
+	synctest.Test(t, func(t *testing.T) {
+		o := run(t.Context(), t, src, scenarios.RunOptions{})
+		o.judged(t, results.Pass, 0)
+		o = run(t.Context(), t, src, scenarios.RunOptions{})
+		hint, ok := errors.AsType[*kload.HintError](o.err)
+		if !errors.Is(o.err, kload.ErrInvalid) || !ok || !strings.Contains(hint.Hint, "earlier") {
+			t.Errorf("error %v", o.err)
+		}
+	})
 }
 
 // TestSkippedBatches has processRecords throw for one record, as KCL sees it: the

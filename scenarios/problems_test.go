@@ -200,6 +200,9 @@ func problemCases() []problemCase {
 		plain("kills", "consumers: {a: {read: {polling: {every: 400ms}}, host: {kcl: {members: 2}}}, b: {read: {polling: {every: kcl3}}}}",
 			"actions: [{at: 0s, do: {kill_member: {consumer: b}}}, {at: 0s, do: {kill_member: {consumer: a, member: 3}}}, {at: 0s, do: {kill_member: {consumer: a}}}, {at: 0s, do: {kill_member: {consumer: a, member: 2}}}]"),
 		plain("leases that cannot work", "consumers: {a: {host: {kcl: {members: 0, lease: 1ms, handoff: 1ms, checkpoint_every: 0s, checkpoint_records: -1, store: {file: {dir: d}}}}}}"),
+		plain("leases nowhere", "consumers: {a: {host: {kcl: {store: {file: {dir: ''}}}}}, b: {host: {kcl: {store: {dynamodb: {table: '', endpoint: 'localhost:8000'}}}}}}"),
+		plain("leases at no URL", "consumers: {a: {host: {kcl: {store: {dynamodb: {table: t, endpoint: 'localhost:8000'}}}}}}"),
+		plain("leases of two consumers in one place", "consumers: {a: {read: {polling: {every: 1s}}, host: {kcl: {store: {file: {dir: d}}}}}, b: {read: {polling: {every: 1s}}, host: {kcl: {store: {file: {dir: ./d}}}}}, c: {read: {polling: {every: 1s}}, host: {kcl: {}}}, d: {read: {polling: {every: 1s}}, host: {kcl: {}}}}"),
 		plain("leases in AWS of a run on the embedded target", "consumers: {a: {host: {kcl: {store: {dynamodb: {table: t}}}}}}"),
 		plain("a pause of none", "consumers: {}", "actions: [{at: 0s, do: {pause_consumer: {}}}]"),
 		plain("faults", "actions: [{at: 0s, do: {fault: {}}}, {at: 0s, do: {fault: {on: [PutRecord, Put], error: ProvisionedThroughputExceeded}}}, "+

@@ -245,6 +245,7 @@ type (
 		// For hosts that share the work with others.
 		dialing
 		name  string // nobody else uses it
+		fresh bool   // this run created the stream
 		event func(kind string, details map[string]any)
 	}
 	sinkEnv struct{ dir, name string } // name is the consumer's, with that of the sink behind it where there are several

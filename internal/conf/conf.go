@@ -18,10 +18,9 @@
 // out); default is the value of an absent key, written as in the file; help is
 // one sentence or two; unit names what a plain number counts; enum lists the
 // allowed texts; required:"true" refuses a file without the key, or with an empty
-// text; choice names
-// the registry of a [Choice]; keys:"path" lets the names of a [Map] be paths as
-// Set takes them. An embedded struct without a tag adds its fields
-// to the outer ones.
+// text; choice names the registry of a [Choice]; keys:"path" lets the names of a
+// [Map] be paths as Set takes them. An embedded struct without a tag adds its
+// fields to the outer ones.
 //
 // Fields are strings, bools, integers, floats, [time.Duration], anything with
 // UnmarshalText and MarshalText (package internal/units), slices, structs, pointers (nil when

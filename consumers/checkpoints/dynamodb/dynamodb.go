@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -27,6 +28,7 @@ import (
 	"github.com/kload/kload"
 	"github.com/kload/kload/consumers/checkpoints"
 	"github.com/kload/kload/internal/awsclient"
+	"github.com/kload/kload/internal/conf"
 )
 
 // A new table takes seconds to become usable.
@@ -40,6 +42,24 @@ type Config struct {
 	Table    string `yaml:"table" required:"true" help:"name of the lease table; KCL names it after the application"`
 	Create   bool   `yaml:"create" default:"true" help:"create the table, paid by request, if there is none"`
 	Endpoint string `yaml:"endpoint" help:"URL of DynamoDB; the real service's if absent"`
+}
+
+// Validate checks that the endpoint is one.
+func (c *Config) Validate() []conf.Issue {
+	u, err := url.Parse(c.Endpoint)
+	if c.Endpoint == "" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" {
+		return nil
+	}
+	return []conf.Issue{{Field: "endpoint", Msg: fmt.Sprintf("%q is not the URL of a service", c.Endpoint), Hint: "write it as http://127.0.0.1:8000"}}
+}
+
+// explain explains an error of the first call, for which an endpoint of the
+// configuration's own may be to blame.
+func (c *Config) explain(err error) error {
+	if class, _ := awsclient.Classify(err); class == awsclient.NotSent && c.Endpoint != "" {
+		return kload.WithHint(fmt.Errorf("%w: calling DynamoDB: %w", kload.ErrUnreachable, err), "nothing answers at the store's endpoint, "+c.Endpoint)
+	}
+	return explain(err)
 }
 
 // Store is a [kload.Store]. Make it with [Open].
@@ -61,7 +81,7 @@ func Open(ctx context.Context, c Config, o awsclient.Options) (*Store, error) {
 	s := &Store{table: aws.String(c.Table), client: dynamodb.NewFromConfig(cfg), closeIdle: closeIdle}
 	if err := s.prepare(ctx, c.Create); err != nil {
 		closeIdle()
-		return nil, fmt.Errorf("opening the lease table %s: %w", c.Table, explain(err))
+		return nil, fmt.Errorf("opening the lease table %s: %w", c.Table, c.explain(err))
 	}
 	return s, nil
 }
