@@ -202,20 +202,16 @@ func (c *Consumer) Deaggregation() Deaggregation {
 func (c *Consumer) Counters() map[string]uint64 {
 	d := c.Deaggregation()
 	held, most := c.Held()
-	n := map[string]uint64{
+	return map[string]uint64{
 		"bad_aggregates": d.BadAggregates, "stray_records": d.StrayRecords,
 		"stray_aggregates": d.StrayAggregates, "stray_dropped": d.StrayDropped,
-		"fetches_held": held, "peak_fetched_bytes": uint64(most),
+		"fetches_held": held, "peak_fetched_bytes": uint64(most), "already_processed": c.Skipped(),
 	}
-	if skipped := c.Skipped(); skipped > 0 {
-		n["already_processed"] = skipped
-	}
-	return n
 }
 
 // CounterNames lists what [Consumer.Counters] always returns.
 func CounterNames() []string {
-	return []string{"bad_aggregates", "stray_records", "stray_aggregates", "stray_dropped", "fetches_held", "peak_fetched_bytes"}
+	return []string{"bad_aggregates", "stray_records", "stray_aggregates", "stray_dropped", "fetches_held", "peak_fetched_bytes", "already_processed"}
 }
 
 // Held returns how many fetches had to wait for the byte budget, and the most
