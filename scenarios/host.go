@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/kload/kload"
 	"github.com/kload/kload/consumers/checkpoints/dynamodb"
@@ -41,15 +42,18 @@ func newKCL(c *kcl.Config, e hostEnv) (kload.Host, error) {
 	return kcl.New(kcl.Options{Config: *c, Store: store, Inner: inner, Clock: e.clock, Name: e.name, Event: e.event}), nil
 }
 
-// unused refuses a store with leases for a stream that was created just now. They
-// are of another one, most likely of the same name: where they begin is not in this
-// stream, and what they say is done would never be read.
+// unused refuses, for a stream that was created just now, a store with leases that
+// have come some way. They are of another stream, most likely of the same name:
+// where they stand is not in this one, and what they say is done would never be
+// read. Leases that have not begun may be those of a process that was faster.
 func unused(ctx context.Context, store kload.Store) error {
 	leases, err := store.Leases(ctx)
-	if err != nil || len(leases) == 0 {
+	begun := func(l kload.Lease) bool { return l.Position.Start >= kload.After }
+	i := slices.IndexFunc(leases, begun)
+	if err != nil || i < 0 {
 		return err
 	}
-	return kload.WithHint(fmt.Errorf("%w: the store has leases already, of %s and %d more, and the stream is new", kload.ErrInvalid, leases[0].Partition, len(leases)-1),
+	return kload.WithHint(fmt.Errorf("%w: the store has checkpoints already, such as that of %s, and the stream is new", kload.ErrInvalid, leases[i].Partition),
 		"they are of another stream, or of an earlier one of this name: delete them, choose another directory or table, or read the stream that they belong to (stream.create: false)")
 }
 
