@@ -155,20 +155,35 @@ type unitCheck struct {
 
 // Visit checks one node of the syntax tree.
 func (c *unitCheck) Visit(node *ast.Node) {
-	b, ok := (*node).(*ast.BinaryNode)
-	if !ok || c.found != nil || !slices.Contains([]string{"<", "<=", ">", ">=", "==", "!=", "+", "-"}, b.Operator) {
-		return
+	does, at := "compares a time with a plain number", (*node).Location().From
+	var together []ast.Node
+	switch n := (*node).(type) {
+	case *ast.BinaryNode:
+		if n.Operator == "+" || n.Operator == "-" {
+			does = "reckons with a time and a plain number"
+		}
+		if slices.Contains([]string{"<", "<=", ">", ">=", "==", "!=", "+", "-", "in", ".."}, n.Operator) {
+			together = []ast.Node{n.Left, n.Right}
+		}
+	case *ast.BuiltinNode:
+		together = n.Arguments
+	case *ast.ConditionalNode:
+		together, at = []ast.Node{n.Exp1, n.Exp2}, n.Exp1.Location().From
+	case *ast.ArrayNode:
+		together = n.Nodes
 	}
-	left, leftKnown := c.power(b.Left)
-	right, rightKnown := c.power(b.Right)
-	if !leftKnown || !rightKnown || left == right {
-		return
+	if c.found == nil && c.mixed(together) {
+		c.found = &problem{c.scan.offset(at), does + ": write times with a unit, such as 500ms, and figures in _s or _ns without"}
 	}
-	does := "compares a time with a plain number"
-	if b.Operator == "+" || b.Operator == "-" {
-		does = "reckons with a time and a plain number"
-	}
-	c.found = &problem{c.scan.offset(b.Location().From), does + ": write times with a unit, such as 500ms, and figures in _s or _ns without"}
+}
+
+// mixed reports whether nodes stand for different powers of time.
+func (c *unitCheck) mixed(nodes []ast.Node) bool {
+	first, known := c.firstKnown(nodes...)
+	return known && slices.ContainsFunc(nodes, func(n ast.Node) bool {
+		power, known := c.power(n)
+		return known && power != first
+	})
 }
 
 // power returns the power of time that a node stands for: 1 for a time, 0 for a
@@ -189,6 +204,10 @@ func (c *unitCheck) power(n ast.Node) (power int, known bool) {
 		return c.power(n.Node)
 	case *ast.BuiltinNode:
 		return c.firstKnown(n.Arguments...)
+	case *ast.ConditionalNode:
+		return c.firstKnown(n.Exp1, n.Exp2)
+	case *ast.ArrayNode:
+		return c.firstKnown(n.Nodes...)
 	case *ast.BinaryNode:
 		return c.powerOf(n)
 	}
@@ -203,7 +222,7 @@ func (c *unitCheck) powerOf(n *ast.BinaryNode) (power int, known bool) {
 		return left + right, leftKnown && rightKnown
 	case "/":
 		return left - right, leftKnown && rightKnown
-	case "+", "-", "%":
+	case "+", "-", "%", "..":
 		return c.firstKnown(n.Left, n.Right)
 	}
 	return 0, false
