@@ -87,7 +87,7 @@ func (s *Search) Add(rate float64, dir string, summary *Summary) *SearchStep {
 
 // Conclude ends a search that needs no further step.
 func (s *Search) Conclude(held, failed float64) {
-	s.bounds(held, failed)
+	s.Narrow(held, failed)
 	s.ExitCode = 0
 	switch {
 	case held == 0:
@@ -102,7 +102,7 @@ func (s *Search) Conclude(held, failed float64) {
 // BreakOff ends a search whose last step gave no answer. last is nil where it had
 // no results.
 func (s *Search) BreakOff(last *Summary, held, failed float64, interrupted bool) {
-	s.bounds(held, failed)
+	s.Narrow(held, failed)
 	s.Outcome, s.ExitCode = BrokenOff, 1
 	switch {
 	case interrupted:
@@ -112,7 +112,8 @@ func (s *Search) BreakOff(last *Summary, held, failed float64, interrupted bool)
 	}
 }
 
-func (s *Search) bounds(held, failed float64) {
+// Narrow says between which rates the limit is known to lie, 0 for not yet.
+func (s *Search) Narrow(held, failed float64) {
 	s.Held, s.Failed, s.Uncertainty = held, failed, 0
 	if held > 0 && failed > 0 {
 		s.Uncertainty = (failed - held) / (failed + held)

@@ -71,6 +71,9 @@ func (t *turns) play(ctx context.Context, ab ABOptions) error {
 				return err
 			}
 		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		side := "a"
 		if n%4 == 1 || n%4 == 2 {
 			side = "b"

@@ -205,7 +205,7 @@ func (c *cell) run(ctx context.Context, dir *results.Dir, o RunOptions) (results
 	}
 	if err != nil {
 		result.Error = strings.TrimSpace(err.Error())
-		if hint, ok := errors.AsType[*kload.HintError](err); ok {
+		if hint, ok := errors.AsType[*kload.HintError](err); ok && ctx.Err() == nil {
 			result.Error += "; " + hint.Hint
 		}
 		result.ExitCode = exitCode(err)

@@ -217,6 +217,10 @@ func (g *searching) steps(ctx context.Context) error {
 			holds = s.Verdict == results.Pass
 		}
 		b.learn(rate, holds)
+		g.result.Narrow(b.held, b.failed)
+		if err := g.dir.WriteJSON(results.FileSearch, g.result); err != nil {
+			return err
+		}
 	}
 }
 
