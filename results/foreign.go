@@ -30,7 +30,8 @@ func openForeign(path string, units Units) (*Run, error) {
 		r.scale = float64(units.Hlog)
 		err = r.addForeignLog(f)
 	case ".hgrm":
-		err = r.addDistribution(f, float64(units.Hgrm))
+		r.scale = float64(units.Hgrm)
+		err = r.addDistribution(f, r.scale)
 	default:
 		err = fmt.Errorf("%w: not a run directory, an .hlog or an .hgrm file", ErrNotComparable)
 	}
@@ -43,21 +44,34 @@ func openForeign(path string, units Units) (*Run, error) {
 	return r, nil
 }
 
-// addForeignLog sums up a log by tag and keeps its time line.
+// addForeignLog sums up a log by tag and keeps its time line. What begins less
+// than half an interval after another is of the same one: tools that write several
+// tags may look at the clock for each. Of intervals that are not in the order of
+// time there is no time line.
 func (r *Run) addForeignLog(f io.Reader) error {
 	sums := map[string]*hdr.Sum{}
 	r.lines = newTimeline()
+	var began time.Time
+	ordered := true
 	info, err := hdr.ReadLog(f, func(e hdr.LogEntry) error {
 		key := logKey(e.Tag)
 		if sums[key] == nil {
 			sums[key] = hdr.NewSum()
 		}
 		sums[key].Add(e.Histogram, r.scale, 0)
-		r.lines.add(key, e.Start, e.Histogram, r.scale)
+		half, later := e.End.Sub(e.Start)/2, e.Start.Sub(began)
+		if began.IsZero() || later > half {
+			began = e.Start
+		}
+		ordered = ordered && (later >= 0 || -later <= half)
+		r.lines.add(key, began, e.Histogram, r.scale)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotComparable, err)
+	}
+	if !ordered {
+		r.lines = nil
 	}
 	if info.Torn {
 		r.Partial = "ends inside a line, which is left out"
@@ -94,6 +108,9 @@ func (r *Run) addDistribution(f io.Reader, scale float64) error {
 	}
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotComparable, err)
+	}
+	if len(rows) > 0 && rows[len(rows)-1].share < 1-1e-9 {
+		return fmt.Errorf("%w: it was cut off at %.4g %% of the values", ErrNotComparable, rows[len(rows)-1].share*100)
 	}
 	if len(rows) > 0 && rows[len(rows)-1].count > 0 {
 		r.Summary.Hops[logKey("")] = distributionStats(rows)

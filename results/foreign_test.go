@@ -105,6 +105,36 @@ func TestForeignComparison(t *testing.T) {
 	}
 }
 
+// TestForeignIntervals counts intervals, not lines: tools that write several tags
+// look at the clock for each, or write one tag after the other.
+func TestForeignIntervals(t *testing.T) {
+	hlog, _ := theirs(t, 1000, 45)
+	text, err := os.ReadFile(hlog)
+	must(t, err)
+	var each, after, plain strings.Builder
+	for _, line := range strings.SplitAfter(string(text), "\n") {
+		start, rest, found := strings.Cut(line, ".000000,")
+		if !found || strings.HasPrefix(line, "#") {
+			continue
+		}
+		each.WriteString("Tag=read," + line + "Tag=write," + start + ".003000," + rest)
+		plain.WriteString("Tag=read," + line)
+		after.WriteString("Tag=write," + line)
+	}
+	for name, tt := range map[string]struct{ text, reason string }{
+		"at slightly other times": {each.String(), "the shorter run has 45 intervals"},
+		"one after the other":     {plain.String() + after.String(), "says nothing about time"},
+	} {
+		path := filepath.Join(t.TempDir(), "two.hlog")
+		must(t, os.WriteFile(path, []byte(tt.text), 0o644))
+		c, err := results.Compare(inMicroseconds(t, path), inMicroseconds(t, path), results.CompareOptions{})
+		must(t, err)
+		if reasons := strings.Join(c.Reasons, "\n"); c.Verdict != results.Undecided || !strings.Contains(reasons, tt.reason) {
+			t.Errorf("two tags %s: %s, %q; want %q", name, c.Verdict, reasons, tt.reason)
+		}
+	}
+}
+
 // TestLongLogs puts neighbours together, so that an hour costs no more than eight
 // minutes.
 func TestLongLogs(t *testing.T) {
@@ -132,6 +162,7 @@ func TestForeignSadRows(t *testing.T) {
 		{"no count", "a.hgrm", "1 0.5 1.5\n", "parsing the count"},
 		{"beyond everything", "a.hgrm", "1e300 0.5 10\n", "out of range"},
 		{"more than all", "a.hgrm", "1 1.5 10\n", "out of range"},
+		{"cut off", "a.hgrm", head + "1 0.25 10\n2 0.5 20\n", "it was cut off at 50 % of the values"},
 		{"falling", "a.hgrm", "1 0.5 10\n2 1 5\n", "counts must not fall"},
 	}
 	for _, tt := range tests {
