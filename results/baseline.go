@@ -1,6 +1,7 @@
 package results
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -47,7 +48,7 @@ type Baseline struct {
 	Name     string    `json:"name"`
 	Set      time.Time `json:"set"`
 	Scenario string    `json:"scenario"`
-	Kload    []string  `json:"kload"`             // versions that measured the runs
+	Kload    []string  `json:"kload"`             // versions that measured the runs; none of other tools' files
 	Damaged  string    `json:"damaged,omitempty"` // why its runs cannot be read
 	Runs     []RunRef  `json:"runs"`
 }
@@ -63,7 +64,7 @@ func (b Baselines) Set(name string, runs []*Run, force bool) error {
 		return kload.WithHint(err, "keep whole runs of one scenario, or use --force")
 	}
 	if err := b.replace(name, runs); err != nil {
-		return fmt.Errorf("setting baseline %s: %w", name, err)
+		return kload.WithHint(fmt.Errorf("setting baseline %s: %w", name, err), writeHint(err, "check that you may write to "+b.Dir+", or choose another --dir"))
 	}
 	return nil
 }
@@ -107,13 +108,30 @@ func (b Baselines) replace(name string, runs []*Run) (err error) {
 	if err := errors.Join(os.RemoveAll(fresh), os.Mkdir(fresh, 0o755)); err != nil {
 		return err
 	}
+	units := map[string]float64{}
 	for i, r := range runs {
-		if err := r.copyTo(filepath.Join(fresh, fmt.Sprintf("%03d", i+1))); err != nil {
+		name := fmt.Sprintf("%03d", i+1)
+		if r.Foreign {
+			name += filepath.Ext(r.Path) // by which it is known
+			units[name] = r.scale
+		}
+		if err := r.copyTo(filepath.Join(fresh, name)); err != nil {
 			return err
 		}
 	}
+	text, err := json.Marshal(units)
+	if err == nil && len(units) > 0 {
+		err = writeWhole(filepath.Join(fresh, fileUnits), text)
+	}
+	if err != nil {
+		return err
+	}
 	return b.swap(name, fresh)
 }
+
+// fileUnits says how many nanoseconds the values of other tools' files stand for,
+// by the names of the copies.
+const fileUnits = "units.json"
 
 // swap puts a directory in the place of a baseline.
 func (b Baselines) swap(name, fresh string) error {
@@ -153,11 +171,10 @@ func (b Baselines) lock() (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// copyTo copies the files that comparisons read. Another tool's file keeps its
-// ending, by which it is known.
+// copyTo copies the files that comparisons read.
 func (r *Run) copyTo(to string) error {
 	if r.Foreign {
-		return copyFile(r.Path, to+filepath.Ext(r.Path))
+		return copyFile(r.Path, to)
 	}
 	if err := os.Mkdir(to, 0o755); err != nil {
 		return err
@@ -195,7 +212,39 @@ func (b Baselines) Runs(name string) ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
-		out = append(out, filepath.Join(path, e.Name()))
+		if e.Name() != fileUnits {
+			out = append(out, filepath.Join(path, e.Name()))
+		}
+	}
+	return out, nil
+}
+
+// Open opens the runs of a baseline, other tools' files in the units in which they
+// were set.
+func (b Baselines) Open(name string) ([]*Run, error) {
+	paths, err := b.Runs(name)
+	if err != nil {
+		return nil, err
+	}
+	units := map[string]float64{}
+	data, err := os.ReadFile(filepath.Join(b.path(name), fileUnits))
+	if err == nil {
+		err = json.Unmarshal(data, &units)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading the units of baseline %s: %w: %w", name, ErrNotComparable, err)
+	}
+	var out []*Run
+	for _, path := range paths {
+		u := DefaultUnits()
+		if ns := units[filepath.Base(path)]; ns >= 1 {
+			u = Units{Hlog: time.Duration(ns), Hgrm: time.Duration(ns)}
+		}
+		runs, err := Open(path, u)
+		if err != nil {
+			return nil, fmt.Errorf("reading baseline %s: %w", name, err)
+		}
+		out = append(out, runs...)
 	}
 	return out, nil
 }
@@ -247,13 +296,9 @@ func (b Baselines) List() ([]Baseline, error) {
 
 // Show returns one baseline.
 func (b Baselines) Show(name string) (*Baseline, error) {
-	paths, err := b.Runs(name)
+	runs, err := b.Open(name)
 	if err != nil {
 		return nil, err
-	}
-	runs, err := OpenAll(paths, DefaultUnits())
-	if err != nil {
-		return nil, fmt.Errorf("reading baseline %s: %w", name, err)
 	}
 	info, err := os.Stat(b.path(name))
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -71,6 +72,26 @@ func TestBaselines(t *testing.T) {
 	}
 	if entries, _ := os.ReadDir(store.Dir); len(entries) != 1 {
 		t.Errorf("the store holds %v, want main alone", entries)
+	}
+}
+
+// TestBaselineUnits sets files of another tool, which do not say what their values
+// stand for.
+func TestBaselineUnits(t *testing.T) {
+	hlog, hgrm := theirs(t, 1000, 4)
+	runs, err := results.OpenAll([]string{hlog, hgrm}, results.Units{Hlog: time.Microsecond, Hgrm: time.Second})
+	must(t, err)
+	store := results.Baselines{Dir: filepath.Join(t.TempDir(), "store")}
+	must(t, store.Set("theirs", runs, true))
+	kept, err := store.Open("theirs")
+	must(t, err)
+	for i, r := range kept {
+		if d := cmp.Diff(runs[i].Summary.Hops, r.Summary.Hops); d != "" {
+			t.Errorf("%s (-set +kept)\n%s", r.Path, d)
+		}
+	}
+	if one, err := store.Show("theirs"); err != nil || len(one.Runs) != 2 {
+		t.Errorf("%+v, %v; want both runs", one, err)
 	}
 }
 

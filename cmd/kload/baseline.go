@@ -84,8 +84,8 @@ func (b *baselineFlags) list(u *ui) error {
 			text = fmt.Appendf(text, "%-20s  cannot be read: %s\n", one.Name, one.Damaged)
 			continue
 		}
-		text = fmt.Appendf(text, "%-20s  %s  %d runs of %s, by kload %s\n",
-			one.Name, one.Set.Format("2006-01-02 15:04"), len(one.Runs), one.Scenario, strings.Join(one.Kload, " and "))
+		text = fmt.Appendf(text, "%-20s  %s  %d runs of %s, by %s\n",
+			one.Name, one.Set.Format("2006-01-02 15:04"), len(one.Runs), one.Scenario, measuredBy(one.Kload))
 	}
 	return u.print(text)
 }
@@ -98,9 +98,19 @@ func (b *baselineFlags) show(u *ui, name string) error {
 	if b.json {
 		return u.printJSON(one)
 	}
-	text := fmt.Appendf(nil, "%s  set %s, by kload %s\n", one.Name, one.Set.Format("2006-01-02 15:04"), strings.Join(one.Kload, " and "))
+	text := fmt.Appendf(nil, "%s  set %s, by %s\n", one.Name, one.Set.Format("2006-01-02 15:04"), measuredBy(one.Kload))
 	for _, r := range one.Runs {
-		text = fmt.Appendf(text, "  %s\n  %s\n", r.Line(), r.Path)
+		text = fmt.Appendf(text, "  %s\n", r.Line())
+		if r.Line() != r.Path {
+			text = fmt.Appendf(text, "  %s\n", r.Path)
+		}
 	}
 	return u.print(text)
+}
+
+func measuredBy(versions []string) string {
+	if len(versions) == 0 {
+		return "another tool"
+	}
+	return "kload " + strings.Join(versions, " and ")
 }

@@ -55,7 +55,7 @@ func compareVerb(u *ui, args []string) error {
 	if err != nil {
 		return err
 	}
-	a, err := results.OpenAll(pathsA, c.units)
+	a, err := c.openA(pathsA)
 	if err != nil {
 		return err
 	}
@@ -90,12 +90,7 @@ func (c *compareFlags) sides(u *ui, f *pflag.FlagSet) (a, b []string, err error)
 	case c.baseline != "" && (dash >= 0 || len(args) == 0):
 		return nil, nil, u.usageError("compare --baseline needs the runs to compare with it, and nothing else")
 	case c.baseline != "":
-		store, err := openStore(c.store)
-		if err != nil {
-			return nil, nil, err
-		}
-		a, err = store.Runs(c.baseline)
-		return a, args, err
+		return nil, args, nil
 	case dash >= 0:
 		a, b = args[:dash], args[dash:]
 	case len(args) == 2:
@@ -107,6 +102,18 @@ func (c *compareFlags) sides(u *ui, f *pflag.FlagSet) (a, b []string, err error)
 		return nil, nil, u.usageError("compare needs two runs, or RUN-A... -- RUN-B...")
 	}
 	return a, b, nil
+}
+
+// openA opens the runs to compare with: those given, or the baseline's.
+func (c *compareFlags) openA(paths []string) ([]*results.Run, error) {
+	if c.baseline == "" {
+		return results.OpenAll(paths, c.units)
+	}
+	store, err := openStore(c.store)
+	if err != nil {
+		return nil, err
+	}
+	return store.Open(c.baseline)
 }
 
 // printComparison writes a comparison in the form that was asked for.
