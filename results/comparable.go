@@ -193,10 +193,26 @@ func (r *Run) condition(name string) (refuse, notes []string) {
 	case s.Verdict != Pass:
 		notes = append(notes, name+" did not pass: "+string(s.Verdict))
 	}
+	notes = append(notes, r.unknown(name)...)
 	if len(s.Incomplete) > 0 {
 		notes = append(notes, "results of "+name+" are incomplete: "+strings.Join(s.Incomplete, "; "))
 	}
 	return refuse, notes
+}
+
+// unknown says what a run directory does not tell of its run, so that nobody could
+// check it.
+func (r *Run) unknown(name string) (notes []string) {
+	if r.Foreign || r.bare {
+		return nil
+	}
+	if r.settings == nil {
+		notes = append(notes, name+" may have had other settings: its "+FileResolved+" is missing or damaged")
+	}
+	if r.header == nil {
+		notes = append(notes, name+" may be of another machine or version: its "+FileRun+" is missing or damaged")
+	}
+	return notes
 }
 
 // inTurn warns of sides that were not run in turn: whatever else changed on the

@@ -149,6 +149,7 @@ func Compare(a, b []*Run, o CompareOptions) (*Comparison, error) {
 		return nil, err
 	}
 	c.conclude()
+	c.sayUnjudged(o)
 	return c, nil
 }
 
@@ -266,6 +267,29 @@ func (c *Comparison) conclude() {
 	}
 	if n := len(byOutcome[Undecided]); c.Verdict == Undecided && n > 0 {
 		c.Reasons = append(c.Reasons, fmt.Sprintf("%d of %d figures may have changed by %.3g %% or not: the runs do not say", n, c.Method.Metrics, c.Method.MinEffect*100))
+	}
+}
+
+// sayUnjudged says which of the chosen figures were not judged, and why nothing
+// was where that is so: neither may look like a verdict.
+func (c *Comparison) sayUnjudged(o CompareOptions) {
+	if c.Method.Name == methodNone {
+		return
+	}
+	if c.Method.Metrics == 0 {
+		c.Reasons = append(c.Reasons, fmt.Sprintf("no figure can be judged: a quantile needs %d values beyond it in each run, a rate several runs on each side, and maximum, mean and count never are", minTail))
+		return
+	}
+	chosen, _ := o.selection(c) // which was fine before
+	var missing []string
+	for _, ch := range slices.Concat(c.Latencies, c.Rates) {
+		_, isQuantile := quantileShare(ch.Stat)
+		if len(o.Metrics) > 0 && ch.Verdict == "" && chosen(ch.Name, ch.Stat) && (isQuantile || ch.Stat == statRate || ch.Stat == statCost) {
+			missing = append(missing, ch.Name+" "+ch.Stat)
+		}
+	}
+	if len(missing) > 0 {
+		c.Notes = append(c.Notes, "chosen, but not judged, for too few values or runs: "+listed(missing))
 	}
 }
 

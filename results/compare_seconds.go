@@ -61,6 +61,11 @@ func (c *Comparison) judgeSeconds(a, b *Run, selected func(name, stat string) bo
 	if err != nil {
 		return err
 	}
+	for i, t := range []*timeline{la, lb} {
+		if r := []*Run{a, b}[i]; t.torn && r.Partial == "" {
+			c.Notes = append(c.Notes, labels([]*Run{a}, []*Run{b})[i]+" is judged by a part of it: "+FileHlog+" ends inside a line")
+		}
+	}
 	s := newShift(la, lb)
 	c.Method.Intervals, c.Method.Block = s.intervals, s.block*s.width
 	if s.slots/s.block < minBlocks {

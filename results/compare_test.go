@@ -99,6 +99,23 @@ func TestCompareJudgesWhatCanBe(t *testing.T) {
 	}
 }
 
+// TestCompareSaysWhatItDoesNotJudge has figures chosen that cannot be judged.
+func TestCompareSaysWhatItDoesNotJudge(t *testing.T) {
+	for _, tt := range []struct{ metrics, reason, note string }{
+		{"trips.put.max", "no figure can be judged", ""},
+		{"trips.put.p90", "no figure can be judged", ""}, // 31 values above
+		{"trips.put.p50", "", ""},
+		{"trips.put.p[59]0", "", "chosen, but not judged, for too few values or runs: trips/put p90"},
+	} {
+		c, err := results.Compare(several(5, 1), several(5, 1), results.CompareOptions{Metrics: []string{tt.metrics}})
+		must(t, err)
+		reasons, notes := strings.Join(c.Reasons, "\n"), strings.Join(c.Notes, "\n")
+		if !strings.Contains(reasons, tt.reason) || !strings.Contains(notes, tt.note) || tt.reason == "" && strings.Contains(reasons, "judged") || tt.note == "" && strings.Contains(notes, "judged") {
+			t.Errorf("%s: %s, reasons %q, notes %q; want %q, %q", tt.metrics, c.Verdict, reasons, notes, tt.reason, tt.note)
+		}
+	}
+}
+
 func TestCompareRefuses(t *testing.T) {
 	undelivered, invalid := passed(), passed()
 	undelivered.Load["trips"].DeliveredRatio = 0.5
@@ -205,7 +222,9 @@ func TestLoadSadRows(t *testing.T) {
 	}{
 		{"no run directory", map[string]string{}, "has no summary.json", "this is not a run directory"},
 		{"killed at once", map[string]string{"run.json": "{}"}, "killed before it had measured anything", "run it again"},
-		{"not JSON", map[string]string{"summary.json": "{"}, "unexpected end of JSON", ""},
+		{"not JSON", map[string]string{"summary.json": "{"}, "unexpected end of JSON", "it was damaged after the run"},
+		{"null load", map[string]string{"summary.json": `{"schema":"kload/summary/v1","load":{"x":null}}`}, `the counts of "x" are null`, "it was damaged after the run"},
+		{"null in the series", map[string]string{"run.json": "{}", "series.ndjson": `{"t_s":1,"consumers":{"x":null}}` + "\n"}, "killed before it had measured anything", ""},
 		{"other schema", map[string]string{"summary.json": `{"schema":"kload/summary/v9"}`}, `schema "kload/summary/v9"`, "use the kload version"},
 		{"no schema", map[string]string{"summary.json": `{}`}, `schema ""`, "use the kload version"},
 	}

@@ -33,7 +33,7 @@ func Load(dir string) (*Summary, error) {
 	s := NewSummary("", "")
 	s.Schema = ""
 	if err := json.Unmarshal(data, s); err != nil {
-		return nil, fmt.Errorf("decoding %s: %w: %w", path, ErrNotComparable, err)
+		return nil, damaged(path, err)
 	}
 	if s.Schema != Schema {
 		err := fmt.Errorf("decoding %s: %w: schema %q, expected %q", path, ErrNotComparable, s.Schema, Schema)
@@ -43,7 +43,31 @@ func Load(dir string) (*Summary, error) {
 		}
 		return nil, kload.WithHint(err, "use "+by+", or run the scenario again")
 	}
+	if err := s.hollow(); err != nil {
+		return nil, damaged(path, err)
+	}
 	return s, nil
+}
+
+// damaged is the error of a file that kload did not leave like this.
+func damaged(path string, err error) error {
+	err = fmt.Errorf("decoding %s: %w: %w", path, ErrNotComparable, err)
+	if filepath.Base(path) == FileSummary {
+		return kload.WithHint(err, "it was damaged after the run: without it the run is read from its logs, as one that was killed")
+	}
+	return kload.WithHint(err, "it was damaged after the runs, whose own directories may be whole")
+}
+
+// hollow is the error of a summary that has nulls where counts belong.
+func (s *Summary) hollow() error { return errors.Join(hollow(s.Load), hollow(s.Consumers)) }
+
+func hollow[V any](counts map[string]*V) error {
+	for name, c := range counts {
+		if c == nil {
+			return fmt.Errorf("the counts of %q are null", name)
+		}
+	}
+	return nil
 }
 
 func missingSummary(dir string) error {

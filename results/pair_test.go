@@ -283,7 +283,7 @@ func checkPartialComparison(t *testing.T, whole, runs []*results.Run) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if notes := strings.Join(c.Notes, "\n"); !strings.Contains(notes, "B is partial: killed after") {
+	if notes := strings.Join(c.Notes, "\n"); !strings.Contains(notes, "B is partial: killed") {
 		t.Fatalf("notes %q do not say that B is partial", notes)
 	}
 }
@@ -357,6 +357,20 @@ func TestDamaged(t *testing.T) {
 		{"series", results.FileSeries, half(results.FileSeries, "{]\n"), "series.ndjson is damaged"},
 		{"empty run.json", results.FileRun, "", "run.json is not whole"},
 	}
+	t.Run("of a whole run", func(t *testing.T) {
+		ended := filepath.Join(t.TempDir(), "run")
+		writeRun(t, ended, "ended", 1, 1, shortSeconds, false)
+		dir := copyRun(t, tree(t, ended))
+		must(t, errors.Join(os.Truncate(filepath.Join(dir, results.FileHlog), 20_000),
+			os.Remove(filepath.Join(dir, results.FileRun)), os.Truncate(filepath.Join(dir, results.FileResolved), 0)))
+		c, err := results.Compare(open(t, ended), open(t, dir), results.CompareOptions{})
+		must(t, err)
+		for _, want := range []string{"B may have had other settings", "B may be of another machine", "B is judged by a part of it"} {
+			if notes := strings.Join(c.Notes, "\n"); !strings.Contains(notes, want) {
+				t.Errorf("notes %q, want %q", notes, want)
+			}
+		}
+	})
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := copyRun(t, files)

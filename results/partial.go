@@ -40,11 +40,14 @@ func loadPartial(dir string) (*Summary, error) {
 		return nil, nothingYet(dir)
 	}
 	s.Phases = []Phase{{Name: "cut off", WallS: last}}
-	how := "killed after "
+	how := "killed"
 	if Running(dir) {
-		s.Phases[0].Name, how = "so far", "still running after "
+		s.Phases[0].Name, how = "so far", "still running"
 	}
-	s.Reasons = append([]string{how + seconds(last) + ": figures up to then, and no verdict on each record"}, lacks...)
+	if last > 0 {
+		how += " after " + seconds(last)
+	}
+	s.Reasons = append([]string{how + ": figures up to then, and no verdict on each record"}, lacks...)
 	return s, nil
 }
 
@@ -106,7 +109,10 @@ type seriesLine struct {
 // lines what histograms do not show. last is the time of that line in seconds.
 func (s *Summary) addSeries(dir string) (last float64, notes []string, err error) {
 	data, err := os.ReadFile(filepath.Join(dir, FileSeries))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, []string{FileSeries + " is missing: no counters"}, nil
+	}
+	if err != nil {
 		return 0, nil, fmt.Errorf("reading the results of a killed run: %w", err)
 	}
 	end := bytes.LastIndexByte(data, '\n') + 1
@@ -116,7 +122,7 @@ func (s *Summary) addSeries(dir string) (last float64, notes []string, err error
 	var line seriesLine
 	for text := range bytes.Lines(data[:end]) {
 		var next seriesLine
-		if err := json.Unmarshal(text, &next); err != nil {
+		if err := errors.Join(json.Unmarshal(text, &next), hollow(next.Load), hollow(next.Consumers)); err != nil {
 			notes = append(notes, FileSeries+" is damaged: "+err.Error())
 			break
 		}

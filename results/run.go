@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -23,14 +24,15 @@ type Run struct {
 	// Foreign says that another tool wrote it: only latencies are known.
 	Foreign bool
 
+	bare     bool // there is nothing but the summary, nor should there be
 	header   *header
 	settings map[string]string // the resolved scenario by path; nil where it is not known
 	lines    *timeline         // what the log holds, once it was read
-	scale    float64           // nanoseconds in a unit of the log
+	scale    float64           // nanoseconds in a unit of the file's values
 }
 
 // NewRun returns a run of which nothing is known but its summary.
-func NewRun(s *Summary) *Run { return &Run{Path: s.RunID, Summary: s, scale: 1} }
+func NewRun(s *Summary) *Run { return &Run{Path: s.RunID, Summary: s, scale: 1, bare: true} }
 
 // header is what comparisons use of run.json.
 type header struct {
@@ -117,7 +119,7 @@ func openDir(path string) (*Run, error) {
 	}
 	switch s := r.Summary; s.Verdict {
 	case Partial:
-		r.Partial = s.Reasons[0]
+		r.Partial = strings.Join(s.Reasons, "; ")
 	case Interrupted, Unreachable, Errored:
 		r.Partial = "broke off: " + string(s.Verdict)
 	}
@@ -137,14 +139,14 @@ func readHeader(dir string) *header {
 	return &h
 }
 
-// readSettings reads the resolved scenario; nil where there is none.
+// readSettings reads the resolved scenario; nil where there is none, or no whole one.
 func readSettings(dir string) map[string]string {
 	data, err := os.ReadFile(filepath.Join(dir, FileResolved))
 	if err != nil {
 		return nil
 	}
-	var root any
-	if yaml.Unmarshal(data, &root) != nil {
+	var root map[string]any
+	if yaml.Unmarshal(data, &root) != nil || root == nil {
 		return nil
 	}
 	out := map[string]string{}
@@ -188,13 +190,14 @@ func (r *Run) timeline() (*timeline, error) {
 	}
 	defer f.Close()
 	t := newTimeline()
-	_, err = hdr.ReadLog(f, func(e hdr.LogEntry) error {
+	info, err := hdr.ReadLog(f, func(e hdr.LogEntry) error {
 		t.add(logKey(e.Tag), e.Start, e.Histogram, r.scale)
 		return nil
 	})
 	if err != nil && r.Partial == "" { // of a run that was cut off, what stands before it counts
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
+	t.torn = info.Torn
 	r.lines = t
 	return t, nil
 }

@@ -1,6 +1,9 @@
 package results_test
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -78,6 +81,21 @@ func TestWriteMatrix(t *testing.T) {
 	}
 	if m.Interrupt(); m.ExitCode != 130 {
 		t.Errorf("exit code %d after an interruption", m.ExitCode)
+	}
+}
+
+// TestLoadGroupSadRows has what no kill leaves, but a disk or an editor may.
+func TestLoadGroupSadRows(t *testing.T) {
+	for file, text := range map[string]string{
+		results.FileSearch: `{"schema":"kload/search/v1","steps":[{"dir":"01"}]}`,
+		results.FileMatrix: `{"schema":"kload/matrix/v1","cells":[{"summary":{"load":{"x":null}}}]}`,
+		results.FileAB:     `{`,
+	} {
+		dir := t.TempDir()
+		must(t, os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644))
+		if group, err := results.LoadGroup(dir); !errors.Is(err, results.ErrNotComparable) || !strings.Contains(err.Error(), file) {
+			t.Errorf("%s: %v, %v; want %v", file, group, err, results.ErrNotComparable)
+		}
 	}
 }
 

@@ -22,7 +22,8 @@ type timeline struct {
 	slots int
 	width int // intervals a slot holds
 	last  time.Time
-	inner int // intervals the last slot holds so far
+	inner int  // intervals the last slot holds so far
+	torn  bool // the log ends inside a line
 }
 
 // bucket counts the values of one bucket.
