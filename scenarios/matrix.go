@@ -52,6 +52,9 @@ func (s *Scenario) expand(o OpenOptions) error {
 		if len(values) == 0 {
 			return conf.Problems{s.doc.Problem("matrix", path+" has no values", "write "+path+": [a, b]")}
 		}
+		if slices.ContainsFunc(o.Sets, func(set string) bool { return strings.HasPrefix(set, path+"=") }) {
+			return conf.Problems{s.doc.Problem("matrix."+path, "--set "+path+" has no effect: the matrix sets it in each cell", "change the values with --set 'matrix={"+path+": [a, b]}', or run one with --set matrix=null")}
+		}
 		var next [][]results.Setting
 		for _, c := range combinations {
 			for _, v := range values {

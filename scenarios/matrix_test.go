@@ -141,4 +141,8 @@ func TestMatrixProblems(t *testing.T) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
+	_, err := scenarios.Decode("test.yaml", []byte(matrixOf("{stream.shards: [1, 2]}")), scenarios.OpenOptions{Sets: []string{"stream.shards=4"}})
+	if err == nil || !strings.Contains(err.Error(), "--set stream.shards has no effect: the matrix sets it in each cell") {
+		t.Errorf("a setting that the matrix has: %v", err)
+	}
 }
