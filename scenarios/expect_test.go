@@ -57,6 +57,8 @@ func TestAbortAfter(t *testing.T) {
 
 func TestExpectProblems(t *testing.T) {
 	for expect, want := range map[string]string{
+		"events.lag_dropped == 0":                                             `unknown name "events.lag_dropped"`, // of replays
+		"events.watermarks_sent == 0":                                         `unknown name "events.watermarks_sent"`,
 		"{expr: reader.lost == 0, abort_after: 1s}":                           "reader.lost is known only at the end of the run",
 		"{expr: process.target.cpu_s < 3, abort_after: 1s}":                   "process.target.cpu_s is known only at the end",
 		"{expr: reader.ok > 0, abort_after: -1s}":                             "a duration is not negative",

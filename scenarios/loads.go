@@ -243,7 +243,7 @@ func (l *loadRun) counters() map[string]uint64 {
 	for phase := -1; phase < l.phases; phase++ {
 		out["arrive_dropped"] += l.arrivals.DroppedOf(l.slots.slot(l.index, phase))
 	}
-	if l.plan.onLag != "" && l.plan.onLag != producer.CatchUp {
+	if l.plan.judgesLag() {
 		out["lag_slips"], out["lag_slipped_ns"], out["lag_dropped"] = l.result.Slips, uint64(l.result.Slipped), l.result.Dropped
 	}
 	maps.Copy(out, l.watermarks.counters())

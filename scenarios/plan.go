@@ -13,6 +13,7 @@ import (
 	"github.com/kload/kload/internal/trace"
 	"github.com/kload/kload/internal/units"
 	"github.com/kload/kload/producer"
+	"github.com/kload/kload/replay"
 	"github.com/kload/kload/results"
 )
 
@@ -294,7 +295,7 @@ func (p *plan) names() results.Names {
 	for _, l := range p.loads {
 		n.Loads = append(n.Loads, results.Owner{
 			Name: l.name, Hops: loadHops(),
-			Counters: counterNames([]string{"arrive_dropped", "lag_slips", "lag_slipped_ns", "lag_dropped", "watermarks_sent", "watermarks_skipped"}, sourceConfig(l.spec), l.keys, l.spec.Ingress.Config),
+			Counters: l.counterNames(),
 		})
 	}
 	for name, c := range p.spec.Consumers.All() {
@@ -304,6 +305,22 @@ func (p *plan) names() results.Names {
 	}
 	return n
 }
+
+// counterNames lists what the load counts, as it is configured, besides what every
+// load does.
+func (l *loadPlan) counterNames() []string {
+	names := []string{"arrive_dropped"}
+	if l.judgesLag() {
+		names = append(names, "lag_slips", "lag_slipped_ns", "lag_dropped")
+	}
+	if c, ok := sourceConfig(l.spec).(*replay.Config); ok && c.Watermarks {
+		names = append(names, "watermarks_sent", "watermarks_skipped")
+	}
+	return counterNames(names, sourceConfig(l.spec), l.keys, l.spec.Ingress.Config)
+}
+
+// judgesLag reports whether records that come too late change the schedule.
+func (l *loadPlan) judgesLag() bool { return l.onLag != "" && l.onLag != producer.CatchUp }
 
 // counterNames lists the counters of plug-ins, which their configurations know.
 func counterNames(names []string, configs ...any) []string {
