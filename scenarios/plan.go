@@ -308,19 +308,19 @@ func (p *plan) names() results.Names {
 
 // counterNames lists what the load counts, as it is configured, besides what every
 // load does.
-func (l *loadPlan) counterNames() []string {
+func (p *loadPlan) counterNames() []string {
 	names := []string{"arrive_dropped"}
-	if l.judgesLag() {
+	if p.judgesLag() {
 		names = append(names, "lag_slips", "lag_slipped_ns", "lag_dropped")
 	}
-	if c, ok := sourceConfig(l.spec).(*replay.Config); ok && c.Watermarks {
+	if c, ok := sourceConfig(p.spec).(*replay.Config); ok && c.Watermarks {
 		names = append(names, "watermarks_sent", "watermarks_skipped")
 	}
-	return counterNames(names, sourceConfig(l.spec), l.keys, l.spec.Ingress.Config)
+	return counterNames(names, sourceConfig(p.spec), p.keys, p.spec.Ingress.Config)
 }
 
 // judgesLag reports whether records that come too late change the schedule.
-func (l *loadPlan) judgesLag() bool { return l.onLag != "" && l.onLag != producer.CatchUp }
+func (p *loadPlan) judgesLag() bool { return p.onLag != "" && p.onLag != producer.CatchUp }
 
 // counterNames lists the counters of plug-ins, which their configurations know.
 func counterNames(names []string, configs ...any) []string {
