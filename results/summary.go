@@ -118,16 +118,16 @@ type ShardCounts struct {
 	Acked   map[string]uint64 `json:"acked"`
 	Busiest string            `json:"busiest"`
 	Share   float64           `json:"share"` // of the busiest, of all of them
-	Of      int               `json:"of"`    // shards that there are
+	Of      int               `json:"of"`    // shards that the run began with
 }
 
 // skewed is how many times an even share makes a shard worth a word.
 const skewed = 1.2
 
 // note says in words that one shard gets far more than the others, "" if none
-// does.
+// does. Where shards were split or merged under way there is no even share.
 func (c *ShardCounts) note() string {
-	if c == nil || c.Share*float64(c.Of) <= skewed {
+	if c == nil || len(c.Acked) > c.Of || c.Share*float64(c.Of) <= skewed {
 		return ""
 	}
 	return fmt.Sprintf("%s took %.1f%% of the records, %.1f times an even share of %d shards", c.Busiest, 100*c.Share, c.Share*float64(c.Of), c.Of)

@@ -183,6 +183,22 @@ func TestPollingFloor(t *testing.T) {
 	}
 }
 
+// TestSkew says that a shard gets more than the others, unless they were not the
+// same shards all the time.
+func TestSkew(t *testing.T) {
+	for began, want := range map[int]bool{2: true, 1: false} {
+		s := broken()
+		s.Load["trips"].Shards.Of = began
+		var out strings.Builder
+		if err := results.WriteText(&out, s, results.TextOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(out.String(), "even share"); got != want {
+			t.Errorf("began with %d shards: %v, want %v", began, got, want)
+		}
+	}
+}
+
 // TestBenchCountsTheDriver has the cost of a record include the driver's process,
 // as a comparison does: the drivers would not be comparable otherwise.
 func TestBenchCountsTheDriver(t *testing.T) {

@@ -211,7 +211,7 @@ func (l *loadRun) shardCounts(of int) *results.ShardCounts {
 	if len(l.shards) == 0 {
 		return nil
 	}
-	c := &results.ShardCounts{Acked: maps.Clone(l.shards), Of: max(of, len(l.shards))}
+	c := &results.ShardCounts{Acked: maps.Clone(l.shards), Of: of}
 	all := uint64(0)
 	for _, shard := range slices.Sorted(maps.Keys(l.shards)) {
 		all += l.shards[shard]
